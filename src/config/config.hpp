@@ -1,0 +1,122 @@
+// Everything that a run depends on, as plain structs with the paper's values as defaults.
+// The names are those of the TOML file: [data] partition = "iid" is config.data.partition.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace feddip::config {
+
+enum class dataset_name { fashion_mnist, cifar_10, cifar_100 };
+enum class partition_kind { iid, pathological, dirichlet };
+enum class model_name { lenet5, alexnet, resnet18 };
+enum class start_kind { erk, uniform };
+enum class start_mask_kind { global, per_client };
+enum class staircase_kind { paper, code };
+enum class upload_kind { sparse, dense };
+enum class value_kind { f32, bf16 };
+enum class reconfiguration_upload_kind { dense, topk, topk_residual };
+enum class kernel_kind { automatic, dense, sparse }; // "auto" in TOML
+enum class precision_kind { f32, bf16 };
+
+struct data_section {
+    dataset_name dataset = dataset_name::fashion_mnist;
+    std::string path; // empty: look in the usual places
+    partition_kind partition = partition_kind::iid;
+    int classes_per_client = 2;
+    double dirichlet_alpha = 0.5;
+};
+
+struct model_section {
+    model_name name = model_name::lenet5;
+};
+
+struct federation_section {
+    int clients = 50;
+    int clients_per_round = 5;
+    int rounds = 1000;
+    int local_epochs = 5;
+    int batch_size = 128;
+    std::uint64_t seed = 1;
+    bool rank0_trains = true;
+    int evaluate_every = 1;
+};
+
+struct method_section {
+    std::string name = "feddip"; // checked against fl's registry
+};
+
+struct sparsity_section {
+    double initial = 0.5;
+    double target = 0.9;
+    int horizon = 5;
+    bool regrow = true;
+    start_kind start = start_kind::erk;
+    start_mask_kind start_mask = start_mask_kind::global;
+};
+
+struct regularization_section {
+    double maximum = 1e-3;
+    int steps = 10;
+    staircase_kind staircase = staircase_kind::paper;
+};
+
+struct optimizer_section {
+    double learning_rate = 0.1;
+    double decay = 0.998;
+    double weight_decay = 5e-4;
+};
+
+struct communication_section {
+    upload_kind upload = upload_kind::sparse;
+    value_kind value_type = value_kind::f32;
+    reconfiguration_upload_kind reconfiguration_upload = reconfiguration_upload_kind::dense;
+};
+
+struct compute_section {
+    int threads = 1;
+    kernel_kind kernels = kernel_kind::automatic;
+    precision_kind precision = precision_kind::f32;
+};
+
+struct checkpoint_section {
+    std::string path; // empty: beside the results file
+    int every_rounds = 1;
+    int keep = 2;
+};
+
+struct output_section {
+    std::string path; // empty: what --out says
+};
+
+struct run_config {
+    data_section data;
+    model_section model;
+    federation_section federation;
+    method_section method;
+    sparsity_section sparsity;
+    regularization_section regularization;
+    optimizer_section optimizer;
+    communication_section communication;
+    compute_section compute;
+    checkpoint_section checkpoint;
+    output_section output;
+};
+
+// Reads a TOML file, then applies `section.key=value` overrides in order. Throws input_error for a file that
+// can't be read or parsed, an unknown section or key (naming the nearest allowed one), a value of the wrong
+// type or out of range, or values that contradict each other.
+run_config load(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+run_config parse(const std::string& toml, const std::string& where, const std::vector<std::string>& overrides);
+
+// Every key with its resolved value, as TOML that `parse` reads back to an equal config.
+std::string to_toml(const run_config& c);
+
+// The names used in TOML, "fashion-mnist" and so on.
+std::string to_string(dataset_name v);
+std::string to_string(partition_kind v);
+std::string to_string(model_name v);
+
+} // namespace feddip::config

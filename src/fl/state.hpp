@@ -1,0 +1,62 @@
+// Everything that the future of a run depends on, and what is recorded of its past.
+#pragma once
+
+#include "sparse/mask.hpp"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace feddip::fl {
+
+inline constexpr double not_measured = std::numeric_limits<double>::quiet_NaN();
+
+// The pruned global model w'_t.
+struct global_model {
+    std::vector<float> state; // layout.size() floats, 0 where pruned
+    sparse::mask mask;        // over the prunable weights; all alive for methods without a mask
+    std::uint32_t mask_version = 0; // grows by one with each new mask
+};
+
+// Of one sampled client in one round.
+struct client_record {
+    int id = 0;
+    std::uint32_t samples = 0;       // training images
+    double train_loss = not_measured; // mean over the last local epoch
+    double accuracy = not_measured;   // of w'_{t+1} on the client's own test share (non-i.i.d. partitions)
+    std::uint64_t bytes_up = 0;       // encoded payload
+};
+
+// Of one round, by the names of the results file (house.md, section 4).
+struct round_record {
+    int round = 0; // rounds done, counting this one: 1 .. T
+    double test_accuracy = not_measured, test_loss = not_measured, test_top5_accuracy = not_measured;
+    double train_loss = not_measured; // mean over sampled clients, weighted by samples
+    double learning_rate = 0, regularization = 0;
+    double target_sparsity = 0, sparsity = 0, mask_change = 0, pruning_error = 0;
+    std::uint64_t bytes_down = 0, bytes_up = 0, bytes_positions = 0, mpi_bytes = 0;
+    double reference_cost_mib = 0; // the authors' formula: mebibits of values, no positions
+    double seconds_train = 0, seconds_communicate = 0, seconds_aggregate = 0, seconds_evaluate = 0, seconds_round = 0;
+    std::vector<double> layer_density; // one per prunable tensor
+    std::vector<client_record> clients; // in slot order
+};
+
+// What a checkpoint holds (beside the config): with it a run goes on bit for bit.
+struct run_state {
+    int rounds_done = 0;
+    global_model model;
+    std::vector<std::uint32_t> client_mask_version; // [clients] the mask each client holds, 0 for none yet
+    std::vector<round_record> history;              // [rounds_done]
+};
+
+// What is known of a run before its first round.
+struct run_info {
+    std::string config_toml, method, model, dataset;
+    std::uint64_t seed = 0;
+    int rounds = 0, clients_per_round = 0, mpi_ranks = 1, threads_per_rank = 1;
+    std::vector<std::string> hostnames;   // one per rank
+    std::vector<std::string> layer_names; // of the prunable tensors
+};
+
+} // namespace feddip::fl

@@ -1,0 +1,49 @@
+// What the round loop needs of the machine: rank 0 speaks to all, and all add up at rank 0.
+// Implemented by comm over MPI, and by in_process_transport for one rank.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace feddip::fl {
+
+// The sum of one vector per slot (sampled client), in an order fixed by the slots alone: node [2^j i, 2^j (i+1)) of a
+// binary tree over the slots is the sum of its two halves, left + right, a missing half counting as absent. So the bits do not
+// depend on how slots are placed on ranks.
+class slot_sum {
+public:
+    virtual ~slot_sum() = default;
+    // This rank's slots, in ascending order, each once. The values are copied or consumed before it returns.
+    virtual void add(int slot, std::span<const float> values) = 0;
+    // Collective. On rank 0 the sum, valid as long as this object; elsewhere empty.
+    virtual std::span<const float> finish() = 0;
+};
+
+class transport {
+public:
+    virtual ~transport() = default;
+
+    virtual int rank() const = 0;
+    virtual int size() const = 0;
+
+    // Collective: every rank's `message` becomes rank 0's.
+    virtual void broadcast(std::vector<std::byte>& message) = 0;
+
+    // Collective. owner_of_slot[s] is the rank that adds slot s; all vectors have `length` floats. Memory and rank 0's
+    // incoming traffic grow with the logarithm of the number of slots where owners are ascending.
+    virtual std::unique_ptr<slot_sum> start_sum(std::span<const int> owner_of_slot, std::size_t length) = 0;
+
+    // Collective: on rank 0 everybody's bytes, by rank; elsewhere empty.
+    virtual std::vector<std::vector<std::byte>> gather(std::span<const std::byte> mine) = 0;
+
+    // Collective: true where any rank says true.
+    virtual bool any(bool mine) = 0;
+
+    // Payload bytes that this rank has handed to the machine for sending so far.
+    virtual std::uint64_t bytes_sent() const = 0;
+};
+
+} // namespace feddip::fl

@@ -1,0 +1,68 @@
+// A convolutional network, trained with oneDNN. One object holds the parameters, the gradients and the
+// primitives, which are made once per batch size and reused.
+#pragma once
+
+#include "base/layout.hpp"
+#include "base/random.hpp"
+#include "config/config.hpp"
+#include "data/batches.hpp"
+#include "sparse/mask.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace feddip::nn {
+
+struct network_options {
+    config::model_name model = config::model_name::lenet5;
+    data::image_shape input{1, 28, 28};
+    int classes = 10;
+    int max_batch = 128; // larger batches are refused
+    config::kernel_kind kernels = config::kernel_kind::automatic;
+};
+
+// Sums over the images of one batch.
+struct batch_score {
+    double loss = 0; // of cross-entropy, natural logarithm
+    int correct = 0;
+    int correct_top5 = 0;
+};
+
+// Which weight gradients are wanted: of all weights, or of those in the mask (the others may then hold anything).
+enum class gradient_scope { all, on_mask };
+
+class network {
+public:
+    explicit network(const network_options& options);
+    ~network();
+    network(network&&) noexcept;
+    network& operator=(network&&) noexcept;
+
+    const parameter_layout& layout() const;
+
+    // The weights that the passes see, layout().size() floats in layout order; written by the caller between
+    // steps. Training steps update the running statistics at its end.
+    std::span<float> state();
+    // layout().trainable_size() floats: d(mean cross-entropy over the batch)/d(state).
+    std::span<const float> gradients() const;
+
+    // The structure of the weights from here on: state() is zero where the mask says pruned. A null mask means dense.
+    // Chooses kernels and makes what they need; the mask is not kept.
+    void use_mask(const sparse::mask* m, gradient_scope scope);
+
+    // Forward and backward on one minibatch in training mode; sets gradients(). Dropout draws from `dropout`.
+    batch_score train(const data::batch& b, random_stream& dropout);
+
+    // Forward only, in inference mode. `correct`, when not empty, has b.size() bytes: 1 where top-1 is right.
+    batch_score evaluate(const data::batch& b, std::span<std::uint8_t> correct = {});
+
+private:
+    struct implementation;
+    std::unique_ptr<implementation> impl_;
+};
+
+// The layout alone, without building a network.
+parameter_layout layout_of(config::model_name model, data::image_shape input, int classes);
+
+} // namespace feddip::nn

@@ -1,0 +1,17 @@
+// Magnitude pruning.
+#pragma once
+
+#include "sparse/mask.hpp"
+
+#include <cstddef>
+#include <span>
+
+namespace feddip::sparse {
+
+// Prunes exactly the round(sparsity * n) values of smallest magnitude, ranked over all n at once; among equal
+// magnitudes the lower position is pruned first, so that the result is unique. O(n). Values must be finite.
+mask prune_smallest(std::span<const float> values, double sparsity);
+// The same, sorting everything: what the fast one is tested against.
+mask prune_smallest_reference(std::span<const float> values, double sparsity);
+
+} // namespace feddip::sparse
