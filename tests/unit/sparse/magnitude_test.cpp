@@ -1,0 +1,72 @@
+#include "sparse/magnitude.hpp"
+
+#include "base/random.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+using namespace feddip;
+
+namespace {
+
+std::vector<float> normal_values(std::size_t size, std::uint32_t which) {
+    random_stream random(11, which, 0, purpose::test);
+    std::vector<float> values(size);
+    for (auto& v : values) {
+        v = static_cast<float>(random.normal());
+    }
+    return values;
+}
+
+} // namespace
+
+TEST(prune_smallest, keeps_the_largest_magnitudes_of_a_small_example) {
+    const std::vector<float> values{0.5F, -3.0F, 0.1F, 2.0F, -0.2F};
+
+    const auto m = sparse::prune_smallest(values, 0.6);
+
+    EXPECT_FALSE(m[0]);
+    EXPECT_TRUE(m[1]);
+    EXPECT_FALSE(m[2]);
+    EXPECT_TRUE(m[3]);
+    EXPECT_FALSE(m[4]);
+}
+
+TEST(prune_smallest, equals_the_sorting_reference_at_every_sparsity) {
+    for (const std::size_t size : {1, 2, 64, 65, 1000, 4097}) {
+        const auto values = normal_values(size, static_cast<std::uint32_t>(size));
+        for (const double s : {0.0, 0.001, 0.3, 0.5, 0.9, 0.999, 1.0}) {
+            ASSERT_EQ(sparse::prune_smallest(values, s), sparse::prune_smallest_reference(values, s)) << size << ' ' << s;
+        }
+    }
+}
+
+TEST(prune_smallest, prunes_exactly_the_count_asked_for_and_the_lower_position_first_among_equals) {
+    std::vector<float> values(100, 0.0F); // as after masking: most weights are 0
+    values[3] = 1.0F;
+    values[50] = -1.0F;
+    values[70] = 1.0F;
+
+    const auto m = sparse::prune_smallest(values, 0.98);
+
+    EXPECT_EQ(m.count(), 2U);
+    EXPECT_FALSE(m[3]);
+    EXPECT_TRUE(m[50]);
+    EXPECT_TRUE(m[70]);
+    EXPECT_EQ(m, sparse::prune_smallest_reference(values, 0.98));
+}
+
+TEST(prune_smallest, ranks_denormals_and_neighbouring_floats_rightly) {
+    std::vector<float> values;
+    for (float v = 1.0F; values.size() < 200; v = std::nextafter(v, 2.0F)) {
+        values.push_back(values.size() % 2 == 0 ? v : -v);
+    }
+    for (float v = 0.0F; values.size() < 400; v = std::nextafter(v, 1.0F)) {
+        values.push_back(v);
+    }
+    for (const double s : {0.1, 0.49, 0.5, 0.7525}) {
+        EXPECT_EQ(sparse::prune_smallest(values, s), sparse::prune_smallest_reference(values, s)) << s;
+    }
+}
