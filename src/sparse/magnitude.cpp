@@ -29,7 +29,7 @@ struct selection {
 selection select(std::span<const float> values, std::size_t rank) {
     selection found;
     std::uint32_t known_bits = 0; // which bits of `threshold` are settled
-    for (const auto [shift, width] : {std::pair{20U, 11U}, {10U, 10U}, {0U, 10U}}) {
+    for (const auto& [shift, width] : {std::pair{20U, 11U}, {10U, 10U}, {0U, 10U}}) {
         std::vector<std::size_t> histogram(std::size_t{1} << width);
         for (const float value : values) {
             const std::uint32_t bits = magnitude_bits(value);
