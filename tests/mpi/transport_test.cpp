@@ -1,0 +1,134 @@
+#include "base/random.hpp"
+#include "comm/mpi_transport.hpp"
+#include "fl/in_process_transport.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace {
+
+using feddip::purpose;
+using feddip::random_stream;
+using feddip::comm::communicator;
+using feddip::comm::mpi_transport;
+
+// Values whose sum depends on the order in which they are added.
+std::vector<float> vector_of_slot(int slot, std::size_t length) {
+    random_stream random(7, 0, static_cast<std::uint32_t>(slot), purpose::test);
+    std::vector<float> values(length);
+    for (float& v : values) {
+        v = (random.uniform() - 0.5F) * std::ldexp(1.0F, static_cast<int>(random.below(40)) - 20);
+    }
+    return values;
+}
+
+std::vector<float> sum_over(feddip::fl::transport& transport, const std::vector<int>& owners, std::size_t length) {
+    const auto sum = transport.start_sum(owners, length);
+    for (std::size_t slot = 0; slot < owners.size(); ++slot) {
+        if (owners[slot] == transport.rank()) {
+            sum->add(static_cast<int>(slot), vector_of_slot(static_cast<int>(slot), length));
+        }
+    }
+    const auto result = sum->finish();
+    return {result.begin(), result.end()};
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// Placements of `slots` slots on `ranks` ranks: contiguous blocks, dealt in turn, backwards, all at the last rank, and at random.
+std::vector<std::vector<int>> placements(int slots, int ranks) {
+    std::vector<std::vector<int>> all(5, std::vector<int>(static_cast<std::size_t>(slots)));
+    random_stream random(11, 0, static_cast<std::uint32_t>(slots), purpose::test);
+    for (int s = 0; s < slots; ++s) {
+        const auto i = static_cast<std::size_t>(s);
+        all[0][i] = s * ranks / slots;
+        all[1][i] = s % ranks;
+        all[2][i] = (slots - 1 - s) * ranks / slots;
+        all[3][i] = ranks - 1;
+        all[4][i] = static_cast<int>(random.below(static_cast<std::uint32_t>(ranks)));
+    }
+    return all;
+}
+
+TEST(mpi_transport, sums_have_the_bits_of_one_rank_for_any_placement) {
+    mpi_transport transport(communicator::world());
+    feddip::fl::in_process_transport alone;
+
+    for (const int slots : {1, 2, 3, 5, 8, 13}) {
+        // Longer than one piece on the wire, and not a multiple of it.
+        const std::size_t length = slots == 5 ? 600'001 : 1'001;
+        const std::vector<float> expected = sum_over(alone, std::vector<int>(static_cast<std::size_t>(slots), 0), length);
+        for (const std::vector<int>& owners : placements(slots, transport.size())) {
+            const std::vector<float> sum = sum_over(transport, owners, length);
+            if (transport.rank() == 0) {
+                EXPECT_TRUE(same_bits(sum, expected)) << slots << " slots";
+            } else {
+                EXPECT_TRUE(sum.empty());
+            }
+        }
+    }
+}
+
+TEST(mpi_transport, a_sum_of_no_slots_is_zero) {
+    mpi_transport transport(communicator::world());
+
+    const std::vector<float> sum = sum_over(transport, {}, 3);
+
+    EXPECT_EQ(sum, transport.rank() == 0 ? std::vector<float>(3) : std::vector<float>());
+}
+
+TEST(mpi_transport, empty_vectors_can_be_summed) {
+    mpi_transport transport(communicator::world());
+
+    EXPECT_TRUE(sum_over(transport, {transport.size() - 1, 0}, 0).empty());
+}
+
+TEST(mpi_transport, broadcast_gives_everybody_the_message_of_rank_0) {
+    mpi_transport transport(communicator::world());
+    for (const std::size_t length : {0U, 1U, 100'003U}) {
+        std::vector<std::byte> expected(length);
+        for (std::size_t i = 0; i < length; ++i) {
+            expected[i] = static_cast<std::byte>(i * 7);
+        }
+        std::vector<std::byte> message = transport.rank() == 0 ? expected : std::vector<std::byte>(5);
+
+        transport.broadcast(message);
+
+        EXPECT_EQ(message, expected);
+    }
+}
+
+TEST(mpi_transport, gather_brings_unequal_messages_to_rank_0_by_rank) {
+    mpi_transport transport(communicator::world());
+    const auto message_of = [](int rank) {
+        return std::vector<std::byte>(static_cast<std::size_t>(rank % 3) * 1000, static_cast<std::byte>(rank));
+    };
+
+    const auto all = transport.gather(message_of(transport.rank()));
+
+    if (transport.rank() != 0) {
+        EXPECT_TRUE(all.empty());
+        return;
+    }
+    ASSERT_EQ(all.size(), static_cast<std::size_t>(transport.size()));
+    for (int rank = 0; rank < transport.size(); ++rank) {
+        EXPECT_EQ(all[static_cast<std::size_t>(rank)], message_of(rank));
+    }
+}
+
+TEST(mpi_transport, any_is_true_where_one_rank_says_so) {
+    mpi_transport transport(communicator::world());
+
+    EXPECT_FALSE(transport.any(false));
+    for (int rank = 0; rank < transport.size(); ++rank) {
+        EXPECT_TRUE(transport.any(rank == transport.rank()));
+    }
+}
+
+} // namespace
