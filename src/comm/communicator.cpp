@@ -25,7 +25,9 @@ void check_length(const MPI_Status& status, std::size_t expected) {
 
 } // namespace
 
-transfer::~transfer() { release(); }
+transfer::~transfer() {
+    release();
+}
 
 transfer::transfer(transfer&& other) noexcept
     : requests_(std::exchange(other.requests_, {})), expected_(std::exchange(other.expected_, {})) {}
@@ -39,8 +41,8 @@ transfer& transfer::operator=(transfer&& other) noexcept {
     return *this;
 }
 
-// MPI goes on using the buffers until the messages are done, so wait; but not while an exception unwinds, when the
-// other side may never come and the job is about to be ended.
+// MPI goes on using the buffers until the messages are done, so wait; but not while an exception unwinds,
+// when the other side may never come and the job is about to be ended.
 void transfer::release() noexcept {
     if (!requests_.empty() && !detector_.unwinding()) {
         MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE);
@@ -63,7 +65,8 @@ void transfer::wait() {
 bool transfer::test() {
     int done = 0;
     std::vector<MPI_Status> statuses(requests_.size());
-    check(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, statuses.data()), "MPI_Testall");
+    check(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, statuses.data()),
+          "MPI_Testall");
     if (done == 0) {
         return false;
     }
@@ -82,7 +85,9 @@ communicator::communicator(MPI_Comm original) {
     check(MPI_Comm_size(handle_, &size_), "MPI_Comm_size");
 }
 
-communicator::~communicator() { release(); }
+communicator::~communicator() {
+    release();
+}
 
 communicator::communicator(communicator&& other) noexcept
     : handle_(std::exchange(other.handle_, MPI_COMM_NULL)), rank_(other.rank_), size_(other.size_),
@@ -107,7 +112,8 @@ void communicator::release() noexcept {
 
 void communicator::send(int to, int tag, std::span<const std::byte> bytes) {
     for (const chunk& c : chunks_of(bytes.size(), largest_piece)) {
-        check(MPI_Send(bytes.data() + c.offset, static_cast<int>(c.length), MPI_BYTE, to, tag, handle_), "MPI_Send");
+        check(MPI_Send(bytes.data() + c.offset, static_cast<int>(c.length), MPI_BYTE, to, tag, handle_),
+              "MPI_Send");
         bytes_sent_ += c.length;
     }
 }
@@ -115,7 +121,8 @@ void communicator::send(int to, int tag, std::span<const std::byte> bytes) {
 void communicator::receive(int from, int tag, std::span<std::byte> bytes) {
     for (const chunk& c : chunks_of(bytes.size(), largest_piece)) {
         MPI_Status status;
-        check(MPI_Recv(bytes.data() + c.offset, static_cast<int>(c.length), MPI_BYTE, from, tag, handle_, &status),
+        check(MPI_Recv(bytes.data() + c.offset, static_cast<int>(c.length), MPI_BYTE, from, tag, handle_,
+                       &status),
               "MPI_Recv");
         check_length(status, c.length);
     }
@@ -125,7 +132,8 @@ transfer communicator::start_send(int to, int tag, std::span<const std::byte> by
     transfer t;
     for (const chunk& c : chunks_of(bytes.size(), piece)) {
         MPI_Request& request = t.requests_.emplace_back(MPI_REQUEST_NULL);
-        check(MPI_Isend(bytes.data() + c.offset, static_cast<int>(c.length), MPI_BYTE, to, tag, handle_, &request),
+        check(MPI_Isend(bytes.data() + c.offset, static_cast<int>(c.length), MPI_BYTE, to, tag, handle_,
+                        &request),
               "MPI_Isend");
         bytes_sent_ += c.length;
     }
@@ -136,7 +144,8 @@ transfer communicator::start_receive(int from, int tag, std::span<std::byte> byt
     transfer t;
     for (const chunk& c : chunks_of(bytes.size(), piece)) {
         MPI_Request& request = t.requests_.emplace_back(MPI_REQUEST_NULL);
-        check(MPI_Irecv(bytes.data() + c.offset, static_cast<int>(c.length), MPI_BYTE, from, tag, handle_, &request),
+        check(MPI_Irecv(bytes.data() + c.offset, static_cast<int>(c.length), MPI_BYTE, from, tag, handle_,
+                        &request),
               "MPI_Irecv");
         t.expected_.push_back(c.length);
     }
@@ -145,7 +154,8 @@ transfer communicator::start_receive(int from, int tag, std::span<std::byte> byt
 
 void communicator::broadcast(int root, std::span<std::byte> bytes) {
     for (const chunk& c : chunks_of(bytes.size(), largest_piece)) {
-        check(MPI_Bcast(bytes.data() + c.offset, static_cast<int>(c.length), MPI_BYTE, root, handle_), "MPI_Bcast");
+        check(MPI_Bcast(bytes.data() + c.offset, static_cast<int>(c.length), MPI_BYTE, root, handle_),
+              "MPI_Bcast");
         bytes_sent_ += rank_ == root ? c.length : 0;
     }
 }
@@ -158,7 +168,8 @@ std::vector<std::uint64_t> communicator::gather(int root, std::uint64_t value) {
     }
     std::vector<std::uint64_t> values(static_cast<std::size_t>(size_));
     values[static_cast<std::size_t>(root)] = value;
-    check(MPI_Gather(MPI_IN_PLACE, 0, MPI_UINT64_T, values.data(), 1, MPI_UINT64_T, root, handle_), "MPI_Gather");
+    check(MPI_Gather(MPI_IN_PLACE, 0, MPI_UINT64_T, values.data(), 1, MPI_UINT64_T, root, handle_),
+          "MPI_Gather");
     return values;
 }
 
@@ -169,9 +180,12 @@ int communicator::maximum(int value) {
     return result;
 }
 
-void communicator::barrier() { check(MPI_Barrier(handle_), "MPI_Barrier"); }
+void communicator::barrier() {
+    check(MPI_Barrier(handle_), "MPI_Barrier");
+}
 
-// The lengths with one collective, the bytes one rank after another: MPI_Gatherv can't go past 2^31 bytes in all.
+// The lengths with one collective, the bytes one rank after another: MPI_Gatherv can't go past 2^31 bytes in
+// all.
 std::vector<std::vector<std::byte>> gather_bytes(communicator& c, int root, std::span<const std::byte> mine) {
     const std::vector<std::uint64_t> lengths = c.gather(root, mine.size());
     if (c.rank() != root) {

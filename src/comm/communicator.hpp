@@ -31,8 +31,8 @@ private:
     std::vector<std::size_t> expected_; // bytes of each receive; empty for sends
 };
 
-// Owns a duplicate of the communicator it is made from, so that its messages never meet the caller's. Move-only, and
-// made and destroyed by all ranks together. All lengths may exceed 2^31 bytes.
+// Owns a duplicate of the communicator it is made from, so that its messages never meet the caller's.
+// Move-only, and made and destroyed by all ranks together. All lengths may exceed 2^31 bytes.
 //
 // bytes_sent() counts the bytes that this rank has handed to MPI in send buffers through this object:
 //   send, start_send   the message
@@ -52,8 +52,9 @@ public:
     int size() const { return size_; }
     MPI_Comm handle() const { return handle_; }
 
-    // Messages between two ranks with one tag arrive in order. A receive of another length than was sent throws, up to
-    // the piece: messages are sent in pieces of `piece` bytes, which both sides must give alike.
+    // Messages between two ranks with one tag arrive in order. A receive of another length than was sent
+    // throws, up to the piece: messages are sent in pieces of `piece` bytes, which both sides must give
+    // alike.
     static constexpr std::size_t largest_piece = std::size_t{1} << 30;
     void send(int to, int tag, std::span<const std::byte> bytes);
     void receive(int from, int tag, std::span<std::byte> bytes);

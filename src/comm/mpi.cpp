@@ -50,15 +50,16 @@ mpi_session::mpi_session(int& argc, char**& argv) {
     int provided = MPI_THREAD_SINGLE;
     check(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
     if (provided < MPI_THREAD_FUNNELED) {
-        throw error("MPI can't be used", this_rank(),
-                    "it does not allow threads beside the one that calls it; use a build with MPI_THREAD_FUNNELED");
+        throw error(
+            "MPI can't be used", this_rank(),
+            "it does not allow threads beside the one that calls it; use a build with MPI_THREAD_FUNNELED");
     }
     check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
 }
 
 mpi_session::~mpi_session() {
-    // MPI_Finalize waits for all ranks. While an exception unwinds, the others still expect messages of this rank:
-    // it would hang instead of dying with its message, and the launcher would not end the job.
+    // MPI_Finalize waits for all ranks. While an exception unwinds, the others still expect messages of this
+    // rank: it would hang instead of dying with its message, and the launcher would not end the job.
     if (std::uncaught_exceptions() == 0 && !finalized() && MPI_Finalize() != MPI_SUCCESS) {
         std::cerr << "feddip: warning: MPI_Finalize failed\n";
     }

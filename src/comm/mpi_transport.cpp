@@ -120,7 +120,8 @@ void mpi_transport::broadcast(std::vector<std::byte>& message) {
     communicator_.broadcast(0, message);
 }
 
-std::unique_ptr<fl::slot_sum> mpi_transport::start_sum(std::span<const int> owner_of_slot, std::size_t length) {
+std::unique_ptr<fl::slot_sum> mpi_transport::start_sum(std::span<const int> owner_of_slot,
+                                                       std::size_t length) {
     for (const int owner : owner_of_slot) {
         if (owner < 0 || owner >= size()) {
             throw error("a sum can't be taken", fmt::format("rank {}", rank()),
@@ -136,6 +137,8 @@ std::vector<std::vector<std::byte>> mpi_transport::gather(std::span<const std::b
     return gather_bytes(communicator_, 0, mine);
 }
 
-bool mpi_transport::any(bool mine) { return communicator_.maximum(mine ? 1 : 0) != 0; }
+bool mpi_transport::any(bool mine) {
+    return communicator_.maximum(mine ? 1 : 0) != 0;
+}
 
 } // namespace feddip::comm

@@ -6,8 +6,8 @@
 
 namespace feddip::comm {
 
-// A sum runs along the fixed tree of fl/slot_tree.hpp. Four slots, owned by ranks 0 1 1 2; each line shows what the
-// ranks hold:
+// A sum runs along the fixed tree of fl/slot_tree.hpp. Four slots, owned by ranks 0 1 1 2; each line shows
+// what the ranks hold:
 //
 //                            rank 0            rank 1           rank 2
 //     trained                a                 b, c             d
@@ -16,9 +16,9 @@ namespace feddip::comm {
 //     right half sent        a+b <------------ c+d              -
 //     merged                 (a+b)+(c+d)       -                -
 //
-// With the owners 0 0 0 0 it is rank 0 that computes (a+b)+(c+d), to the same bits. Where the owners ascend with the
-// slots a rank sends and receives at most ceil(log2 slots) vectors; sends leave during local training, and a rank
-// never holds more than 2 ceil(log2 slots) + 2 vectors, those on their way out included.
+// With the owners 0 0 0 0 it is rank 0 that computes (a+b)+(c+d), to the same bits. Where the owners ascend
+// with the slots a rank sends and receives at most ceil(log2 slots) vectors; sends leave during local
+// training, and a rank never holds more than 2 ceil(log2 slots) + 2 vectors, those on their way out included.
 class mpi_transport : public fl::transport {
 public:
     explicit mpi_transport(communicator c);
@@ -26,7 +26,8 @@ public:
     int rank() const override { return communicator_.rank(); }
     int size() const override { return communicator_.size(); }
     void broadcast(std::vector<std::byte>& message) override;
-    // The sum must not outlive the transport. Sums may overlap when all ranks start and finish them in one order.
+    // The sum must not outlive the transport. Sums may overlap when all ranks start and finish them in one
+    // order.
     std::unique_ptr<fl::slot_sum> start_sum(std::span<const int> owner_of_slot, std::size_t length) override;
     std::vector<std::vector<std::byte>> gather(std::span<const std::byte> mine) override;
     bool any(bool mine) override;

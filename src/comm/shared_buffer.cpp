@@ -13,7 +13,8 @@ shared_buffer::shared_buffer(const communicator& c, std::size_t bytes) {
     leader_ = node_rank == 0;
 
     void* own = nullptr;
-    check(MPI_Win_allocate_shared(leader_ ? static_cast<MPI_Aint>(bytes) : 0, 1, MPI_INFO_NULL, node_, &own, &window_),
+    check(MPI_Win_allocate_shared(leader_ ? static_cast<MPI_Aint>(bytes) : 0, 1, MPI_INFO_NULL, node_, &own,
+                                  &window_),
           "MPI_Win_allocate_shared");
     check(MPI_Win_set_errhandler(window_, MPI_ERRORS_RETURN), "MPI_Win_set_errhandler");
     MPI_Aint size = 0;
@@ -25,7 +26,9 @@ shared_buffer::shared_buffer(const communicator& c, std::size_t bytes) {
     check(MPI_Win_lock_all(MPI_MODE_NOCHECK, window_), "MPI_Win_lock_all");
 }
 
-shared_buffer::~shared_buffer() { release(); }
+shared_buffer::~shared_buffer() {
+    release();
+}
 
 shared_buffer::shared_buffer(shared_buffer&& other) noexcept
     : node_(std::exchange(other.node_, MPI_COMM_NULL)), window_(std::exchange(other.window_, MPI_WIN_NULL)),

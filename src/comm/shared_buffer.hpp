@@ -8,8 +8,8 @@
 
 namespace feddip::comm {
 
-// One rank per node, the leader, fills the buffer; all read it after publish(). Made and destroyed by all ranks
-// together, while MPI runs.
+// One rank per node, the leader, fills the buffer; all read it after publish(). Made and destroyed by all
+// ranks together, while MPI runs.
 //
 //                node A: rank 0   rank 1    node B: rank 2
 //     made               leader   -                 leader     one buffer on A, one on B

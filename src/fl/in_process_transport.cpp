@@ -30,7 +30,8 @@ std::unique_ptr<slot_sum> in_process_transport::start_sum(std::span<const int> o
                                                           std::size_t length) {
     const auto elsewhere = std::ranges::find_if(owner_of_slot, [](int owner) { return owner != 0; });
     if (elsewhere != owner_of_slot.end()) {
-        throw error("a sum can't be taken", "in-process transport", fmt::format("there is no rank {}", *elsewhere));
+        throw error("a sum can't be taken", "in-process transport",
+                    fmt::format("there is no rank {}", *elsewhere));
     }
     return std::make_unique<slot_tree_sum>(owner_of_slot, 0, length, std::make_unique<no_link>());
 }

@@ -1,5 +1,6 @@
-// The fixed binary tree in which the vectors of the sampled clients (slots) are added, so that neither ranks nor
-// arrival change a bit of the sum. What each rank does is pure data, computed from the owners of the slots alone.
+// The fixed binary tree in which the vectors of the sampled clients (slots) are added, so that neither ranks
+// nor arrival change a bit of the sum. What each rank does is pure data, computed from the owners of the
+// slots alone.
 #pragma once
 
 #include "fl/transport.hpp"
@@ -25,8 +26,8 @@ struct slot_step {
     bool operator==(const slot_step&) const = default;
 };
 
-// Node [2^j i, 2^j (i+1)) belongs to the owner of its first slot; a right half owned elsewhere is sent to the owner of
-// the left half, and the root to rank 0. Five slots, owned by ranks 0 0 1 2 1:
+// Node [2^j i, 2^j (i+1)) belongs to the owner of its first slot; a right half owned elsewhere is sent to the
+// owner of the left half, and the root to rank 0. Five slots, owned by ranks 0 0 1 2 1:
 //
 //     slots            rank 0: leaf 0, leaf 1, merge, receive_and_add from 1, receive_and_add from 1
 //     0 1   2 3   4    rank 1: leaf 2, receive_and_add from 2, send to 0, leaf 4, send to 0
@@ -34,9 +35,9 @@ struct slot_step {
 //     (0+1)+(2+3) = 0
 //     ((0+1)+(2+3)) + 4 = 0
 //
-// Steps come in the tree's post-order. As that order is the same for all ranks, ranks that carry out theirs in order,
-// with sends that don't wait, can't deadlock, messages between two ranks never overtake each other, and the stack is at
-// most ceil(log2 slots) + 1 deep.
+// Steps come in the tree's post-order. As that order is the same for all ranks, ranks that carry out theirs
+// in order, with sends that don't wait, can't deadlock, messages between two ranks never overtake each other,
+// and the stack is at most ceil(log2 slots) + 1 deep.
 std::vector<slot_step> slot_tree_steps(std::span<const int> owner_of_slot, int rank);
 
 // How vectors travel between ranks: all messages between two ranks in the order of the steps.
@@ -55,11 +56,12 @@ public:
     virtual void flush() {}
 };
 
-// Carries out the steps of one rank. Sends leave as soon as what they carry is complete; receives, which may have to
-// wait for another rank, are put off until the next add() or finish().
+// Carries out the steps of one rank. Sends leave as soon as what they carry is complete; receives, which may
+// have to wait for another rank, are put off until the next add() or finish().
 class slot_tree_sum : public slot_sum {
 public:
-    slot_tree_sum(std::span<const int> owner_of_slot, int rank, std::size_t length, std::unique_ptr<slot_link> link);
+    slot_tree_sum(std::span<const int> owner_of_slot, int rank, std::size_t length,
+                  std::unique_ptr<slot_link> link);
 
     // Throws feddip::error for a slot that is not this rank's next, or a vector of another length.
     void add(int slot, std::span<const float> values) override;

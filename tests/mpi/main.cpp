@@ -1,5 +1,5 @@
-// Runs the tests on every rank: rank 0 prints as usual, the others only their failures, and all ranks end with
-// the worst exit code of any.
+// Runs the tests on every rank: rank 0 prints as usual, the others only their failures, and all ranks end
+// with the worst exit code of any.
 #include "comm/mpi.hpp"
 
 #include <fmt/format.h>
@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
         listeners.Append(new failure_printer(rank)); // owned by the list
     }
     int code = RUN_ALL_TESTS();
-    feddip::comm::check(MPI_Allreduce(MPI_IN_PLACE, &code, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD), "MPI_Allreduce");
+    feddip::comm::check(MPI_Allreduce(MPI_IN_PLACE, &code, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD),
+                        "MPI_Allreduce");
     return code;
 }

@@ -26,7 +26,8 @@ std::vector<float> vector_of_slot(int slot, std::size_t length) {
     return values;
 }
 
-std::vector<float> sum_over(feddip::fl::transport& transport, const std::vector<int>& owners, std::size_t length) {
+std::vector<float> sum_over(feddip::fl::transport& transport, const std::vector<int>& owners,
+                            std::size_t length) {
     const auto sum = transport.start_sum(owners, length);
     for (std::size_t slot = 0; slot < owners.size(); ++slot) {
         if (owners[slot] == transport.rank()) {
@@ -41,7 +42,8 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-// Placements of `slots` slots on `ranks` ranks: contiguous blocks, dealt in turn, backwards, all at the last rank, and at random.
+// Placements of `slots` slots on `ranks` ranks: contiguous blocks, dealt in turn, backwards, all at the last
+// rank, and at random.
 std::vector<std::vector<int>> placements(int slots, int ranks) {
     std::vector<std::vector<int>> all(5, std::vector<int>(static_cast<std::size_t>(slots)));
     random_stream random(11, 0, static_cast<std::uint32_t>(slots), purpose::test);
@@ -63,7 +65,8 @@ TEST(mpi_transport, sums_have_the_bits_of_one_rank_for_any_placement) {
     for (const int slots : {1, 2, 3, 5, 8, 13}) {
         // Longer than one piece on the wire, and not a multiple of it.
         const std::size_t length = slots == 5 ? 600'001 : 1'001;
-        const std::vector<float> expected = sum_over(alone, std::vector<int>(static_cast<std::size_t>(slots), 0), length);
+        const std::vector<float> expected =
+            sum_over(alone, std::vector<int>(static_cast<std::size_t>(slots), 0), length);
         for (const std::vector<int>& owners : placements(slots, transport.size())) {
             const std::vector<float> sum = sum_over(transport, owners, length);
             if (transport.rank() == 0) {
@@ -107,7 +110,8 @@ TEST(mpi_transport, broadcast_gives_everybody_the_message_of_rank_0) {
 TEST(mpi_transport, gather_brings_unequal_messages_to_rank_0_by_rank) {
     mpi_transport transport(communicator::world());
     const auto message_of = [](int rank) {
-        return std::vector<std::byte>(static_cast<std::size_t>(rank % 3) * 1000, static_cast<std::byte>(rank));
+        return std::vector<std::byte>(static_cast<std::size_t>(rank % 3) * 1000,
+                                      static_cast<std::byte>(rank));
     };
 
     const auto all = transport.gather(message_of(transport.rank()));
