@@ -1,0 +1,36 @@
+#include "app/command_line.hpp"
+#include "app/commands.hpp"
+#include "app/report_error.hpp"
+
+#include <fmt/format.h>
+
+#include <variant>
+
+namespace {
+
+using namespace feddip::app;
+
+struct dispatch {
+    exit_code operator()(const train_command& c) const { return train(c); }
+    exit_code operator()(const check_command& c) const { return check(c); }
+    exit_code operator()(const info_command& c) const { return info(c); }
+    exit_code operator()(const version_command&) const { return version(); }
+    exit_code operator()(const help_command& c) const {
+        fmt::print("{}", c.text);
+        return exit_code::done;
+    }
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return std::visit(dispatch{}, parse_command_line(argc, argv));
+    } catch (...) {
+        const auto problem = describe(std::current_exception());
+        if (launched_rank() == 0) {
+            print_error(problem.reason);
+        }
+        return problem.code;
+    }
+}

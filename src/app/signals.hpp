@@ -1,0 +1,25 @@
+// Stopping on request: SIGTERM, SIGINT and SIGUSR1 ask the run to end after the round in progress.
+#pragma once
+
+#include <array>
+#include <csignal>
+
+namespace feddip::app {
+
+// While an object lives the three signals only set a flag, which stop_requested() reads; a second SIGINT
+// ends the process at once. At most one object at a time; the handlers before it come back after it.
+class stop_signals {
+public:
+    stop_signals();
+    ~stop_signals();
+    stop_signals(const stop_signals&) = delete;
+    stop_signals& operator=(const stop_signals&) = delete;
+
+    bool stop_requested() const;
+
+private:
+    static constexpr std::array watched_{SIGTERM, SIGINT, SIGUSR1};
+    std::array<struct sigaction, watched_.size()> before_{};
+};
+
+} // namespace feddip::app
