@@ -3,6 +3,7 @@
 
 #include "base/random.hpp"
 #include "data/dataset.hpp"
+#include "data/transform.hpp"
 
 #include <cstdint>
 #include <span>
@@ -18,22 +19,26 @@ struct batch {
     int size() const { return static_cast<int>(labels.size()); }
 };
 
-// One epoch of training data of one client: shuffled, augmented and normalized as the dataset's transform says
-// (spec, section 6); the last, smaller batch is kept. All randomness comes from the two streams, which the
-// caller keeps from epoch to epoch. No allocation after construction.
+// One epoch of training data of one client: shuffled, augmented and normalized as the dataset's transform
+// says (spec, section 6); the last, smaller batch is kept. All randomness comes from the two streams, which
+// the caller keeps from epoch to epoch: an epoch's order depends on the shuffling stream alone, not on the
+// epochs before. No allocation after construction.
 class training_batches {
 public:
+    // `images` are indices into data.train; they are copied.
     training_batches(const dataset& data, std::span<const std::uint32_t> images, int batch_size);
 
     int batches() const; // per epoch
     void start_epoch(random_stream& shuffling);
+    // Empty after the last batch of the epoch, and before the first epoch.
     batch next(random_stream& augmentation);
 
 private:
-    const dataset* data_;
-    std::vector<std::uint32_t> order_;
-    std::size_t position_ = 0;
-    int batch_size_;
+    image_set set_;
+    transform transform_;
+    std::size_t pixels_; // of an image
+    std::vector<std::uint32_t> dealt_, order_;
+    std::size_t position_;
     std::vector<float> images_;
     std::vector<std::int32_t> labels_;
 };
@@ -46,8 +51,9 @@ public:
     batch load(std::span<const std::uint32_t> images); // at most batch_size of them
 
 private:
-    const dataset* data_;
     image_set set_;
+    transform transform_;
+    std::size_t pixels_; // of an image
     std::vector<float> images_;
     std::vector<std::int32_t> labels_;
 };

@@ -41,12 +41,14 @@ struct dataset {
 // Bytes that `read` needs.
 std::size_t storage_size(const dataset_facts& facts);
 
-// Where the files of a dataset lie: `path` when given, else the usual places (FEDDIP_DATA, data/downloads beside the working
-// directory, Debian's dataset-fashion-mnist). Throws input_error naming every place looked at and how to get the data.
+// Where the files of a dataset lie: `path` when given, else the usual places (FEDDIP_DATA, data/downloads
+// beside the working directory, Debian's dataset-fashion-mnist). Throws input_error naming every place looked
+// at and how to get the data.
 std::filesystem::path locate(config::dataset_name name, const std::string& path);
 
-// Reads and checks the files in `folder` (sizes, magic numbers, labels in range) into `storage`, which must have
-// storage_size() bytes and outlive the result: it may be memory shared between ranks. Throws input_error.
+// Reads and checks the files in `folder` (sizes, magic numbers, labels in range) into `storage`, which must
+// have storage_size() bytes and outlive the result: it may be memory shared between ranks. Throws
+// input_error.
 dataset read(config::dataset_name name, const std::filesystem::path& folder, std::span<std::byte> storage);
 
 // The dataset that another rank has read into `storage`.

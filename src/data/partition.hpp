@@ -5,6 +5,7 @@
 #include "data/dataset.hpp"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace feddip::data {
@@ -15,13 +16,23 @@ struct partition {
     std::size_t clients() const { return train.size(); }
 };
 
-// iid:          each class dealt out evenly, in random order
+// iid:          each class dealt out evenly, in random order: in turn, and the next class goes on where the
+// last one
+//               stopped, so that clients differ by at most one image of a class and at most one in all
 // pathological: `classes_per_client` classes per client, each class split over equally many clients in nearly
-//               equal parts; the test share has the client's own classes
-// dirichlet:    per class, shares over the clients from Dir(alpha); a client that already has its N_samples/N takes no more;
-//               drawn again until every client has at least 100 training images (input_error after many draws)
+//               equal parts; the test share has the client's own classes. input_error unless
+//               clients x classes_per_client is a multiple of the number of classes
+// dirichlet:    per class, shares over the clients from Dir(alpha), the same for training and test images; a
+// client that
+//               already has its N_samples/N training images takes no more; drawn again until every client has
+//               at least 100 training images and a test image (input_error after many draws)
+// Every client has at least one training image, else input_error.
 // A pure function of the labels, the settings and the seed.
 partition make_partition(const dataset& data, const config::data_section& settings, int clients,
                          std::uint64_t seed);
+
+// A table for people, one line per client: images, and a bar per class, as high as its share of the client's
+// largest class. Clients beyond `most_lines` are left out and counted.
+std::string describe(const partition& p, const dataset& data, std::size_t most_lines = 50);
 
 } // namespace feddip::data

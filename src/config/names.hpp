@@ -1,0 +1,89 @@
+// The TOML names of every choice, written once: for parsing, dumping and messages.
+#pragma once
+
+#include "config/config.hpp"
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+namespace feddip::config {
+
+template <typename Enum>
+using named = std::pair<Enum, std::string_view>;
+
+template <typename Enum>
+inline constexpr auto names = nullptr;
+
+template <>
+inline constexpr auto names<dataset_name> = std::array{
+    named<dataset_name>{dataset_name::fashion_mnist, "fashion-mnist"},
+    named<dataset_name>{dataset_name::cifar_10, "cifar-10"},
+    named<dataset_name>{dataset_name::cifar_100, "cifar-100"},
+};
+template <>
+inline constexpr auto names<partition_kind> = std::array{
+    named<partition_kind>{partition_kind::iid, "iid"},
+    named<partition_kind>{partition_kind::pathological, "pathological"},
+    named<partition_kind>{partition_kind::dirichlet, "dirichlet"},
+};
+template <>
+inline constexpr auto names<model_name> = std::array{
+    named<model_name>{model_name::lenet5, "lenet5"},
+    named<model_name>{model_name::alexnet, "alexnet"},
+    named<model_name>{model_name::resnet18, "resnet18"},
+};
+template <>
+inline constexpr auto names<start_kind> = std::array{
+    named<start_kind>{start_kind::erk, "erk"},
+    named<start_kind>{start_kind::uniform, "uniform"},
+};
+template <>
+inline constexpr auto names<start_mask_kind> = std::array{
+    named<start_mask_kind>{start_mask_kind::global, "global"},
+    named<start_mask_kind>{start_mask_kind::per_client, "per_client"},
+};
+template <>
+inline constexpr auto names<staircase_kind> = std::array{
+    named<staircase_kind>{staircase_kind::paper, "paper"},
+    named<staircase_kind>{staircase_kind::code, "code"},
+};
+template <>
+inline constexpr auto names<upload_kind> = std::array{
+    named<upload_kind>{upload_kind::sparse, "sparse"},
+    named<upload_kind>{upload_kind::dense, "dense"},
+};
+template <>
+inline constexpr auto names<value_kind> = std::array{
+    named<value_kind>{value_kind::f32, "f32"},
+    named<value_kind>{value_kind::bf16, "bf16"},
+};
+template <>
+inline constexpr auto names<reconfiguration_upload_kind> = std::array{
+    named<reconfiguration_upload_kind>{reconfiguration_upload_kind::dense, "dense"},
+    named<reconfiguration_upload_kind>{reconfiguration_upload_kind::topk, "topk"},
+    named<reconfiguration_upload_kind>{reconfiguration_upload_kind::topk_residual, "topk_residual"},
+};
+template <>
+inline constexpr auto names<kernel_kind> = std::array{
+    named<kernel_kind>{kernel_kind::automatic, "auto"},
+    named<kernel_kind>{kernel_kind::dense, "dense"},
+    named<kernel_kind>{kernel_kind::sparse, "sparse"},
+};
+template <>
+inline constexpr auto names<precision_kind> = std::array{
+    named<precision_kind>{precision_kind::f32, "f32"},
+    named<precision_kind>{precision_kind::bf16, "bf16"},
+};
+
+template <typename Enum>
+constexpr std::string_view name_of(Enum value) {
+    for (const auto& [candidate, name] : names<Enum>) {
+        if (candidate == value) {
+            return name;
+        }
+    }
+    return "?";
+}
+
+} // namespace feddip::config

@@ -1,0 +1,216 @@
+#include "data/dataset.hpp"
+
+#include "base/error.hpp"
+#include "data/formats.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdlib>
+#include <optional>
+#include <vector>
+
+namespace feddip::data {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int cifar_10_training_files = 5;
+
+struct mutable_set {
+    std::span<std::uint8_t> pixels, labels;
+};
+
+struct mutable_dataset {
+    mutable_set train, test;
+};
+
+// The storage is [training pixels | test pixels | training labels | test labels].
+mutable_dataset divide(const dataset_facts& facts, std::span<std::byte> storage) {
+    if (storage.size() != storage_size(facts)) {
+        throw error("cannot lay out dataset " + to_string(facts.name), "storage",
+                    fmt::format("it has {} bytes, expected {}", storage.size(), storage_size(facts)));
+    }
+    std::span<std::uint8_t> left{reinterpret_cast<std::uint8_t*>(storage.data()), storage.size()};
+    const auto take = [&left](std::size_t size) {
+        const auto taken = left.first(size);
+        left = left.subspan(size);
+        return taken;
+    };
+    mutable_dataset parts;
+    parts.train.pixels = take(facts.train_size * facts.shape.size());
+    parts.test.pixels = take(facts.test_size * facts.shape.size());
+    parts.train.labels = take(facts.train_size);
+    parts.test.labels = take(facts.test_size);
+    return parts;
+}
+
+std::vector<std::string> files_of(config::dataset_name name) {
+    switch (name) {
+    case config::dataset_name::fashion_mnist:
+        return {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+                "t10k-labels-idx1-ubyte"};
+    case config::dataset_name::cifar_10: {
+        std::vector<std::string> files;
+        for (int i = 1; i <= cifar_10_training_files; ++i) {
+            files.push_back(fmt::format("data_batch_{}.bin", i));
+        }
+        files.emplace_back("test_batch.bin");
+        return files;
+    }
+    case config::dataset_name::cifar_100:
+        return {"train.bin", "test.bin"};
+    }
+    throw error("no files are known", "dataset", "unknown dataset");
+}
+
+// Folders below a data folder in which people keep a dataset, the name of the official archive among them.
+std::vector<std::string> subfolders_of(config::dataset_name name) {
+    switch (name) {
+    case config::dataset_name::fashion_mnist:
+        return {"", "fashion-mnist", "FashionMNIST/raw"};
+    case config::dataset_name::cifar_10:
+        return {"", "cifar-10-batches-bin", "cifar-10"};
+    case config::dataset_name::cifar_100:
+        return {"", "cifar-100-binary", "cifar-100"};
+    }
+    return {""};
+}
+
+bool is_there(const fs::path& file) {
+    std::error_code ignored;
+    return fs::exists(file, ignored);
+}
+
+// The file itself or its gzip version.
+std::optional<fs::path> find_file(const fs::path& folder, const std::string& name) {
+    for (const char* suffix : {"", ".gz"}) {
+        if (fs::path file = folder / (name + suffix); is_there(file)) {
+            return file;
+        }
+    }
+    return std::nullopt;
+}
+
+bool holds(const fs::path& folder, config::dataset_name name) {
+    for (const std::string& file : files_of(name)) {
+        if (!find_file(folder, file)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+byte_source open(const fs::path& folder, const std::string& name) {
+    const auto file = find_file(folder, name);
+    if (!file) {
+        throw input_error("cannot read data", (folder / name).string(),
+                          "there is no such file, nor one ending in .gz; fetch it with data/get.sh");
+    }
+    return open_file(*file);
+}
+
+void read_fashion_mnist(const dataset_facts& facts, const fs::path& folder, const mutable_dataset& parts) {
+    const auto files = files_of(facts.name);
+    auto train_images = open(folder, files[0]);
+    read_idx_images(train_images, facts.shape, parts.train.pixels);
+    auto train_labels = open(folder, files[1]);
+    read_idx_labels(train_labels, facts.classes, parts.train.labels);
+    auto test_images = open(folder, files[2]);
+    read_idx_images(test_images, facts.shape, parts.test.pixels);
+    auto test_labels = open(folder, files[3]);
+    read_idx_labels(test_labels, facts.classes, parts.test.labels);
+}
+
+// `files` hold equal parts of the set.
+void read_cifar_set(const dataset_facts& facts, const fs::path& folder, cifar_labels kind,
+                    std::span<const std::string> files, const mutable_set& set) {
+    const std::size_t images = set.labels.size() / files.size();
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        auto file = open(folder, files[i]);
+        read_cifar(file, kind, facts.shape, facts.classes,
+                   set.pixels.subspan(i * images * facts.shape.size(), images * facts.shape.size()),
+                   set.labels.subspan(i * images, images));
+    }
+}
+
+void read_cifar_files(const dataset_facts& facts, const fs::path& folder, const mutable_dataset& parts) {
+    const auto kind =
+        facts.name == config::dataset_name::cifar_10 ? cifar_labels::one : cifar_labels::coarse_and_fine;
+    const auto files = files_of(facts.name);
+    const auto all = std::span(files);
+    read_cifar_set(facts, folder, kind, all.first(all.size() - 1), parts.train);
+    read_cifar_set(facts, folder, kind, all.last(1), parts.test);
+}
+
+} // namespace
+
+dataset_facts facts_of(config::dataset_name name) {
+    switch (name) {
+    case config::dataset_name::fashion_mnist:
+        return {name, {1, 28, 28}, 10, 60'000, 10'000};
+    case config::dataset_name::cifar_10:
+        return {name, {3, 32, 32}, 10, 50'000, 10'000};
+    case config::dataset_name::cifar_100:
+        return {name, {3, 32, 32}, 100, 50'000, 10'000};
+    }
+    throw error("no facts are known", "dataset", "unknown dataset");
+}
+
+std::size_t storage_size(const dataset_facts& facts) {
+    return (facts.train_size + facts.test_size) * (facts.shape.size() + 1);
+}
+
+fs::path locate(config::dataset_name name, const std::string& path) {
+    std::vector<fs::path> roots;
+    if (!path.empty()) {
+        roots.emplace_back(path);
+    } else {
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets the environment
+        if (const char* folder = std::getenv("FEDDIP_DATA"); folder != nullptr && *folder != '\0') {
+            roots.emplace_back(folder);
+        }
+        roots.emplace_back("data/downloads");
+        if (name == config::dataset_name::fashion_mnist) {
+            roots.emplace_back("/usr/share/datasets");
+        }
+    }
+    std::vector<std::string> places;
+    for (const fs::path& root : roots) {
+        for (const std::string& subfolder : subfolders_of(name)) {
+            const fs::path folder = subfolder.empty() ? root : root / subfolder;
+            if (holds(folder, name)) {
+                return folder;
+            }
+        }
+        places.push_back(root.string());
+    }
+    throw input_error("cannot find dataset " + to_string(name),
+                      path.empty() ? "data.path is empty" : "data.path",
+                      fmt::format("no folder with {} in {} or below; fetch it with data/get.sh, or set "
+                                  "data.path or FEDDIP_DATA{}",
+                                  fmt::join(files_of(name), ", "), fmt::join(places, ", "),
+                                  name == config::dataset_name::fashion_mnist
+                                      ? ", or install Debian's package dataset-fashion-mnist"
+                                      : ""));
+}
+
+dataset read(config::dataset_name name, const fs::path& folder, std::span<std::byte> storage) {
+    const dataset_facts facts = facts_of(name);
+    const mutable_dataset parts = divide(facts, storage);
+    if (name == config::dataset_name::fashion_mnist) {
+        read_fashion_mnist(facts, folder, parts);
+    } else {
+        read_cifar_files(facts, folder, parts);
+    }
+    return view(facts, storage);
+}
+
+dataset view(const dataset_facts& facts, std::span<const std::byte> storage) {
+    // `divide` writes nothing, and the result is read-only again.
+    const mutable_dataset parts = divide(facts, {const_cast<std::byte*>(storage.data()), storage.size()});
+    return {facts, {parts.train.pixels, parts.train.labels}, {parts.test.pixels, parts.test.labels}};
+}
+
+} // namespace feddip::data
