@@ -1,4 +1,5 @@
 // Everything that the future of a run depends on, and what is recorded of its past.
+// Masks have versions: 0 is the one with all weights alive, which everybody knows; each new one counts on by one.
 #pragma once
 
 #include "sparse/mask.hpp"
@@ -10,13 +11,21 @@
 
 namespace feddip::fl {
 
+// Masks that the server remembers, to send a returning client the difference to the one it holds.
+inline constexpr std::size_t remembered_masks = 8;
+
 inline constexpr double not_measured = std::numeric_limits<double>::quiet_NaN();
 
 // The pruned global model w'_t.
 struct global_model {
     std::vector<float> state; // layout.size() floats, 0 where pruned
     sparse::mask mask;        // over the prunable weights; all alive for methods without a mask
-    std::uint32_t mask_version = 0; // grows by one with each new mask
+    std::uint32_t mask_version = 0;
+};
+
+struct versioned_mask {
+    std::uint32_t version = 0;
+    sparse::mask mask;
 };
 
 // Of one sampled client in one round.
@@ -26,6 +35,7 @@ struct client_record {
     double train_loss = not_measured; // mean over the last local epoch
     double accuracy = not_measured;   // of w'_{t+1} on the client's own test share (non-i.i.d. partitions)
     std::uint64_t bytes_up = 0;       // encoded payload
+    std::int32_t included = 1;        // 0: the update had NaN or Inf and was left out of the average
 };
 
 // Of one round, by the names of the results file (house.md, section 4).
@@ -46,7 +56,8 @@ struct round_record {
 struct run_state {
     int rounds_done = 0;
     global_model model;
-    std::vector<std::uint32_t> client_mask_version; // [clients] the mask each client holds, 0 for none yet
+    std::vector<std::uint32_t> client_mask_version; // [clients] the mask each client holds
+    std::vector<versioned_mask> recent_masks;       // before the model's, oldest first; at most remembered_masks
     std::vector<round_record> history;              // [rounds_done]
 };
 

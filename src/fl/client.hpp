@@ -1,0 +1,46 @@
+// Local training: what a client does with the model it receives.
+#pragma once
+
+#include "config/config.hpp"
+#include "data/batches.hpp"
+#include "data/dataset.hpp"
+#include "fl/method.hpp"
+#include "fl/state.hpp"
+#include "nn/network.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace feddip::fl {
+
+// Trains one client after another on one network, whose memory and primitives they share.
+class local_trainer {
+public:
+    local_trainer(const config::run_config& config, const data::dataset& data, nn::network& network);
+
+    // Local training of `client` on its `images` from the model w'_t, as `plan` says: E epochs of minibatch SGD in which the passes
+    // see the weights through the client's mask. Work and result depend only on the arguments, the seed and the
+    // config. `on_batch` is called after each minibatch.
+    // Returns the record of it; weights() then holds what the client would send.
+    client_record train(const global_model& model, const sparse::mask& mask, const round_plan& plan, int client,
+                        std::span<const std::uint32_t> images, const std::function<void()>& on_batch);
+
+    // layout().size() floats: the weights after training (all of them where the plan trains all, else those in the
+    // mask with 0 elsewhere), then biases, norms and running statistics.
+    std::span<const float> weights() const { return weights_; }
+
+    // Minibatches in the local training of a client with so many images.
+    int batches(std::size_t images) const;
+
+private:
+    void step(const round_plan& plan, const sparse::mask& mask);
+
+    const config::run_config* config_;
+    const data::dataset* data_;
+    nn::network* network_;
+    std::vector<float> weights_;
+};
+
+} // namespace feddip::fl

@@ -1,0 +1,33 @@
+// The accuracy of the global model, measured by all ranks together.
+#pragma once
+
+#include "data/batches.hpp"
+#include "data/dataset.hpp"
+#include "data/partition.hpp"
+#include "fl/state.hpp"
+#include "fl/transport.hpp"
+#include "nn/network.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace feddip::fl {
+
+struct evaluation {
+    double accuracy = not_measured;      // top-1, over the whole test set
+    double loss = not_measured;          // mean cross-entropy over the whole test set
+    double top5_accuracy = not_measured;
+    std::vector<std::uint8_t> correct;   // [test images] 1 where top-1 is right
+};
+
+// Images per pass; the test set is cut into such chunks whatever the number of ranks, so that sums keep their bits.
+inline constexpr int evaluation_batch = 250;
+
+// Collective; the result is on rank 0, elsewhere everything is left unset.
+evaluation evaluate(const global_model& model, const data::dataset& data, nn::network& network,
+                    transport& ranks);
+
+// Accuracy of each client on its own test share; not_measured for an empty one.
+std::vector<double> accuracy_by_client(const evaluation& measured, const data::partition& shares);
+
+} // namespace feddip::fl

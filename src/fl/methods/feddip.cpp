@@ -1,0 +1,92 @@
+// FedDIP (Long et al. 2023): dynamic pruning with error feedback, a cubic sparsity schedule, ERK start, global
+// magnitude reconfiguration every R rounds, and a regularization that climbs a staircase. With
+// regularization.maximum = 0 it is FedDP, with sparsity 0 the regularization alone.
+#include "fl/methods/feddip.hpp"
+
+#include "sparse/magnitude.hpp"
+#include "sparse/schedules.hpp"
+#include "sparse/start.hpp"
+
+#include <limits>
+#include <vector>
+
+namespace feddip::fl {
+
+namespace {
+
+// The server draws its start mask from the stream of a client that can't exist.
+constexpr std::uint32_t server = std::numeric_limits<std::uint32_t>::max();
+
+sparse::staircase to_staircase(config::staircase_kind kind) {
+    return kind == config::staircase_kind::paper ? sparse::staircase::paper : sparse::staircase::code;
+}
+
+class feddip final : public method {
+public:
+    explicit feddip(const config::run_config& config) : config_(config) {}
+
+    round_plan plan(int round) const override {
+        const auto& c = config_;
+        const int rounds = c.federation.rounds;
+        const bool reconfigures = round % c.sparsity.horizon == 0;
+        // Without regrowth only round 0 ranks weights outside the mask: afterwards masks are nested.
+        const bool ranks_all_weights = reconfigures && (c.sparsity.regrow || round == 0);
+        return {
+            .round = round,
+            .sgd = {.learning_rate = static_cast<float>(sparse::learning_rate_at(
+                        round, c.optimizer.learning_rate, c.optimizer.decay)),
+                    .weight_decay = static_cast<float>(c.optimizer.weight_decay),
+                    .regularization = static_cast<float>(
+                        sparse::regularization_at(round, rounds, c.regularization.maximum, c.regularization.steps,
+                                                  to_staircase(c.regularization.staircase)))},
+            .target_sparsity = sparse::sparsity_at(round, rounds, c.sparsity.initial, c.sparsity.target),
+            .reconfigures = reconfigures,
+            .trains_all_weights = ranks_all_weights || c.communication.upload == config::upload_kind::dense,
+        };
+    }
+
+    sparse::mask start_mask(const parameter_layout& layout) const override {
+        if (config_.sparsity.start_mask == config::start_mask_kind::per_client) {
+            return {layout.prunable_size(), true};
+        }
+        return draw(layout, server);
+    }
+
+    std::optional<sparse::mask> client_mask(const round_plan& plan, const parameter_layout& layout,
+                                            int client) const override {
+        if (plan.round > 0 || config_.sparsity.start_mask == config::start_mask_kind::global) {
+            return std::nullopt;
+        }
+        return draw(layout, static_cast<std::uint32_t>(client));
+    }
+
+    sparse::mask reconfigure(const round_plan& plan, std::span<const float> average,
+                             const sparse::mask& current) const override {
+        if (config_.sparsity.regrow) {
+            return sparse::prune_smallest(average, plan.target_sparsity);
+        }
+        std::vector<float> nested(average.begin(), average.end());
+        sparse::apply(current, nested);
+        return sparse::prune_smallest(nested, plan.target_sparsity);
+    }
+
+private:
+    sparse::mask draw(const parameter_layout& layout, std::uint32_t owner) const {
+        random_stream random(config_.federation.seed, 0, owner, purpose::start_mask);
+        const double initial = config_.sparsity.initial;
+        const auto densities = config_.sparsity.start == config::start_kind::erk
+                                   ? sparse::erk_densities(layout, initial)
+                                   : std::vector<double>(layout.weights().size(), 1.0 - initial);
+        return sparse::random_mask(layout, densities, random);
+    }
+
+    config::run_config config_;
+};
+
+} // namespace
+
+std::unique_ptr<method> make_feddip(const config::run_config& config) {
+    return std::make_unique<feddip>(config);
+}
+
+} // namespace feddip::fl

@@ -1,0 +1,61 @@
+#include "base/error.hpp"
+#include "fl/method.hpp"
+#include "fl/methods/fedavg.hpp"
+#include "fl/methods/feddip.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+namespace feddip::fl {
+
+namespace {
+
+struct entry {
+    const char* name;
+    std::unique_ptr<method> (*make)(const config::run_config&);
+};
+
+constexpr std::array entries{
+    entry{"fedavg", make_fedavg},
+    entry{"feddip", make_feddip},
+};
+
+void refuse_what_is_not_there_yet(const config::run_config& config) {
+    const auto refuse = [](const char* key, const char* value) {
+        throw input_error("unsupported setting", key, fmt::format("\"{}\" is not available in this version", value));
+    };
+    if (config.communication.value_type == config::value_kind::bf16) {
+        refuse("communication.value_type", "bf16");
+    }
+    if (config.communication.reconfiguration_upload != config::reconfiguration_upload_kind::dense) {
+        refuse("communication.reconfiguration_upload", "topk");
+    }
+    if (config.compute.precision == config::precision_kind::bf16) {
+        refuse("compute.precision", "bf16");
+    }
+}
+
+} // namespace
+
+std::vector<std::string> method_names() {
+    std::vector<std::string> names;
+    for (const auto& e : entries) {
+        names.emplace_back(e.name);
+    }
+    return names;
+}
+
+std::unique_ptr<method> make_method(const config::run_config& config) {
+    refuse_what_is_not_there_yet(config);
+    const auto found = std::ranges::find(entries, config.method.name, &entry::name);
+    if (found == entries.end()) {
+        throw input_error(fmt::format("unknown method \"{}\"", config.method.name), "method.name",
+                          fmt::format("choose one of {}", fmt::join(method_names(), ", ")));
+    }
+    return found->make(config);
+}
+
+} // namespace feddip::fl

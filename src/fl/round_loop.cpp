@@ -1,0 +1,356 @@
+#include "fl/round_loop.hpp"
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "fl/client.hpp"
+#include "fl/evaluation.hpp"
+#include "fl/ledger.hpp"
+#include "fl/message.hpp"
+#include "fl/sampling.hpp"
+#include "fl/server.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+namespace feddip::fl {
+
+namespace {
+
+// Who trains in a round, and where. Slot s is the s-th sampled client.
+struct cast {
+    std::vector<int> clients; // [slots]
+    std::vector<int> owners;  // [slots] ranks
+};
+
+// What a rank tells rank 0 at the end of a round, beside its updates.
+struct rank_report {
+    double seconds_train = 0;
+    std::uint64_t bytes_sent = 0; // since the run began
+};
+
+// All of them on rank 0 only.
+struct updates {
+    std::vector<float> total;           // sum over clients of samples x upload
+    std::vector<client_record> clients; // in slot order
+    double seconds_train = 0;           // of the slowest rank
+    std::uint64_t bytes_sent = 0;       // on all ranks, since the run began
+};
+
+struct participation {
+    std::uint64_t samples = 0;
+    double train_loss = 0; // mean, weighted by samples
+};
+
+// Of the clients whose updates are in the average.
+participation included(std::span<const client_record> clients, int round) {
+    participation p;
+    for (const auto& c : clients) {
+        if (c.included != 0) {
+            p.samples += c.samples;
+            p.train_loss += c.train_loss * c.samples;
+        }
+    }
+    if (p.samples == 0) {
+        throw error("no usable update", fmt::format("round {}", round + 1),
+                    "every sampled client's weights became NaN or Inf; lower optimizer.learning_rate and resume from "
+                    "the last checkpoint");
+    }
+    p.train_loss /= static_cast<double>(p.samples);
+    return p;
+}
+
+bool all_finite(std::span<const float> values) {
+    return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
+}
+
+class federation {
+public:
+    federation(const experiment& what, transport& ranks, std::span<observer* const> observers)
+        : config_(what.config), data_(what.data), shares_(what.shares), ranks_(ranks), observers_(observers),
+          method_(make_method(what.config)),
+          network_({.model = config_.model.name,
+                    .input = data_.facts.shape,
+                    .classes = data_.facts.classes,
+                    .max_batch = std::max(config_.federation.batch_size, evaluation_batch),
+                    .kernels = config_.compute.kernels}),
+          layout_(network_.layout()), trainer_(config_, data_, network_), downloads_(layout_) {}
+
+    run_result run(const run_info& info, const std::function<bool()>& stop_requested,
+                   std::optional<run_state> resumed);
+
+private:
+    run_state initial_state() const;
+    round_record run_round(int round);
+    cast cast_of(int round) const;
+    updates train(const round_plan& plan, const cast& who);
+    updates collect(slot_sum& sum, std::span<const client_record> mine, rank_report report);
+    void broadcast_model(const versioned_mask* known);
+    void remember(versioned_mask replaced);
+    void evaluate(round_record& record);
+    bool at_server() const { return ranks_.rank() == 0; }
+
+    const config::run_config& config_;
+    const data::dataset& data_;
+    const data::partition& shares_;
+    transport& ranks_;
+    std::span<observer* const> observers_;
+    std::unique_ptr<method> method_;
+    nn::network network_;
+    const parameter_layout& layout_;
+    local_trainer trainer_;
+    download_ledger downloads_;
+    run_state state_;
+    std::uint64_t bytes_sent_before_ = 0; // on all ranks, until the end of the last round
+};
+
+run_result federation::run(const run_info& info, const std::function<bool()>& stop_requested,
+                           std::optional<run_state> resumed) {
+    const bool continues = ranks_.any(resumed.has_value());
+    state_ = resumed ? std::move(*resumed) : initial_state();
+    if (continues) {
+        std::vector<std::byte> rounds_done(sizeof state_.rounds_done);
+        std::memcpy(rounds_done.data(), &state_.rounds_done, rounds_done.size());
+        ranks_.broadcast(rounds_done);
+        std::memcpy(&state_.rounds_done, rounds_done.data(), rounds_done.size());
+        broadcast_model(nullptr);
+    }
+    if (at_server()) {
+        std::ranges::for_each(observers_, [&](observer* o) { o->on_start(info, state_); });
+    }
+
+    bool stopped = false;
+    while (state_.rounds_done < config_.federation.rounds && !stopped) {
+        auto record = run_round(state_.rounds_done);
+        ++state_.rounds_done;
+        if (at_server()) {
+            state_.history.push_back(std::move(record));
+            std::ranges::for_each(observers_, [&](observer* o) { o->on_round(state_); });
+        }
+        stopped = ranks_.any(stop_requested());
+    }
+
+    const bool complete = state_.rounds_done >= config_.federation.rounds;
+    if (at_server()) {
+        std::ranges::for_each(observers_, [&](observer* o) { o->on_finish(state_, complete); });
+    }
+    return {.state = std::move(state_), .complete = complete};
+}
+
+// The same on every rank, so that nothing needs to be sent.
+run_state federation::initial_state() const {
+    run_state state;
+    state.client_mask_version.assign(static_cast<std::size_t>(config_.federation.clients), 0);
+    state.model.state.resize(layout_.size());
+    initialize(layout_, config_.federation.seed, state.model.state);
+
+    versioned_mask all_alive{.version = 0, .mask = {layout_.prunable_size(), true}};
+    state.model.mask = method_->start_mask(layout_);
+    if (state.model.mask != all_alive.mask) {
+        state.model.mask_version = 1;
+        sparse::apply(state.model.mask, std::span(state.model.state).first(layout_.prunable_size()));
+        state.recent_masks.push_back(std::move(all_alive));
+    }
+    return state;
+}
+
+// server: w', m -> clients: train -> updates -> sum -> server: average, reconfigure, prune -> broadcast -> evaluate.
+// The broadcast at the end of round t is the download of round t + 1: all ranks begin with w'_t.
+round_record federation::run_round(int round) {
+    stopwatch whole;
+    const auto plan = method_->plan(round);
+    const auto who = cast_of(round);
+    auto& model = state_.model;
+
+    round_record record;
+    record.round = round + 1;
+    record.learning_rate = plan.sgd.learning_rate;
+    record.regularization = plan.sgd.regularization;
+    record.target_sparsity = plan.target_sparsity;
+    if (at_server()) {
+        for (const int client : who.clients) {
+            const auto cost = downloads_.charge(state_, client);
+            record.bytes_down += cost.bytes;
+            record.bytes_positions += cost.positions;
+        }
+        record.bytes_up = who.clients.size() * upload_bytes(layout_, model.mask, plan.trains_all_weights);
+        const double sparsity = model.mask.sparsity();
+        record.reference_cost_mib = reference_cost_mib(layout_, sparsity, plan.trains_all_weights ? 0.0 : sparsity,
+                                                       static_cast<int>(who.clients.size()));
+    }
+
+    stopwatch phase;
+    auto received = train(plan, who);
+    record.seconds_train = received.seconds_train;
+    record.seconds_communicate = std::max(0.0, phase.lap() - received.seconds_train);
+
+    versioned_mask held{model.mask_version, model.mask};
+    if (at_server()) {
+        const auto average = included(received.clients, round);
+        record.train_loss = average.train_loss;
+        const auto report = finish_round(*method_, plan, layout_, received.total, average.samples, model);
+        record.mask_change = report.mask_change;
+        record.pruning_error = report.pruning_error;
+        record.sparsity = model.mask.sparsity();
+        record.layer_density = sparse::layer_densities(model.mask, layout_);
+        record.clients = std::move(received.clients);
+    }
+    record.seconds_aggregate = phase.lap();
+
+    broadcast_model(&held);
+    if (at_server() && model.mask_version != held.version) {
+        remember(std::move(held));
+    }
+    record.seconds_communicate += phase.lap();
+
+    const bool is_last = round + 1 == config_.federation.rounds;
+    if ((round + 1) % config_.federation.evaluate_every == 0 || is_last) {
+        evaluate(record);
+    }
+    record.seconds_evaluate = phase.lap();
+    record.mpi_bytes = received.bytes_sent - bytes_sent_before_;
+    bytes_sent_before_ = received.bytes_sent;
+    record.seconds_round = whole.seconds();
+    return record;
+}
+
+cast federation::cast_of(int round) const {
+    const auto& f = config_.federation;
+    cast who{.clients = sample_clients(f.seed, round, f.clients, f.clients_per_round), .owners = {}};
+    std::vector<std::uint64_t> work;
+    for (const int client : who.clients) {
+        work.push_back(shares_.train[static_cast<std::size_t>(client)].size());
+    }
+    const int first_rank = f.rank0_trains || ranks_.size() == 1 ? 0 : 1;
+    who.owners = assign_slots(work, ranks_.size(), first_rank);
+    return who;
+}
+
+// This rank's clients train one after another; each upload joins the sum as soon as it is there.
+updates federation::train(const round_plan& plan, const cast& who) {
+    const auto& mask = state_.model.mask;
+    std::vector<float> upload(upload_length(layout_, mask, plan.trains_all_weights));
+    auto sum = ranks_.start_sum(who.owners, upload.size());
+
+    int batches = 0;
+    for (std::size_t s = 0; s < who.clients.size(); ++s) {
+        if (who.owners[s] == ranks_.rank()) {
+            batches += trainer_.batches(shares_.train[static_cast<std::size_t>(who.clients[s])].size());
+        }
+    }
+    int done = 0;
+    const auto on_batch = [&] {
+        ++done;
+        if (at_server()) {
+            const double share = static_cast<double>(done) / batches;
+            std::ranges::for_each(observers_, [&](observer* o) { o->on_progress(plan.round + 1, share); });
+        }
+    };
+
+    rank_report report;
+    std::vector<client_record> records;
+    for (std::size_t s = 0; s < who.clients.size(); ++s) {
+        if (who.owners[s] != ranks_.rank()) {
+            continue;
+        }
+        stopwatch training;
+        const int client = who.clients[s];
+        const auto own_mask = method_->client_mask(plan, layout_, client);
+        auto record = trainer_.train(state_.model, own_mask ? *own_mask : mask, plan, client,
+                                     shares_.train[static_cast<std::size_t>(client)], on_batch);
+        record.bytes_up = upload_bytes(layout_, mask, plan.trains_all_weights);
+        pack_upload(layout_, mask, plan.trains_all_weights, trainer_.weights(), upload);
+        if (all_finite(upload)) {
+            std::ranges::for_each(upload, [&](float& v) { v *= static_cast<float>(record.samples); });
+        } else {
+            log::warning("round {}: the update of client {} has NaN or Inf and is left out", plan.round + 1, client);
+            record.included = 0;
+            std::ranges::fill(upload, 0.0F);
+        }
+        report.seconds_train += training.seconds();
+        sum->add(static_cast<int>(s), upload);
+        records.push_back(record);
+    }
+    return collect(*sum, records, report);
+}
+
+// Owners ascend with slots, so that what ranks report, one after the other, is in slot order.
+updates federation::collect(slot_sum& sum, std::span<const client_record> mine, rank_report report) {
+    updates received;
+    const auto total = sum.finish();
+    received.total.assign(total.begin(), total.end());
+
+    report.bytes_sent = ranks_.bytes_sent();
+    std::vector<std::byte> message(sizeof report + mine.size_bytes());
+    std::memcpy(message.data(), &report, sizeof report);
+    std::ranges::copy(std::as_bytes(mine), message.begin() + sizeof report);
+    const auto gathered = ranks_.gather(message);
+    for (const auto& theirs : gathered) {
+        std::memcpy(&report, theirs.data(), sizeof report);
+        received.seconds_train = std::max(received.seconds_train, report.seconds_train);
+        received.bytes_sent += report.bytes_sent;
+        const std::size_t count = (theirs.size() - sizeof report) / sizeof(client_record);
+        const std::size_t before = received.clients.size();
+        received.clients.resize(before + count);
+        std::memcpy(received.clients.data() + before, theirs.data() + sizeof report, count * sizeof(client_record));
+    }
+    return received;
+}
+
+// Every rank's model becomes rank 0's. `known` is the mask that all ranks hold; null when they hold none.
+void federation::broadcast_model(const versioned_mask* known) {
+    std::vector<std::byte> message;
+    if (at_server()) {
+        message = encode(state_.model, layout_, state_.rounds_done, known);
+    }
+    ranks_.broadcast(message);
+    if (!at_server()) {
+        decode(message, layout_, state_.model);
+    }
+}
+
+void federation::remember(versioned_mask replaced) {
+    auto& masks = state_.recent_masks;
+    masks.push_back(std::move(replaced));
+    if (masks.size() > remembered_masks) {
+        masks.erase(masks.begin());
+    }
+}
+
+void federation::evaluate(round_record& record) {
+    const auto measured = fl::evaluate(state_.model, data_, network_, ranks_);
+    if (!at_server()) {
+        return;
+    }
+    record.test_accuracy = measured.accuracy;
+    record.test_loss = measured.loss;
+    record.test_top5_accuracy = measured.top5_accuracy;
+    if (config_.data.partition != config::partition_kind::iid) {
+        const auto by_client = accuracy_by_client(measured, shares_);
+        double sum = 0;
+        int counted = 0;
+        for (const double accuracy : by_client) {
+            if (!std::isnan(accuracy)) {
+                sum += accuracy;
+                ++counted;
+            }
+        }
+        record.test_accuracy = sum / counted;
+        for (auto& c : record.clients) {
+            c.accuracy = by_client[static_cast<std::size_t>(c.id)];
+        }
+    }
+}
+
+} // namespace
+
+run_result run(const experiment& what, transport& ranks, const run_info& info, std::span<observer* const> observers,
+               const std::function<bool()>& stop_requested, std::optional<run_state> resumed) {
+    return federation(what, ranks, observers).run(info, stop_requested, std::move(resumed));
+}
+
+} // namespace feddip::fl
