@@ -12,7 +12,8 @@
 namespace feddip {
 
 enum class role : std::uint8_t {
-    weight, // of a convolution (output, input, height, width) or fully connected layer (output, input): prunable
+    weight, // of a convolution (output, input, height, width) or fully connected layer (output, input):
+            // prunable
     bias,
     norm_scale,
     norm_shift,
@@ -24,17 +25,17 @@ struct parameter {
     std::string name; // PyTorch's state_dict name, "conv1.weight"
     role what;
     std::vector<std::int64_t> shape;
-    std::size_t offset; // in floats
-    std::size_t size;   // in floats
+    std::size_t offset;  // in floats
+    std::size_t size;    // in floats
     std::int64_t fan_in; // inputs of one output unit; that of the layer's weight for a bias, 0 for norms
 
     bool prunable() const { return what == role::weight; }
     bool trainable() const { return what < role::running_mean; }
 };
 
-// The flat buffer is [prunable weights | biases, norm scales and shifts | running statistics], each part in the
-// order in which the model declares it. A mask covers the first part, gradients the first two,
-// and a message carries on-mask weights and then the rest (the tail) whole.
+// The flat buffer is [prunable weights | biases, norm scales and shifts | running statistics], each part in
+// the order in which the model declares it. A mask covers the first part, gradients the first two, and a
+// message carries on-mask weights and then the rest (the tail) whole.
 class parameter_layout {
 public:
     parameter_layout() = default;

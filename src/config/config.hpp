@@ -109,7 +109,8 @@ struct run_config {
 // can't be read or parsed, an unknown section or key (naming the nearest allowed one), a value of the wrong
 // type or out of range, or values that contradict each other.
 run_config load(const std::filesystem::path& file, const std::vector<std::string>& overrides);
-run_config parse(const std::string& toml, const std::string& where, const std::vector<std::string>& overrides);
+run_config parse(const std::string& toml, const std::string& where,
+                 const std::vector<std::string>& overrides);
 
 // Every key with its resolved value, as TOML that `parse` reads back to an equal config.
 std::string to_toml(const run_config& c);

@@ -4,7 +4,8 @@
 
 namespace feddip::fl {
 
-local_trainer::local_trainer(const config::run_config& config, const data::dataset& data, nn::network& network)
+local_trainer::local_trainer(const config::run_config& config, const data::dataset& data,
+                             nn::network& network)
     : config_(&config), data_(&data), network_(&network), weights_(network.layout().size()) {}
 
 int local_trainer::batches(std::size_t images) const {
@@ -12,8 +13,8 @@ int local_trainer::batches(std::size_t images) const {
     return config_->federation.local_epochs * static_cast<int>((images + size - 1) / size);
 }
 
-client_record local_trainer::train(const global_model& model, const sparse::mask& mask, const round_plan& plan,
-                                   int client, std::span<const std::uint32_t> images,
+client_record local_trainer::train(const global_model& model, const sparse::mask& mask,
+                                   const round_plan& plan, int client, std::span<const std::uint32_t> images,
                                    const std::function<void()>& on_batch) {
     const auto& layout = network_->layout();
     const auto stream = [&](purpose what) {
@@ -44,7 +45,8 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
 
     const auto trained = std::span<const float>(network_->state());
     if (plan.trains_all_weights) {
-        std::ranges::copy(trained.subspan(layout.trainable_size()), weights_.begin() + static_cast<std::ptrdiff_t>(layout.trainable_size()));
+        std::ranges::copy(trained.subspan(layout.trainable_size()),
+                          weights_.begin() + static_cast<std::ptrdiff_t>(layout.trainable_size()));
     } else {
         std::ranges::copy(trained, weights_.begin());
     }

@@ -20,15 +20,16 @@ class local_trainer {
 public:
     local_trainer(const config::run_config& config, const data::dataset& data, nn::network& network);
 
-    // Local training of `client` on its `images` from the model w'_t, as `plan` says: E epochs of minibatch SGD in which the passes
-    // see the weights through the client's mask. Work and result depend only on the arguments, the seed and the
-    // config. `on_batch` is called after each minibatch.
-    // Returns the record of it; weights() then holds what the client would send.
-    client_record train(const global_model& model, const sparse::mask& mask, const round_plan& plan, int client,
-                        std::span<const std::uint32_t> images, const std::function<void()>& on_batch);
+    // Local training of `client` on its `images` from the model w'_t, as `plan` says: E epochs of minibatch
+    // SGD in which the passes see the weights through the client's mask. Work and result depend only on the
+    // arguments, the seed and the config. `on_batch` is called after each minibatch. Returns the record of
+    // it; weights() then holds what the client would send.
+    client_record train(const global_model& model, const sparse::mask& mask, const round_plan& plan,
+                        int client, std::span<const std::uint32_t> images,
+                        const std::function<void()>& on_batch);
 
-    // layout().size() floats: the weights after training (all of them where the plan trains all, else those in the
-    // mask with 0 elsewhere), then biases, norms and running statistics.
+    // layout().size() floats: the weights after training (all of them where the plan trains all, else those
+    // in the mask with 0 elsewhere), then biases, norms and running statistics.
     std::span<const float> weights() const { return weights_; }
 
     // Minibatches in the local training of a client with so many images.

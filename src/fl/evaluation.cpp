@@ -47,7 +47,8 @@ evaluation evaluate(const global_model& model, const data::dataset& data, nn::ne
     const auto image_of_chunk = [&](std::size_t chunk) { return std::min(chunk * evaluation_batch, images); };
 
     std::ranges::copy(model.state, network.state().begin());
-    network.use_mask(model.mask.count() == model.mask.size() ? nullptr : &model.mask, nn::gradient_scope::on_mask);
+    network.use_mask(model.mask.count() == model.mask.size() ? nullptr : &model.mask,
+                     nn::gradient_scope::on_mask);
     data::evaluation_batches loader(data, data.test, evaluation_batch);
     std::vector<std::uint32_t> order(images);
     std::iota(order.begin(), order.end(), 0U);
@@ -58,8 +59,9 @@ evaluation evaluate(const global_model& model, const data::dataset& data, nn::ne
     for (std::size_t c = mine.first; c < mine.last; ++c) {
         const std::size_t first = image_of_chunk(c);
         const std::size_t count = image_of_chunk(c + 1) - first;
-        const auto score = network.evaluate(loader.load(std::span(order).subspan(first, count)),
-                                            std::span(correct).subspan(first - image_of_chunk(mine.first), count));
+        const auto score =
+            network.evaluate(loader.load(std::span(order).subspan(first, count)),
+                             std::span(correct).subspan(first - image_of_chunk(mine.first), count));
         scores.push_back({score.loss, score.correct, score.correct_top5});
     }
 
@@ -95,7 +97,8 @@ evaluation evaluate(const global_model& model, const data::dataset& data, nn::ne
 std::vector<double> accuracy_by_client(const evaluation& measured, const data::partition& shares) {
     std::vector<double> accuracies;
     for (const auto& share : shares.test) {
-        const auto right = std::ranges::count_if(share, [&](std::uint32_t i) { return measured.correct[i] != 0; });
+        const auto right =
+            std::ranges::count_if(share, [&](std::uint32_t i) { return measured.correct[i] != 0; });
         accuracies.push_back(share.empty() ? not_measured
                                            : static_cast<double>(right) / static_cast<double>(share.size()));
     }

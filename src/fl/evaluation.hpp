@@ -14,13 +14,14 @@
 namespace feddip::fl {
 
 struct evaluation {
-    double accuracy = not_measured;      // top-1, over the whole test set
-    double loss = not_measured;          // mean cross-entropy over the whole test set
+    double accuracy = not_measured; // top-1, over the whole test set
+    double loss = not_measured;     // mean cross-entropy over the whole test set
     double top5_accuracy = not_measured;
-    std::vector<std::uint8_t> correct;   // [test images] 1 where top-1 is right
+    std::vector<std::uint8_t> correct; // [test images] 1 where top-1 is right
 };
 
-// Images per pass; the test set is cut into such chunks whatever the number of ranks, so that sums keep their bits.
+// Images per pass; the test set is cut into such chunks whatever the number of ranks, so that sums keep their
+// bits.
 inline constexpr int evaluation_batch = 250;
 
 // Collective; the result is on rank 0, elsewhere everything is left unset.

@@ -36,7 +36,8 @@ std::uint64_t upload_bytes(const parameter_layout& layout, const sparse::mask& m
     return header_bytes + sizeof(float) * upload_length(layout, m, all_weights);
 }
 
-double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double sparsity_up, int clients) {
+double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double sparsity_up,
+                          int clients) {
     const double whole = 32.0 * static_cast<double>(layout.trainable_size()) / (1 << 20);
     return clients * whole * ((1.0 - sparsity_down) + (1.0 - sparsity_up));
 }

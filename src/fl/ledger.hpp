@@ -16,8 +16,8 @@ struct download_cost {
     std::uint64_t positions = 0; // of these, the coded mask
 };
 
-// Charges clients for what they really need to be sent: a client that still holds an older mask gets the difference to
-// it, while the server remembers that one, and else the whole mask.
+// Charges clients for what they really need to be sent: a client that still holds an older mask gets the
+// difference to it, while the server remembers that one, and else the whole mask.
 class download_ledger {
 public:
     explicit download_ledger(const parameter_layout& layout) : layout_(&layout) {}
@@ -29,14 +29,15 @@ private:
     std::uint64_t mask_bytes(const run_state& state, std::uint32_t held);
 
     const parameter_layout* layout_;
-    std::uint32_t coded_version_ = 0;                     // which mask `coded_` is about
+    std::uint32_t coded_version_ = 0;                // which mask `coded_` is about
     std::map<std::uint32_t, std::uint64_t> coded_{}; // bytes to bring a holder of that version up to date
 };
 
 std::uint64_t upload_bytes(const parameter_layout& layout, const sparse::mask& m, bool all_weights);
 
-// The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters: mebibits of values.
-// `s` is the sparsity of what is sent: of the model downwards, of the update upwards.
-double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double sparsity_up, int clients);
+// The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters:
+// mebibits of values. `s` is the sparsity of what is sent: of the model downwards, of the update upwards.
+double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double sparsity_up,
+                          int clients);
 
 } // namespace feddip::fl

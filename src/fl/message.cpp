@@ -61,7 +61,9 @@ std::vector<std::byte> encode(const global_model& model, const parameter_layout&
 }
 
 void decode(std::span<const std::byte> message, const parameter_layout& layout, global_model& model) {
-    const auto damaged = [&](const std::string& why) { return error("damaged model message", "broadcast", why); };
+    const auto damaged = [&](const std::string& why) {
+        return error("damaged model message", "broadcast", why);
+    };
     header head;
     if (message.size() < sizeof head) {
         throw damaged(fmt::format("{} bytes are less than its header", message.size()));

@@ -1,8 +1,9 @@
 // What the server sends, what clients send back, and how many bytes each is.
 //
-// Both directions carry [header | mask, where it is new to the receiver | values in the mask, in mask order | tail].
-// The tail is everything that is never pruned: biases, and all of batch normalization including its running mean and
-// variance, which are averaged like weights. An upload of all weights carries them instead of those in the mask.
+// Both directions carry [header | mask, where it is new to the receiver | values in the mask, in mask order |
+// tail]. The tail is everything that is never pruned: biases, and all of batch normalization including its
+// running mean and variance, which are averaged like weights. An upload of all weights carries them instead
+// of those in the mask.
 #pragma once
 
 #include "base/layout.hpp"
@@ -16,15 +17,17 @@
 
 namespace feddip::fl {
 
-// Bytes before the payload: in both directions five 32-bit words (round, mask version, base version or client,
-// samples or flags, length of the coded mask).
+// Bytes before the payload: in both directions five 32-bit words (round, mask version, base version or
+// client, samples or flags, length of the coded mask).
 inline constexpr std::uint64_t header_bytes = 20;
 
-// The model as a message to a receiver that holds the mask `known`; null for one whose mask is no longer remembered.
+// The model as a message to a receiver that holds the mask `known`; null for one whose mask is no longer
+// remembered.
 std::vector<std::byte> encode(const global_model& model, const parameter_layout& layout, int round,
                               const versioned_mask* known);
 
-// Brings `model`, whose mask and version are the receiver's, up to date. Throws feddip::error for damaged bytes.
+// Brings `model`, whose mask and version are the receiver's, up to date. Throws feddip::error for damaged
+// bytes.
 void decode(std::span<const std::byte> message, const parameter_layout& layout, global_model& model);
 
 // Floats in an upload, and the upload itself: `state` (layout.size() floats) through `m`, or all of it.

@@ -56,9 +56,10 @@ participation included(std::span<const client_record> clients, int round) {
         }
     }
     if (p.samples == 0) {
-        throw error("no usable update", fmt::format("round {}", round + 1),
-                    "every sampled client's weights became NaN or Inf; lower optimizer.learning_rate and resume from "
-                    "the last checkpoint");
+        throw error(
+            "no usable update", fmt::format("round {}", round + 1),
+            "every sampled client's weights became NaN or Inf; lower optimizer.learning_rate and resume from "
+            "the last checkpoint");
     }
     p.train_loss /= static_cast<double>(p.samples);
     return p;
@@ -158,8 +159,8 @@ run_state federation::initial_state() const {
     return state;
 }
 
-// server: w', m -> clients: train -> updates -> sum -> server: average, reconfigure, prune -> broadcast -> evaluate.
-// The broadcast at the end of round t is the download of round t + 1: all ranks begin with w'_t.
+// server: w', m -> clients: train -> updates -> sum -> server: average, reconfigure, prune -> broadcast ->
+// evaluate. The broadcast at the end of round t is the download of round t + 1: all ranks begin with w'_t.
 round_record federation::run_round(int round) {
     stopwatch whole;
     const auto plan = method_->plan(round);
@@ -179,8 +180,9 @@ round_record federation::run_round(int round) {
         }
         record.bytes_up = who.clients.size() * upload_bytes(layout_, model.mask, plan.trains_all_weights);
         const double sparsity = model.mask.sparsity();
-        record.reference_cost_mib = reference_cost_mib(layout_, sparsity, plan.trains_all_weights ? 0.0 : sparsity,
-                                                       static_cast<int>(who.clients.size()));
+        record.reference_cost_mib =
+            reference_cost_mib(layout_, sparsity, plan.trains_all_weights ? 0.0 : sparsity,
+                               static_cast<int>(who.clients.size()));
     }
 
     stopwatch phase;
@@ -267,7 +269,8 @@ updates federation::train(const round_plan& plan, const cast& who) {
         if (all_finite(upload)) {
             std::ranges::for_each(upload, [&](float& v) { v *= static_cast<float>(record.samples); });
         } else {
-            log::warning("round {}: the update of client {} has NaN or Inf and is left out", plan.round + 1, client);
+            log::warning("round {}: the update of client {} has NaN or Inf and is left out", plan.round + 1,
+                         client);
             record.included = 0;
             std::ranges::fill(upload, 0.0F);
         }
@@ -296,7 +299,8 @@ updates federation::collect(slot_sum& sum, std::span<const client_record> mine, 
         const std::size_t count = (theirs.size() - sizeof report) / sizeof(client_record);
         const std::size_t before = received.clients.size();
         received.clients.resize(before + count);
-        std::memcpy(received.clients.data() + before, theirs.data() + sizeof report, count * sizeof(client_record));
+        std::memcpy(received.clients.data() + before, theirs.data() + sizeof report,
+                    count * sizeof(client_record));
     }
     return received;
 }
@@ -348,8 +352,9 @@ void federation::evaluate(round_record& record) {
 
 } // namespace
 
-run_result run(const experiment& what, transport& ranks, const run_info& info, std::span<observer* const> observers,
-               const std::function<bool()>& stop_requested, std::optional<run_state> resumed) {
+run_result run(const experiment& what, transport& ranks, const run_info& info,
+               std::span<observer* const> observers, const std::function<bool()>& stop_requested,
+               std::optional<run_state> resumed) {
     return federation(what, ranks, observers).run(info, stop_requested, std::move(resumed));
 }
 

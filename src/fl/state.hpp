@@ -1,5 +1,6 @@
 // Everything that the future of a run depends on, and what is recorded of its past.
-// Masks have versions: 0 is the one with all weights alive, which everybody knows; each new one counts on by one.
+// Masks have versions: 0 is the one with all weights alive, which everybody knows; each new one counts on by
+// one.
 #pragma once
 
 #include "sparse/mask.hpp"
@@ -31,7 +32,7 @@ struct versioned_mask {
 // Of one sampled client in one round.
 struct client_record {
     int id = 0;
-    std::uint32_t samples = 0;       // training images
+    std::uint32_t samples = 0;        // training images
     double train_loss = not_measured; // mean over the last local epoch
     double accuracy = not_measured;   // of w'_{t+1} on the client's own test share (non-i.i.d. partitions)
     std::uint64_t bytes_up = 0;       // encoded payload
@@ -47,8 +48,9 @@ struct round_record {
     double target_sparsity = 0, sparsity = 0, mask_change = 0, pruning_error = 0;
     std::uint64_t bytes_down = 0, bytes_up = 0, bytes_positions = 0, mpi_bytes = 0;
     double reference_cost_mib = 0; // the authors' formula: mebibits of values, no positions
-    double seconds_train = 0, seconds_communicate = 0, seconds_aggregate = 0, seconds_evaluate = 0, seconds_round = 0;
-    std::vector<double> layer_density; // one per prunable tensor
+    double seconds_train = 0, seconds_communicate = 0, seconds_aggregate = 0, seconds_evaluate = 0,
+           seconds_round = 0;
+    std::vector<double> layer_density;  // one per prunable tensor
     std::vector<client_record> clients; // in slot order
 };
 
@@ -57,8 +59,8 @@ struct run_state {
     int rounds_done = 0;
     global_model model;
     std::vector<std::uint32_t> client_mask_version; // [clients] the mask each client holds
-    std::vector<versioned_mask> recent_masks;       // before the model's, oldest first; at most remembered_masks
-    std::vector<round_record> history;              // [rounds_done]
+    std::vector<versioned_mask> recent_masks; // before the model's, oldest first; at most remembered_masks
+    std::vector<round_record> history;        // [rounds_done]
 };
 
 // What is known of a run before its first round.

@@ -10,9 +10,9 @@
 
 namespace feddip::fl {
 
-// The sum of one vector per slot (sampled client), in an order fixed by the slots alone: node [2^j i, 2^j (i+1)) of a
-// binary tree over the slots is the sum of its two halves, left + right, a missing half counting as absent. So the bits do not
-// depend on how slots are placed on ranks.
+// The sum of one vector per slot (sampled client), in an order fixed by the slots alone: node [2^j i, 2^j
+// (i+1)) of a binary tree over the slots is the sum of its two halves, left + right, a missing half counting
+// as absent. So the bits do not depend on how slots are placed on ranks.
 class slot_sum {
 public:
     virtual ~slot_sum() = default;
@@ -32,8 +32,8 @@ public:
     // Collective: every rank's `message` becomes rank 0's.
     virtual void broadcast(std::vector<std::byte>& message) = 0;
 
-    // Collective. owner_of_slot[s] is the rank that adds slot s; all vectors have `length` floats. Memory and rank 0's
-    // incoming traffic grow with the logarithm of the number of slots where owners are ascending.
+    // Collective. owner_of_slot[s] is the rank that adds slot s; all vectors have `length` floats. Memory and
+    // rank 0's incoming traffic grow with the logarithm of the number of slots where owners are ascending.
     virtual std::unique_ptr<slot_sum> start_sum(std::span<const int> owner_of_slot, std::size_t length) = 0;
 
     // Collective: on rank 0 everybody's bytes, by rank; elsewhere empty.

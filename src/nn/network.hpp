@@ -29,7 +29,8 @@ struct batch_score {
     int correct_top5 = 0;
 };
 
-// Which weight gradients are wanted: of all weights, or of those in the mask (the others may then hold anything).
+// Which weight gradients are wanted: of all weights, or of those in the mask (the others may then hold
+// anything).
 enum class gradient_scope { all, on_mask };
 
 class network {
@@ -47,8 +48,8 @@ public:
     // layout().trainable_size() floats: d(mean cross-entropy over the batch)/d(state).
     std::span<const float> gradients() const;
 
-    // The structure of the weights from here on: state() is zero where the mask says pruned. A null mask means dense.
-    // Chooses kernels and makes what they need; the mask is not kept.
+    // The structure of the weights from here on: state() is zero where the mask says pruned. A null mask
+    // means dense. Chooses kernels and makes what they need; the mask is not kept.
     void use_mask(const sparse::mask* m, gradient_scope scope);
 
     // Forward and backward on one minibatch in training mode; sets gradients(). Dropout draws from `dropout`.

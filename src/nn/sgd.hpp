@@ -15,15 +15,16 @@ struct sgd_settings {
 };
 
 // One step (Long et al. 2023, algorithm 1; dynamic pruning with feedback, Lin et al. 2020):
-//   g   = gradients + regularization * v_l / ||v_l||_2   for each prunable tensor l, v = w * m; 0 where ||v_l|| = 0
-//   w  <- w - learning_rate (g + weight_decay w)
+//   g   = gradients + regularization * v_l / ||v_l||_2   for each prunable tensor l, v = w * m; 0 where
+//   ||v_l|| = 0 w  <- w - learning_rate (g + weight_decay w)
 // `dense` holds all weights w, `pruned` is v = w * m as the network saw it, and is brought up to date.
-// All spans are of layout.trainable_size() floats (weights, then the dense rest). A null mask means all alive.
+// All spans are of layout.trainable_size() floats (weights, then the dense rest). A null mask means all
+// alive.
 void sgd_step_dense(const parameter_layout& layout, const sgd_settings& settings, const sparse::mask* m,
                     std::span<const float> gradients, std::span<float> dense, std::span<float> pruned);
 
-// The same step for the alive weights only: `pruned` is both read and written, pruned weights stay 0. The bits of the
-// alive weights are those that sgd_step_dense gives them.
+// The same step for the alive weights only: `pruned` is both read and written, pruned weights stay 0. The
+// bits of the alive weights are those that sgd_step_dense gives them.
 void sgd_step_on_mask(const parameter_layout& layout, const sgd_settings& settings, const sparse::mask& m,
                       std::span<const float> gradients, std::span<float> pruned);
 

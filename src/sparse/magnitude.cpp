@@ -19,8 +19,8 @@ std::uint32_t magnitude_bits(float value) {
     return std::bit_cast<std::uint32_t>(value) & 0x7fffffffU;
 }
 
-// The magnitude (as bits) of rank `rank` (0 = smallest), and how many values are strictly smaller: a radix selection
-// of 11, 10 and 10 bits, so that the data is read four times whatever it is.
+// The magnitude (as bits) of rank `rank` (0 = smallest), and how many values are strictly smaller: a radix
+// selection of 11, 10 and 10 bits, so that the data is read four times whatever it is.
 struct selection {
     std::uint32_t threshold = 0;
     std::size_t smaller = 0;

@@ -12,7 +12,8 @@ enum class staircase {
 };
 
 // lambda_t: a staircase of `steps` equal segments of the rounds. As in the authors' program a segment has
-// floor(T/Q) rounds and the last one takes the remainder; with fewer rounds than steps every round is its own.
+// floor(T/Q) rounds and the last one takes the remainder; with fewer rounds than steps every round is its
+// own.
 double regularization_at(int round, int rounds, double maximum, int steps, staircase kind);
 
 // eta_t = eta_0 decay^t

@@ -52,7 +52,8 @@ std::vector<double> erk_densities(const parameter_layout& layout, double sparsit
     }
 }
 
-mask random_mask(const parameter_layout& layout, const std::vector<double>& densities, random_stream& random) {
+mask random_mask(const parameter_layout& layout, const std::vector<double>& densities,
+                 random_stream& random) {
     mask drawn(layout.prunable_size(), false);
     std::vector<std::uint32_t> positions;
     for (std::size_t l = 0; l < densities.size(); ++l) {

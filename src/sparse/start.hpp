@@ -9,8 +9,8 @@
 
 namespace feddip::sparse {
 
-// Erdos-Renyi-kernel densities (Evci et al. 2020), one per prunable tensor: min(1, eps * sum(shape) / prod(shape)),
-// with eps solved so that the whole network has density 1 - sparsity.
+// Erdos-Renyi-kernel densities (Evci et al. 2020), one per prunable tensor: min(1, eps * sum(shape) /
+// prod(shape)), with eps solved so that the whole network has density 1 - sparsity.
 std::vector<double> erk_densities(const parameter_layout& layout, double sparsity);
 
 // round(density * size) positions of each prunable tensor, uniformly at random.

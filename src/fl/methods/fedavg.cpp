@@ -19,9 +19,12 @@ public:
                         .regularization = 0.0F}};
     }
 
-    sparse::mask start_mask(const parameter_layout& layout) const override { return {layout.prunable_size(), true}; }
+    sparse::mask start_mask(const parameter_layout& layout) const override {
+        return {layout.prunable_size(), true};
+    }
 
-    sparse::mask reconfigure(const round_plan&, std::span<const float>, const sparse::mask& current) const override {
+    sparse::mask reconfigure(const round_plan&, std::span<const float>,
+                             const sparse::mask& current) const override {
         return current;
     }
 

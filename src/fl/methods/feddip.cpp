@@ -1,5 +1,5 @@
-// FedDIP (Long et al. 2023): dynamic pruning with error feedback, a cubic sparsity schedule, ERK start, global
-// magnitude reconfiguration every R rounds, and a regularization that climbs a staircase. With
+// FedDIP (Long et al. 2023): dynamic pruning with error feedback, a cubic sparsity schedule, ERK start,
+// global magnitude reconfiguration every R rounds, and a regularization that climbs a staircase. With
 // regularization.maximum = 0 it is FedDP, with sparsity 0 the regularization alone.
 #include "fl/methods/feddip.hpp"
 
@@ -33,12 +33,12 @@ public:
         const bool ranks_all_weights = reconfigures && (c.sparsity.regrow || round == 0);
         return {
             .round = round,
-            .sgd = {.learning_rate = static_cast<float>(sparse::learning_rate_at(
-                        round, c.optimizer.learning_rate, c.optimizer.decay)),
+            .sgd = {.learning_rate = static_cast<float>(
+                        sparse::learning_rate_at(round, c.optimizer.learning_rate, c.optimizer.decay)),
                     .weight_decay = static_cast<float>(c.optimizer.weight_decay),
-                    .regularization = static_cast<float>(
-                        sparse::regularization_at(round, rounds, c.regularization.maximum, c.regularization.steps,
-                                                  to_staircase(c.regularization.staircase)))},
+                    .regularization = static_cast<float>(sparse::regularization_at(
+                        round, rounds, c.regularization.maximum, c.regularization.steps,
+                        to_staircase(c.regularization.staircase)))},
             .target_sparsity = sparse::sparsity_at(round, rounds, c.sparsity.initial, c.sparsity.target),
             .reconfigures = reconfigures,
             .trains_all_weights = ranks_all_weights || c.communication.upload == config::upload_kind::dense,

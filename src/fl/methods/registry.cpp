@@ -25,7 +25,8 @@ constexpr std::array entries{
 
 void refuse_what_is_not_there_yet(const config::run_config& config) {
     const auto refuse = [](const char* key, const char* value) {
-        throw input_error("unsupported setting", key, fmt::format("\"{}\" is not available in this version", value));
+        throw input_error("unsupported setting", key,
+                          fmt::format("\"{}\" is not available in this version", value));
     };
     if (config.communication.value_type == config::value_kind::bf16) {
         refuse("communication.value_type", "bf16");

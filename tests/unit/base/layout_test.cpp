@@ -1,6 +1,5 @@
-#include "base/layout.hpp"
-
 #include "base/error.hpp"
+#include "base/layout.hpp"
 
 #include <gtest/gtest.h>
 

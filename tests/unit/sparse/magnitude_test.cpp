@@ -1,6 +1,5 @@
-#include "sparse/magnitude.hpp"
-
 #include "base/random.hpp"
+#include "sparse/magnitude.hpp"
 
 #include <gtest/gtest.h>
 
@@ -38,7 +37,8 @@ TEST(prune_smallest, equals_the_sorting_reference_at_every_sparsity) {
     for (const std::size_t size : {1, 2, 64, 65, 1000, 4097}) {
         const auto values = normal_values(size, static_cast<std::uint32_t>(size));
         for (const double s : {0.0, 0.001, 0.3, 0.5, 0.9, 0.999, 1.0}) {
-            ASSERT_EQ(sparse::prune_smallest(values, s), sparse::prune_smallest_reference(values, s)) << size << ' ' << s;
+            ASSERT_EQ(sparse::prune_smallest(values, s), sparse::prune_smallest_reference(values, s))
+                << size << ' ' << s;
         }
     }
 }

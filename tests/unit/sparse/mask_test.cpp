@@ -1,6 +1,5 @@
-#include "sparse/mask.hpp"
-
 #include "base/random.hpp"
+#include "sparse/mask.hpp"
 #include "unit/sparse/layouts.hpp"
 
 #include <gmock/gmock.h>

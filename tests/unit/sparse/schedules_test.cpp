@@ -38,7 +38,9 @@ TEST(regularization_schedule, of_the_code_equals_the_authors_list) {
     }
 
     for (int round = 0; round < rounds; ++round) {
-        ASSERT_NEAR(regularization_at(round, rounds, maximum, segments, staircase::code), listed[round], 1e-15) << round;
+        ASSERT_NEAR(regularization_at(round, rounds, maximum, segments, staircase::code), listed[round],
+                    1e-15)
+            << round;
     }
 }
 

@@ -1,5 +1,4 @@
 #include "sparse/start.hpp"
-
 #include "unit/sparse/layouts.hpp"
 
 #include <gtest/gtest.h>
@@ -60,7 +59,9 @@ TEST(random_mask, has_exactly_the_rounded_count_in_each_tensor_and_depends_on_th
 
     for (std::size_t l = 0; l < densities.size(); ++l) {
         const auto& p = layout.weights()[l];
-        EXPECT_EQ(m.count(p.offset, p.size), static_cast<std::size_t>(std::llround(densities[l] * static_cast<double>(p.size)))) << p.name;
+        EXPECT_EQ(m.count(p.offset, p.size),
+                  static_cast<std::size_t>(std::llround(densities[l] * static_cast<double>(p.size))))
+            << p.name;
     }
     EXPECT_EQ(m, sparse::random_mask(layout, densities, again));
     EXPECT_NE(m, sparse::random_mask(layout, densities, other));
