@@ -107,7 +107,8 @@ std::size_t byte_source::some_inflated(std::span<std::uint8_t> out) {
         gzip_->avail_out = static_cast<uInt>(wanted);
         const int status = inflate(gzip_.get(), Z_NO_FLUSH);
         if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) {
-            fail(fmt::format("the gzip data is damaged after {} uncompressed bytes ({})", delivered_,
+            fail(fmt::format("the gzip data is damaged after {} uncompressed bytes ({})",
+                             delivered_ + wanted - gzip_->avail_out,
                              gzip_->msg != nullptr ? gzip_->msg : "unknown"));
         }
         pending_ = pending_.last(gzip_->avail_in);
