@@ -1,0 +1,144 @@
+#include "base/error.hpp"
+#include "base/random.hpp"
+#include "fl/ledger.hpp"
+#include "fl/message.hpp"
+#include "nn/network.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+using namespace feddip;
+using namespace feddip::fl;
+
+namespace {
+
+const parameter_layout lenet5 = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+
+sparse::mask random_mask(double density, std::uint32_t which) {
+    random_stream random(4, which, 0, purpose::test);
+    sparse::mask m(lenet5.prunable_size(), false);
+    for (std::size_t i = 0; i < m.size(); ++i) {
+        m.set(i, random.uniform_double() < density);
+    }
+    return m;
+}
+
+global_model model_with(sparse::mask m, std::uint32_t version) {
+    global_model model{std::vector<float>(lenet5.size()), std::move(m), version};
+    initialize(lenet5, version, model.state);
+    sparse::apply(model.mask, std::span(model.state).first(lenet5.prunable_size()));
+    return model;
+}
+
+versioned_mask all_alive() {
+    return {0, {lenet5.prunable_size(), true}};
+}
+
+void expect_equal(const global_model& a, const global_model& b) {
+    EXPECT_EQ(a.state, b.state);
+    EXPECT_EQ(a.mask, b.mask);
+    EXPECT_EQ(a.mask_version, b.mask_version);
+}
+
+} // namespace
+
+TEST(model_message, arrives_whole_at_a_receiver_without_a_mask) {
+    const auto sent = model_with(random_mask(0.1, 1), 3);
+    global_model received;
+
+    decode(encode(sent, lenet5, 7, nullptr), lenet5, received);
+
+    expect_equal(sent, received);
+}
+
+TEST(model_message, arrives_as_a_difference_at_a_holder_of_another_mask) {
+    const auto old = model_with(random_mask(0.1, 1), 3);
+    auto newer = model_with(old.mask, 4);
+    newer.mask.set(17, !newer.mask[17]);
+    sparse::apply(newer.mask, std::span(newer.state).first(lenet5.prunable_size()));
+    const versioned_mask known{old.mask_version, old.mask};
+    auto received = old;
+
+    const auto message = encode(newer, lenet5, 7, &known);
+    decode(message, lenet5, received);
+
+    expect_equal(newer, received);
+    EXPECT_LT(message.size(), encode(newer, lenet5, 7, nullptr).size());
+}
+
+TEST(model_message, carries_no_positions_when_the_mask_is_known) {
+    const auto sent = model_with(random_mask(0.1, 1), 3);
+    const versioned_mask known{sent.mask_version, sent.mask};
+    global_model received{{}, sent.mask, sent.mask_version};
+
+    const auto message = encode(sent, lenet5, 7, &known);
+    decode(message, lenet5, received);
+
+    expect_equal(sent, received);
+    EXPECT_EQ(message.size(),
+              header_bytes + 4 * (sent.mask.count() + lenet5.size() - lenet5.prunable_size()));
+}
+
+TEST(model_message, is_refused_by_a_rank_that_holds_another_mask) {
+    const auto sent = model_with(random_mask(0.1, 1), 3);
+    const versioned_mask known{sent.mask_version, sent.mask};
+    auto other = model_with(random_mask(0.1, 2), 2);
+
+    EXPECT_THROW(decode(encode(sent, lenet5, 7, &known), lenet5, other), error);
+}
+
+TEST(model_message, cut_short_anywhere_is_an_error) {
+    const auto sent = model_with(random_mask(0.01, 1), 3);
+    const auto message = encode(sent, lenet5, 7, nullptr);
+    for (std::size_t length = 0; length < message.size(); length += 7) {
+        global_model received;
+        EXPECT_THROW(decode(std::span(message).first(length), lenet5, received), error) << length;
+    }
+}
+
+TEST(upload, in_the_mask_and_of_all_weights_unpack_to_what_was_packed) {
+    const auto model = model_with(random_mask(0.3, 1), 1);
+    for (const bool all : {false, true}) {
+        std::vector<float> upload(upload_length(lenet5, model.mask, all));
+        std::vector<float> state(lenet5.size(), -1.0F);
+
+        pack_upload(lenet5, model.mask, all, model.state, upload);
+        unpack_upload(lenet5, model.mask, all, upload, state);
+
+        EXPECT_EQ(state, model.state);
+    }
+}
+
+TEST(download_ledger, charges_exactly_the_length_of_the_message_that_the_client_would_get) {
+    run_state state;
+    state.client_mask_version = {0, 0, 0};
+    state.recent_masks = {all_alive()};
+    state.model = model_with(random_mask(0.1, 1), 1);
+    download_ledger ledger(lenet5);
+
+    const auto first = ledger.charge(state, 0);
+    const auto again = ledger.charge(state, 0);
+
+    const versioned_mask alive = all_alive();
+    const versioned_mask current{1, state.model.mask};
+    EXPECT_EQ(first.bytes, encode(state.model, lenet5, 0, &alive).size());
+    EXPECT_EQ(again.bytes, encode(state.model, lenet5, 1, &current).size());
+    EXPECT_EQ(first.positions, first.bytes - again.bytes);
+    EXPECT_EQ(again.positions, 0U);
+}
+
+TEST(download_ledger, charges_a_whole_mask_to_a_client_whose_mask_is_forgotten) {
+    run_state state;
+    state.client_mask_version = {0, 1};
+    state.model = model_with(random_mask(0.1, 1), 9);
+    download_ledger ledger(lenet5);
+
+    EXPECT_EQ(ledger.charge(state, 0).bytes, encode(state.model, lenet5, 0, nullptr).size());
+    EXPECT_EQ(ledger.charge(state, 1).bytes, encode(state.model, lenet5, 0, nullptr).size());
+}
+
+// FedAvg on LeNet-5 with five clients for a hundred rounds costs 1,883 by the authors' program.
+TEST(reference_cost, is_the_authors_formula) {
+    EXPECT_NEAR(100 * reference_cost_mib(lenet5, 0, 0, 5), 1883, 0.5);
+}

@@ -1,0 +1,156 @@
+#include "base/error.hpp"
+#include "fl/method.hpp"
+#include "fl/server.hpp"
+#include "nn/network.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+using namespace feddip;
+using namespace feddip::fl;
+
+namespace {
+
+const parameter_layout tiny({{"a.weight", role::weight, {2, 3}, 0, 0, 3},
+                             {"a.bias", role::bias, {2}, 0, 0, 3}});
+
+config::run_config config_of(const std::string& method) {
+    config::run_config c;
+    c.method.name = method;
+    c.sparsity = {.initial = 0.5, .target = 0.5, .horizon = 5};
+    return c;
+}
+
+sparse::mask mask_of(const std::vector<int>& bits) {
+    sparse::mask m(bits.size(), false);
+    for (std::size_t i = 0; i < bits.size(); ++i) {
+        m.set(i, bits[i] != 0);
+    }
+    return m;
+}
+
+} // namespace
+
+TEST(make_method, names_the_known_ones_for_an_unknown_name) {
+    try {
+        make_method(config_of("fedip"));
+        FAIL();
+    } catch (const input_error& e) {
+        EXPECT_THAT(e.what(), testing::HasSubstr("feddip"));
+        EXPECT_THAT(e.what(), testing::HasSubstr("fedavg"));
+    }
+}
+
+TEST(fedavg, never_prunes_regularizes_or_reconfigures) {
+    const auto fedavg = make_method(config_of("fedavg"));
+    for (const int round : {0, 5, 999}) {
+        const auto plan = fedavg->plan(round);
+        EXPECT_FALSE(plan.reconfigures);
+        EXPECT_EQ(plan.sgd.regularization, 0.0F);
+        EXPECT_EQ(plan.target_sparsity, 0.0);
+        EXPECT_NEAR(plan.sgd.learning_rate, 0.1 * std::pow(0.998, round), 1e-7);
+    }
+    EXPECT_EQ(fedavg->start_mask(tiny).sparsity(), 0.0);
+}
+
+TEST(feddip, reconfigures_every_horizon_rounds_and_only_then_needs_all_weights) {
+    const auto feddip = make_method(config_of("feddip"));
+    for (int round = 0; round < 20; ++round) {
+        EXPECT_EQ(feddip->plan(round).reconfigures, round % 5 == 0) << round;
+        EXPECT_EQ(feddip->plan(round).trains_all_weights, round % 5 == 0) << round;
+    }
+}
+
+TEST(feddip, without_regrowth_needs_all_weights_in_the_first_round_only) {
+    auto c = config_of("feddip");
+    c.sparsity.regrow = false;
+    const auto feddip = make_method(c);
+    for (int round = 0; round < 20; ++round) {
+        EXPECT_EQ(feddip->plan(round).reconfigures, round % 5 == 0) << round;
+        EXPECT_EQ(feddip->plan(round).trains_all_weights, round == 0) << round;
+    }
+}
+
+TEST(feddip, with_dense_upload_trains_all_weights_always) {
+    auto c = config_of("feddip");
+    c.communication.upload = config::upload_kind::dense;
+    EXPECT_TRUE(make_method(c)->plan(3).trains_all_weights);
+}
+
+TEST(feddip, starts_from_one_erk_mask_of_the_server_or_from_one_per_client) {
+    auto c = config_of("feddip");
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    const auto global = make_method(c);
+    EXPECT_NEAR(global->start_mask(layout).sparsity(), 0.5, 1e-4);
+    EXPECT_FALSE(global->client_mask(global->plan(0), layout, 3));
+
+    c.sparsity.start_mask = config::start_mask_kind::per_client;
+    const auto per_client = make_method(c);
+    EXPECT_EQ(per_client->start_mask(layout).sparsity(), 0.0);
+    const auto mask_3 = per_client->client_mask(per_client->plan(0), layout, 3);
+    const auto mask_4 = per_client->client_mask(per_client->plan(0), layout, 4);
+    EXPECT_NEAR(mask_3->sparsity(), 0.5, 1e-4);
+    EXPECT_NE(*mask_3, *mask_4);
+    EXPECT_FALSE(per_client->client_mask(per_client->plan(1), layout, 3));
+}
+
+TEST(feddip, with_a_uniform_start_gives_every_layer_the_same_density) {
+    auto c = config_of("feddip");
+    c.sparsity.start = config::start_kind::uniform;
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    for (const double d : sparse::layer_densities(make_method(c)->start_mask(layout), layout)) {
+        EXPECT_NEAR(d, 0.5, 0.01);
+    }
+}
+
+// Averages: weights 1 .. 6 off and on the mask; the three largest magnitudes are positions 1, 3 and 5.
+TEST(feddip, lets_a_pruned_weight_regrow_when_its_average_is_large) {
+    const auto feddip = make_method(config_of("feddip"));
+    const std::vector<float> average{1, -5, 2, 6, 3, 4};
+    const auto current = mask_of({1, 0, 1, 1, 0, 0});
+
+    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), average, current), mask_of({0, 1, 0, 1, 0, 1}));
+}
+
+TEST(feddip, without_regrowth_nests_masks) {
+    auto c = config_of("feddip");
+    c.sparsity.regrow = false;
+    c.sparsity.target = c.sparsity.initial = 2.0 / 3;
+    const auto feddip = make_method(c);
+    const std::vector<float> average{1, -5, 2, 6, 3, 4};
+
+    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), average, mask_of({1, 0, 1, 1, 0, 0})),
+              mask_of({0, 0, 1, 1, 0, 0}));
+}
+
+// Two clients with 1 and 3 samples; total = 1 x a + 3 x b, in upload order: weights (all), then the bias.
+TEST(finish_round, averages_by_samples_reconfigures_and_prunes) {
+    const auto feddip = make_method(config_of("feddip"));
+    global_model model{std::vector<float>(8), mask_of({1, 0, 1, 1, 0, 0}), 4};
+    const std::vector<float> total{4, -20, 8, 24, 12, 16, 2, 4};
+
+    const auto report = finish_round(*feddip, feddip->plan(5), tiny, total, 4, model);
+
+    EXPECT_THAT(model.state, testing::ElementsAre(0, -5, 0, 6, 0, 4, 0.5, 1));
+    EXPECT_EQ(model.mask, mask_of({0, 1, 0, 1, 0, 1}));
+    EXPECT_EQ(model.mask_version, 5U);
+    EXPECT_DOUBLE_EQ(report.mask_change, 4.0 / 6);
+    EXPECT_DOUBLE_EQ(report.pruning_error, (1.0 + 4 + 9) / (1 + 25 + 4 + 36 + 9 + 16));
+}
+
+TEST(finish_round, between_reconfigurations_keeps_the_mask_and_takes_sparse_uploads) {
+    const auto feddip = make_method(config_of("feddip"));
+    const auto mask = mask_of({1, 0, 1, 1, 0, 0});
+    global_model model{std::vector<float>(8), mask, 4};
+    const std::vector<float> total{2, 4, 6, 8, 10};
+
+    const auto report = finish_round(*feddip, feddip->plan(6), tiny, total, 2, model);
+
+    EXPECT_THAT(model.state, testing::ElementsAre(1, 0, 2, 3, 0, 0, 4, 5));
+    EXPECT_EQ(model.mask, mask);
+    EXPECT_EQ(model.mask_version, 4U);
+    EXPECT_EQ(report.mask_change, 0.0);
+    EXPECT_EQ(report.pruning_error, 0.0);
+}

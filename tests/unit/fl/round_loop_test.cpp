@@ -1,0 +1,168 @@
+#include "base/error.hpp"
+#include "fl/message.hpp"
+#include "fl/round_loop.hpp"
+#include "nn/network.hpp"
+#include "unit/fl/federation.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+using namespace feddip;
+using test::small_federation;
+
+namespace {
+
+void expect_same_future(const fl::run_state& a, const fl::run_state& b) {
+    EXPECT_EQ(a.rounds_done, b.rounds_done);
+    EXPECT_EQ(a.model.state, b.model.state);
+    EXPECT_EQ(a.model.mask, b.model.mask);
+    EXPECT_EQ(a.model.mask_version, b.model.mask_version);
+    EXPECT_EQ(a.client_mask_version, b.client_mask_version);
+    ASSERT_EQ(a.history.size(), b.history.size());
+    for (std::size_t t = 0; t < a.history.size(); ++t) {
+        EXPECT_EQ(a.history[t].test_accuracy, b.history[t].test_accuracy);
+        EXPECT_EQ(a.history[t].train_loss, b.history[t].train_loss);
+        EXPECT_EQ(a.history[t].bytes_down, b.history[t].bytes_down);
+        EXPECT_EQ(a.history[t].bytes_up, b.history[t].bytes_up);
+    }
+}
+
+} // namespace
+
+TEST(round_loop, learns_and_tells_its_observers_about_every_round) {
+    small_federation federation;
+    federation.config.federation.rounds = 12;
+    federation.config.sparsity.target = 0.8;
+
+    const auto result = federation.run();
+
+    EXPECT_TRUE(result.complete);
+    EXPECT_TRUE(federation.seen.finished);
+    ASSERT_EQ(federation.seen.states.size(), 12U);
+    const auto& history = result.state.history;
+    for (int t = 0; t < 12; ++t) {
+        const auto& record = history[static_cast<std::size_t>(t)];
+        EXPECT_EQ(record.round, t + 1);
+        EXPECT_EQ(record.clients.size(), 3U);
+        EXPECT_EQ(record.layer_density.size(), 5U);
+    }
+    EXPECT_GT(history.back().test_accuracy, 0.9);
+    EXPECT_LT(history.back().train_loss, history.front().train_loss);
+}
+
+TEST(round_loop, keeps_the_model_pruned_to_the_schedule) {
+    small_federation federation;
+
+    federation.run();
+
+    for (const auto& state : federation.seen.states) {
+        const auto& record = state.history.back();
+        const auto weights = std::span(state.model.state).first(state.model.mask.size());
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+            ASSERT_TRUE(state.model.mask[i] || weights[i] == 0.0F);
+        }
+        const int reconfigured = (record.round - 1) / 2 * 2; // t of the last reconfiguration
+        const double expected = 0.9 + (0.5 - 0.9) * std::pow(1.0 - reconfigured / 4.0, 3);
+        EXPECT_NEAR(record.sparsity, expected, 1e-4) << record.round;
+    }
+}
+
+TEST(round_loop, ends_in_the_same_bits_with_sparse_and_with_dense_upload) {
+    for (const bool regrow : {true, false}) {
+        small_federation sparse_upload;
+        sparse_upload.config.compute.kernels = config::kernel_kind::dense;
+        sparse_upload.config.sparsity.regrow = regrow;
+        small_federation dense_upload;
+        dense_upload.config = sparse_upload.config;
+        dense_upload.config.communication.upload = config::upload_kind::dense;
+
+        const auto a = sparse_upload.run().state;
+        const auto b = dense_upload.run().state;
+
+        EXPECT_EQ(a.model.state, b.model.state) << regrow;
+        EXPECT_EQ(a.model.mask, b.model.mask) << regrow;
+        EXPECT_LT(a.history.back().bytes_up, b.history.back().bytes_up / 4);
+    }
+}
+
+TEST(round_loop, resumed_at_any_round_gives_the_bits_of_an_undisturbed_run) {
+    small_federation undisturbed;
+    const auto expected = undisturbed.run().state;
+    for (int stop = 1; stop < 4; ++stop) {
+        small_federation first;
+        const auto stopped = first.run(std::nullopt, stop);
+        EXPECT_FALSE(stopped.complete);
+        EXPECT_FALSE(first.seen.finished);
+        EXPECT_EQ(stopped.state.rounds_done, stop);
+
+        small_federation second;
+        expect_same_future(second.run(stopped.state).state, expected);
+    }
+}
+
+TEST(round_loop, with_per_client_start_masks_keeps_initial_values_everywhere_until_the_first_ranking) {
+    small_federation federation;
+    federation.config.sparsity.start_mask = config::start_mask_kind::per_client;
+
+    federation.run();
+
+    EXPECT_EQ(federation.seen.started_from.model.mask.sparsity(), 0.0);
+    EXPECT_EQ(federation.seen.started_from.model.mask_version, 0U);
+    const auto& first = federation.seen.states.front();
+    EXPECT_NEAR(first.model.mask.sparsity(), 0.5, 1e-4);
+    // All of w_0 was sent, no mask.
+    EXPECT_EQ(first.history[0].bytes_positions, 0U);
+    EXPECT_EQ(first.history[0].bytes_down, 3 * (fl::header_bytes + 4 * 61706));
+}
+
+TEST(round_loop, fedavg_costs_the_whole_model_both_ways_and_no_positions) {
+    small_federation federation;
+    federation.config.method.name = "fedavg";
+
+    const auto state = federation.run().state;
+
+    for (const auto& record : state.history) {
+        EXPECT_EQ(record.bytes_down, 3 * (fl::header_bytes + 4 * 61706));
+        EXPECT_EQ(record.bytes_up, 3 * (fl::header_bytes + 4 * 61706));
+        EXPECT_EQ(record.bytes_positions, 0U);
+        EXPECT_EQ(record.sparsity, 0.0);
+    }
+}
+
+TEST(round_loop, evaluates_only_when_asked_and_after_the_last_round) {
+    small_federation federation;
+    federation.config.federation.rounds = 5;
+    federation.config.federation.evaluate_every = 2;
+
+    const auto history = federation.run().state.history;
+
+    EXPECT_TRUE(std::isnan(history[0].test_accuracy));
+    EXPECT_FALSE(std::isnan(history[1].test_accuracy));
+    EXPECT_TRUE(std::isnan(history[2].test_accuracy));
+    EXPECT_FALSE(std::isnan(history[3].test_accuracy));
+    EXPECT_FALSE(std::isnan(history[4].test_accuracy));
+}
+
+TEST(round_loop, ends_with_a_reason_when_every_update_explodes) {
+    small_federation federation;
+    federation.config.optimizer.learning_rate = 1e30;
+    try {
+        federation.run();
+        FAIL();
+    } catch (const error& e) {
+        EXPECT_NE(std::string(e.what()).find("learning_rate"), std::string::npos) << e.what();
+    }
+}
+
+TEST(round_loop, on_non_iid_shares_reports_the_mean_of_the_clients_own_accuracies) {
+    small_federation federation;
+    federation.config.data.partition = config::partition_kind::pathological;
+
+    const auto history = federation.run().state.history;
+
+    for (const auto& c : history.back().clients) {
+        EXPECT_GE(c.accuracy, 0.0);
+        EXPECT_LE(c.accuracy, 1.0);
+    }
+}
