@@ -1,0 +1,369 @@
+#include "sparse/codec.hpp"
+
+#include "base/error.hpp"
+#include "sparse/gap_coder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <numbers>
+
+namespace feddip::sparse {
+
+namespace {
+
+constexpr std::uint8_t format_version = 1;
+constexpr std::uint64_t all_ones = ~std::uint64_t{0};
+
+[[noreturn]] void damaged(std::string_view why) {
+    throw error("a coded mask can't be read", "decoding", why);
+}
+
+// The bits of one layer, starting at bit 0 of the first word; bits past the end are 0.
+using bit_vector = std::vector<std::uint64_t>;
+
+// The bits of a word that lie before `size`.
+std::uint64_t valid_bits(std::size_t word, std::size_t size) {
+    return size - word * 64 >= 64 ? all_ones : (std::uint64_t{1} << (size % 64)) - 1;
+}
+
+bit_vector cut_out(const mask& m, std::size_t first, std::size_t size) {
+    const auto words = m.words();
+    const std::size_t shift = first % 64;
+    bit_vector layer((size + 63) / 64);
+    for (std::size_t w = 0; w < layer.size(); ++w) {
+        const std::size_t from = first / 64 + w;
+        std::uint64_t bits = words[from] >> shift;
+        if (shift != 0 && from + 1 < words.size()) {
+            bits |= words[from + 1] << (64 - shift);
+        }
+        layer[w] = bits & valid_bits(w, size);
+    }
+    return layer;
+}
+
+void paste(const bit_vector& layer, std::size_t first, mask& m) {
+    const auto words = m.words();
+    const std::size_t shift = first % 64;
+    for (std::size_t w = 0; w < layer.size(); ++w) {
+        const std::size_t to = first / 64 + w;
+        words[to] |= layer[w] << shift;
+        if (shift != 0 && layer[w] >> (64 - shift) != 0) {
+            words[to + 1] |= layer[w] >> (64 - shift);
+        }
+    }
+}
+
+std::size_t count(const bit_vector& bits) {
+    std::size_t n = 0;
+    for (const std::uint64_t word : bits) {
+        n += static_cast<std::size_t>(std::popcount(word));
+    }
+    return n;
+}
+
+// Some positions of a layer, of which `alive` are alive. The rarer kind is marked, and the marks are coded.
+struct population {
+    std::size_t positions = 0;
+    std::size_t alive = 0;
+
+    bool marks_alive() const { return alive <= positions - alive; }
+    std::size_t marked() const { return std::min(alive, positions - alive); }
+    // The entropy in bits of marks at this rate.
+    double entropy() const {
+        const double k = static_cast<double>(marked());
+        const double n = static_cast<double>(positions);
+        return k == 0 ? 0 : k * std::log2(n / k) + (n - k) * std::log2(n / (n - k));
+    }
+};
+
+// A layer and how it is coded: the weights dead in the base and those alive in it are two populations. Fresh
+// is the difference to a base in which all are dead.
+struct coded_layer {
+    std::size_t first = 0;
+    std::size_t size = 0;
+    bool difference = false;
+    std::array<population, 2> by_base; // [0] dead in the base, [1] alive in it
+};
+
+// The positions of a word that belong to a population.
+std::uint64_t members(const bit_vector& base, bool alive_in_base, std::size_t word, std::size_t size) {
+    const std::uint64_t alive = base.empty() ? 0 : base[word];
+    return (alive_in_base ? alive : ~alive) & valid_bits(word, size);
+}
+
+// How many members come before bit `bit`.
+std::size_t rank_of(std::uint64_t members, int bit) {
+    return static_cast<std::size_t>(
+        members == all_ones ? bit : std::popcount(members & ((std::uint64_t{1} << bit) - 1)));
+}
+
+// The inverse of rank_of.
+int bit_of(std::uint64_t members, std::size_t rank) {
+    if (members == all_ones) {
+        return static_cast<int>(rank);
+    }
+    for (; rank > 0; --rank) {
+        members &= members - 1;
+    }
+    return std::countr_zero(members);
+}
+
+void put_population(const bit_vector& layer, const bit_vector& base, const coded_layer& c, bool alive_in_base,
+                    gap_encoder& encoder) {
+    const population& p = c.by_base[alive_in_base ? 1 : 0];
+    if (p.marked() == 0) {
+        return;
+    }
+    const gap_model model(p.positions, p.marked());
+    const std::uint64_t flip = p.marks_alive() ? 0 : all_ones;
+    std::size_t before = p.positions; // members before the word
+    std::size_t last = p.positions;   // the mark found last, or none yet
+    for (std::size_t w = layer.size(); w-- > 0;) {
+        const std::uint64_t in = members(base, alive_in_base, w, c.size);
+        before -= static_cast<std::size_t>(std::popcount(in));
+        for (std::uint64_t marks = in & (layer[w] ^ flip); marks != 0;) {
+            const int bit = 63 - std::countl_zero(marks);
+            marks ^= std::uint64_t{1} << bit;
+            const std::size_t mark = before + rank_of(in, bit);
+            if (last != p.positions) {
+                encoder.put(model, last - mark - 1);
+            }
+            last = mark;
+        }
+    }
+    encoder.put(model, last);
+}
+
+void take_population(gap_decoder& decoder, const bit_vector& base, const coded_layer& c, bool alive_in_base,
+                     bit_vector& layer) {
+    const population& p = c.by_base[alive_in_base ? 1 : 0];
+    if (!p.marks_alive()) {
+        for (std::size_t w = 0; w < layer.size(); ++w) {
+            layer[w] |= members(base, alive_in_base, w, c.size);
+        }
+    }
+    if (p.marked() == 0) {
+        return;
+    }
+    decoder.use(gap_model(p.positions, p.marked()));
+    std::size_t w = 0;
+    std::uint64_t in = members(base, alive_in_base, 0, c.size);
+    auto in_word = static_cast<std::size_t>(std::popcount(in));
+    std::size_t before = 0; // members before the word
+    std::size_t next = 0;   // the first position that the next mark can have
+    for (std::size_t left = p.marked(); left > 0; --left) {
+        const std::size_t mark = next + decoder.take(p.positions - left - next);
+        while (mark >= before + in_word) {
+            before += in_word;
+            in = members(base, alive_in_base, ++w, c.size);
+            in_word = static_cast<std::size_t>(std::popcount(in));
+        }
+        layer[w] ^= std::uint64_t{1} << bit_of(in, mark - before);
+        next = mark + 1;
+    }
+}
+
+std::uint32_t hash(const mask& m) {
+    std::uint64_t h = m.size();
+    for (const std::uint64_t word : m.words()) {
+        h = (h ^ word) * 0x9E3779B97F4A7C15U;
+        h ^= h >> 32U;
+    }
+    return static_cast<std::uint32_t>(h);
+}
+
+void check_size(const mask& m, const parameter_layout& layout, std::string_view which) {
+    if (m.size() != layout.prunable_size()) {
+        throw error("a mask does not fit its model", which,
+                    fmt::format("it covers {} weights, the model has {}", m.size(), layout.prunable_size()));
+    }
+}
+
+void put_varint(std::vector<std::byte>& bytes, std::uint64_t value) {
+    for (; value >= 128; value >>= 7U) {
+        bytes.push_back(static_cast<std::byte>(value | 128U));
+    }
+    bytes.push_back(static_cast<std::byte>(value));
+}
+
+class reader {
+public:
+    explicit reader(std::span<const std::byte> bytes) : rest_(bytes) {}
+
+    std::uint64_t number(unsigned bytes) {
+        std::uint64_t value = 0;
+        for (unsigned i = 0; i < bytes; ++i) {
+            value |= std::uint64_t{take()} << (8 * i);
+        }
+        return value;
+    }
+
+    std::uint64_t varint() {
+        std::uint64_t value = 0;
+        for (unsigned shift = 0; shift < 63; shift += 7) {
+            const std::uint8_t byte = take();
+            value |= std::uint64_t{byte & 127U} << shift;
+            if (byte < 128) {
+                return value;
+            }
+        }
+        damaged("a number has too many digits");
+    }
+
+    std::span<const std::byte> rest() const { return rest_; }
+
+private:
+    std::uint8_t take() {
+        if (rest_.empty()) {
+            damaged("it ends too early");
+        }
+        const auto byte = std::to_integer<std::uint8_t>(rest_.front());
+        rest_ = rest_.subspan(1);
+        return byte;
+    }
+
+    std::span<const std::byte> rest_;
+};
+
+// Both ways to code a layer, and the bits that the difference saves.
+struct choice {
+    coded_layer fresh, difference;
+    double saved_bits = 0;
+};
+
+choice weigh(const mask& m, const mask* base, const parameter& tensor) {
+    choice c;
+    const bit_vector layer = cut_out(m, tensor.offset, tensor.size);
+    c.fresh = {tensor.offset, tensor.size, false, {population{tensor.size, count(layer)}, population{}}};
+    if (base != nullptr) {
+        const bit_vector held = cut_out(*base, tensor.offset, tensor.size);
+        std::size_t kept = 0;
+        for (std::size_t w = 0; w < layer.size(); ++w) {
+            kept += static_cast<std::size_t>(std::popcount(layer[w] & held[w]));
+        }
+        const std::size_t held_alive = count(held);
+        const std::size_t alive = c.fresh.by_base[0].alive;
+        c.difference = {tensor.offset,
+                        tensor.size,
+                        true,
+                        {population{tensor.size - held_alive, alive - kept}, population{held_alive, kept}}};
+        constexpr double second_count_bits = 16;
+        c.saved_bits = c.fresh.by_base[0].entropy() - c.difference.by_base[0].entropy() -
+                       c.difference.by_base[1].entropy() - second_count_bits;
+    }
+    return c;
+}
+
+std::vector<coded_layer> choose(const mask& m, const parameter_layout& layout, const mask* base) {
+    std::vector<choice> choices;
+    double saved_bits = 0;
+    for (const parameter& tensor : layout.weights()) {
+        choices.push_back(weigh(m, base, tensor));
+        saved_bits += std::max(0.0, choices.back().saved_bits);
+    }
+    constexpr double hash_bits = 32;
+    std::vector<coded_layer> layers;
+    for (const choice& c : choices) {
+        layers.push_back(saved_bits > hash_bits && c.saved_bits > 0 ? c.difference : c.fresh);
+    }
+    return layers;
+}
+
+} // namespace
+
+std::vector<std::byte> encode(const mask& m, const parameter_layout& layout, const mask* base) {
+    check_size(m, layout, "encoding");
+    if (base != nullptr) {
+        check_size(*base, layout, "the base of an encoding");
+    }
+    const std::vector<coded_layer> layers = choose(m, layout, base);
+    const bool any_difference = std::ranges::any_of(layers, &coded_layer::difference);
+
+    std::vector<std::byte> bytes{std::byte{format_version}, std::byte{any_difference}};
+    if (any_difference) {
+        const std::uint32_t h = hash(*base);
+        for (unsigned i = 0; i < 4; ++i) {
+            bytes.push_back(static_cast<std::byte>(h >> (8 * i)));
+        }
+    }
+    for (const coded_layer& c : layers) {
+        put_varint(bytes, 2 * c.by_base[0].alive + (c.difference ? 1 : 0));
+        if (c.difference) {
+            put_varint(bytes, c.by_base[1].alive);
+        }
+    }
+    gap_encoder encoder;
+    for (auto c = layers.rbegin(); c != layers.rend(); ++c) {
+        const bit_vector layer = cut_out(m, c->first, c->size);
+        const bit_vector held = c->difference ? cut_out(*base, c->first, c->size) : bit_vector();
+        put_population(layer, held, *c, true, encoder);
+        put_population(layer, held, *c, false, encoder);
+    }
+    const std::vector<std::byte> gaps = encoder.finish();
+    bytes.insert(bytes.end(), gaps.begin(), gaps.end());
+    return bytes;
+}
+
+mask decode(std::span<const std::byte> bytes, const parameter_layout& layout, const mask* base) {
+    reader in(bytes);
+    if (in.number(1) != format_version) {
+        damaged("it has another version");
+    }
+    const std::uint64_t any_difference = in.number(1);
+    if (any_difference > 1) {
+        damaged("it has an unknown flag");
+    }
+    if (any_difference == 1) {
+        if (base == nullptr) {
+            damaged("it needs a base, and there is none");
+        }
+        check_size(*base, layout, "the base of a decoding");
+        if (in.number(4) != hash(*base)) {
+            damaged("it was made for another base");
+        }
+    }
+
+    std::vector<coded_layer> layers;
+    for (const parameter& tensor : layout.weights()) {
+        const std::uint64_t head = in.varint();
+        coded_layer c{tensor.offset, tensor.size, (head & 1U) != 0, {}};
+        if (c.difference && any_difference == 0) {
+            damaged("a layer needs a base, and none is named");
+        }
+        const std::size_t held_alive = c.difference ? base->count(tensor.offset, tensor.size) : 0;
+        c.by_base[0] = {tensor.size - held_alive, head >> 1U};
+        c.by_base[1] = {held_alive, c.difference ? in.varint() : 0};
+        if (c.by_base[0].alive > c.by_base[0].positions || c.by_base[1].alive > c.by_base[1].positions) {
+            damaged("a layer has more weights alive than it has");
+        }
+        layers.push_back(c);
+    }
+
+    mask m(layout.prunable_size(), false);
+    gap_decoder decoder(in.rest());
+    for (const coded_layer& c : layers) {
+        const bit_vector held = c.difference ? cut_out(*base, c.first, c.size) : bit_vector();
+        bit_vector layer((c.size + 63) / 64);
+        take_population(decoder, held, c, false, layer);
+        take_population(decoder, held, c, true, layer);
+        paste(layer, c.first, m);
+    }
+    decoder.finish();
+    return m;
+}
+
+double information_bound(const mask& m, const parameter_layout& layout) {
+    double nats = 0;
+    for (const parameter& tensor : layout.weights()) {
+        const auto n = static_cast<double>(tensor.size);
+        const auto k = static_cast<double>(m.count(tensor.offset, tensor.size));
+        nats += std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1);
+    }
+    return nats / std::numbers::ln2;
+}
+
+} // namespace feddip::sparse
