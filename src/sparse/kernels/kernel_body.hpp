@@ -1,0 +1,325 @@
+// Source of the inner loops, written over GCC's vector extension and compiled once per instruction set: the
+// including file defines FEDDIP_VECTOR_WIDTH, the number of floats in a register (16, 8 or 4), and
+// FEDDIP_VECTOR_REGISTERS. A block of 16 samples is then 16 / width registers, walked one after the other.
+#pragma once
+
+#include "sparse/kernels/table.hpp"
+
+#include <utility>
+
+#define FEDDIP_INLINE inline __attribute__((always_inline))
+#define FEDDIP_UNROLL _Pragma("GCC unroll 32")
+
+namespace feddip::sparse::kernels {
+namespace {
+
+constexpr int width = FEDDIP_VECTOR_WIDTH;
+constexpr int parts = lanes / width;
+typedef float vector __attribute__((vector_size(width * sizeof(float)), __may_alias__));
+typedef int indices __attribute__((vector_size(width * sizeof(int))));
+
+FEDDIP_INLINE vector splat(float value) {
+    return value - vector{};
+}
+FEDDIP_INLINE vector load(const float* from) {
+    return *reinterpret_cast<const vector*>(from);
+}
+FEDDIP_INLINE void store(float* to, vector value) {
+    *reinterpret_cast<vector*>(to) = value;
+}
+FEDDIP_INLINE vector positive(vector value) {
+    return value > vector{} ? value : vector{};
+}
+
+// Rows of a tile whose sums fit into the registers together, one being left for the weight and one spare.
+constexpr int rows_at_once(tile_shape tile) {
+    int rows = tile.height;
+    while (rows > 1 && (rows * tile.width > FEDDIP_VECTOR_REGISTERS - 2 || tile.height % rows != 0)) {
+        --rows;
+    }
+    return rows;
+}
+
+// The rows [0, rows) of a register tile that see the image when the taps lead `shift` rows down from tile row
+// `top`.
+constexpr bool sees_image(int row, int shift) {
+    return row + shift >= 0 && row + shift < 4;
+}
+
+template <int rows, int columns>
+struct register_tile {
+    vector at[rows][columns];
+};
+
+// tile += weight * slab for each tap. With `clipped`, tile row y is row top + y of a 4-row image.
+template <int rows, int columns, int pitch, bool clipped, int top, int shift>
+FEDDIP_INLINE void add_taps(register_tile<rows, columns>& tile, const float* slab, const weighted_tap* tap,
+                            const weighted_tap* end) {
+    for (; tap != end; ++tap) {
+        const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(slab) + tap->offset);
+        const vector weight = splat(tap->weight);
+        FEDDIP_UNROLL
+        for (int y = 0; y < rows; ++y) {
+            if (clipped && !sees_image(top + y, shift)) {
+                continue;
+            }
+            FEDDIP_UNROLL
+            for (int x = 0; x < columns; ++x) {
+                tile.at[y][x] += weight * load(from + ((top + y + shift) * pitch + x) * lanes);
+            }
+        }
+    }
+}
+
+template <tile_shape shape, int margin, bool clipped, int top>
+FEDDIP_INLINE void gather_rows(const gather_arguments& a, int channel, int part) {
+    constexpr int rows = rows_at_once(shape);
+    constexpr int columns = shape.width;
+    constexpr int pitch = columns + margin;
+    register_tile<rows, columns> tile;
+    if (a.partial != nullptr) {
+        const float* from = a.partial + (channel * shape.pixels() + top * columns) * lanes + part * width;
+        FEDDIP_UNROLL
+        for (int y = 0; y < rows; ++y) {
+            FEDDIP_UNROLL
+            for (int x = 0; x < columns; ++x) {
+                tile.at[y][x] = load(from + (y * columns + x) * lanes);
+            }
+        }
+    } else {
+        const vector start = splat(a.bias != nullptr ? a.bias[channel] : 0.0F);
+        FEDDIP_UNROLL
+        for (int y = 0; y < rows; ++y) {
+            FEDDIP_UNROLL
+            for (int x = 0; x < columns; ++x) {
+                tile.at[y][x] = start;
+            }
+        }
+    }
+    const float* slab = a.slab + part * width;
+    if constexpr (clipped) {
+        const std::uint32_t* first = a.first + 3 * channel;
+        add_taps<rows, columns, pitch, true, top, -1>(tile, slab, a.taps + first[0], a.taps + first[1]);
+        add_taps<rows, columns, pitch, true, top, 0>(tile, slab, a.taps + first[1], a.taps + first[2]);
+        add_taps<rows, columns, pitch, true, top, 1>(tile, slab, a.taps + first[2], a.taps + first[3]);
+    } else {
+        add_taps<rows, columns, pitch, false, top, 0>(tile, slab, a.taps + a.first[channel],
+                                                      a.taps + a.first[channel + 1]);
+    }
+    if (a.relu) {
+        FEDDIP_UNROLL
+        for (int y = 0; y < rows; ++y) {
+            FEDDIP_UNROLL
+            for (int x = 0; x < columns; ++x) {
+                tile.at[y][x] = positive(tile.at[y][x]);
+            }
+        }
+    }
+    float* out = a.out + channel * a.out_channel + top * a.out_row + part * width;
+    FEDDIP_UNROLL
+    for (int y = 0; y < rows; ++y) {
+        FEDDIP_UNROLL
+        for (int x = 0; x < columns; ++x) {
+            store(out + y * a.out_row + x * lanes, tile.at[y][x]);
+        }
+    }
+}
+
+template <tile_shape shape, int margin, bool clipped>
+void gather(const gather_arguments& a) {
+    constexpr int rows = rows_at_once(shape);
+    for (int channel = 0; channel < a.channels; ++channel) {
+        for (int part = 0; part < parts; ++part) {
+            [&]<int... group>(std::integer_sequence<int, group...>) {
+                (gather_rows<shape, margin, clipped, group * rows>(a, channel, part), ...);
+            }
+            (std::make_integer_sequence<int, shape.height / rows>{});
+        }
+    }
+}
+
+// sums[i] += sum over the tile's pixels of gradient * slab, for each tap.
+template <int rows, int columns, int pitch, bool clipped, int top, int shift>
+FEDDIP_INLINE void multiply_taps(const register_tile<rows, columns>& gradient, const float* slab,
+                                 const weighted_tap* tap, const weighted_tap* end, float* sums) {
+    for (; tap != end; ++tap, sums += lanes) {
+        const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(slab) + tap->offset);
+        // Two chains, so that the latency of one addition does not set the pace.
+        vector sum[2] = {load(sums), vector{}};
+        FEDDIP_UNROLL
+        for (int y = 0; y < rows; ++y) {
+            if (clipped && !sees_image(top + y, shift)) {
+                continue;
+            }
+            FEDDIP_UNROLL
+            for (int x = 0; x < columns; ++x) {
+                sum[(y * columns + x) % 2] +=
+                    gradient.at[y][x] * load(from + ((top + y + shift) * pitch + x) * lanes);
+            }
+        }
+        store(sums, sum[0] + sum[1]);
+    }
+}
+
+template <tile_shape shape, int margin, bool clipped, int top>
+FEDDIP_INLINE void gradient_rows(const gradient_arguments& a, int channel, int part) {
+    constexpr int rows = rows_at_once(shape);
+    constexpr int columns = shape.width;
+    constexpr int pitch = columns + margin;
+    register_tile<rows, columns> gradient;
+    const float* from = a.gradient + (channel * shape.pixels() + top * columns) * lanes + part * width;
+    FEDDIP_UNROLL
+    for (int y = 0; y < rows; ++y) {
+        FEDDIP_UNROLL
+        for (int x = 0; x < columns; ++x) {
+            gradient.at[y][x] = load(from + (y * columns + x) * lanes);
+        }
+    }
+    const float* slab = a.slab + part * width;
+    float* sums = a.sums + part * width;
+    const auto multiply = [&]<int shift>(std::integral_constant<int, shift>, std::uint32_t begin,
+                                         std::uint32_t end) {
+        multiply_taps<rows, columns, pitch, clipped, top, shift>(
+            gradient, slab, a.taps + begin, a.taps + end, sums + std::size_t{begin - a.first[0]} * lanes);
+    };
+    if constexpr (clipped) {
+        const std::uint32_t* first = a.first + 3 * channel;
+        multiply(std::integral_constant<int, -1>{}, first[0], first[1]);
+        multiply(std::integral_constant<int, 0>{}, first[1], first[2]);
+        multiply(std::integral_constant<int, 1>{}, first[2], first[3]);
+    } else {
+        multiply(std::integral_constant<int, 0>{}, a.first[channel], a.first[channel + 1]);
+    }
+}
+
+template <tile_shape shape, int margin, bool clipped>
+void gradient(const gradient_arguments& a) {
+    constexpr int rows = rows_at_once(shape);
+    for (int channel = 0; channel < a.channels; ++channel) {
+        for (int part = 0; part < parts; ++part) {
+            [&]<int... group>(std::integer_sequence<int, group...>) {
+                (gradient_rows<shape, margin, clipped, group * rows>(a, channel, part), ...);
+            }
+            (std::make_integer_sequence<int, shape.height / rows>{});
+        }
+    }
+}
+
+void pack(const float* image, std::ptrdiff_t image_channel, int channels, const slab_run* runs,
+          std::size_t run_count, float* slab, std::ptrdiff_t slab_channel) {
+    for (int channel = 0; channel < channels; ++channel) {
+        for (const slab_run* run = runs; run != runs + run_count; ++run) {
+            float* to = slab + run->target * lanes;
+            if (run->source < 0) {
+                for (int i = 0; i < run->count * lanes; i += width) {
+                    store(to + i, vector{});
+                }
+                continue;
+            }
+            const float* from = image + run->source * lanes;
+            for (int i = 0; i < run->count; ++i, from += run->step * lanes, to += lanes) {
+                FEDDIP_UNROLL
+                for (int part = 0; part < parts; ++part) {
+                    store(to + part * width, load(from + part * width));
+                }
+            }
+        }
+        image += image_channel;
+        slab += slab_channel;
+    }
+}
+
+// One step of a butterfly: a and b hold blocks of 2 * half partial sums, the result blocks of `half` of them,
+// those of a and b alternating.
+template <int half>
+FEDDIP_INLINE vector fold(vector a, vector b) {
+    indices low{};
+    indices high{};
+    FEDDIP_UNROLL
+    for (int i = 0; i < width; ++i) {
+        const int block = i / half;
+        const int from = (block % 2) * width + (block / 2) * 2 * half + i % half;
+        low[i] = from;
+        high[i] = from + half;
+    }
+    return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+}
+
+template <int half>
+FEDDIP_INLINE void fold_all(vector* rows) {
+    if constexpr (half >= 1) {
+        FEDDIP_UNROLL
+        for (int i = 0; i < half; ++i) {
+            rows[i] = fold<half>(rows[i], rows[i + half]);
+        }
+        fold_all<half / 2>(rows);
+    }
+}
+
+void reduce(float* sums, std::size_t count, float* totals) {
+    for (std::size_t i = 0; i < count; i += width) {
+        vector rows[width];
+        FEDDIP_UNROLL
+        for (int r = 0; r < width; ++r) {
+            float* row = sums + (i + r) * lanes;
+            rows[r] = load(row);
+            store(row, vector{});
+            FEDDIP_UNROLL
+            for (int part = 1; part < parts; ++part) {
+                rows[r] += load(row + part * width);
+                store(row + part * width, vector{});
+            }
+        }
+        fold_all<width / 2>(rows);
+        const std::size_t valid = count - i;
+        for (std::size_t r = 0; r < width && r < valid; ++r) {
+            totals[i + r] += rows[0][r];
+        }
+    }
+}
+
+float sum(const float* values, std::ptrdiff_t count) {
+    constexpr int chains = 8;
+    vector sums[chains]{};
+    std::ptrdiff_t i = 0;
+    for (; i + chains * width <= count; i += chains * width) {
+        FEDDIP_UNROLL
+        for (int c = 0; c < chains; ++c) {
+            sums[c] += load(values + i + c * width);
+        }
+    }
+    for (; i < count; i += width) {
+        sums[0] += load(values + i);
+    }
+    for (int c = 1; c < chains; ++c) {
+        sums[0] += sums[c];
+    }
+    float total = 0.0F;
+    for (int lane = 0; lane < width; ++lane) {
+        total += sums[0][lane];
+    }
+    return total;
+}
+
+template <std::size_t tile, std::size_t... margin>
+constexpr void fill_tile(kernel_table& table, std::index_sequence<margin...>) {
+    ((table.gather[tile][margin] = gather<tile_shapes[tile], slab_margins[margin], false>), ...);
+    ((table.gradient[tile][margin] = gradient<tile_shapes[tile], slab_margins[margin], false>), ...);
+}
+
+template <std::size_t... tile>
+constexpr kernel_table make_table(std::index_sequence<tile...>) {
+    kernel_table table{};
+    (fill_tile<tile>(table, std::make_index_sequence<slab_margins.size()>{}), ...);
+    table.gather_clipped = gather<tile_shape{4, 4}, 2, true>;
+    table.gradient_clipped = gradient<tile_shape{4, 4}, 2, true>;
+    table.pack = pack;
+    table.reduce = reduce;
+    table.sum = sum;
+    return table;
+}
+
+constexpr kernel_table table = make_table(std::make_index_sequence<tile_shapes.size()>{});
+
+} // namespace
+} // namespace feddip::sparse::kernels
