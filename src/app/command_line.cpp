@@ -25,7 +25,7 @@ std::string help_text(const CLI::App& parser, const CLI::Error& request) {
 
 } // namespace
 
-command parse_command_line(int argc, const char* const* argv) {
+any_command parse_command_line(int argc, const char* const* argv) {
     train_command train;
     check_command check;
     info_command info;

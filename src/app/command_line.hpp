@@ -30,9 +30,9 @@ struct help_command {
     std::string text;
 };
 
-using command = std::variant<train_command, check_command, info_command, version_command, help_command>;
+using any_command = std::variant<train_command, check_command, info_command, version_command, help_command>;
 
 // Throws input_error where the arguments make no command.
-command parse_command_line(int argc, const char* const* argv);
+any_command parse_command_line(int argc, const char* const* argv);
 
 } // namespace feddip::app

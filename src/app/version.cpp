@@ -14,8 +14,8 @@ exit_code version() {
                "commit           {}\n"
                "compiler         {} ({})\n"
                "MPI              {}\n"
-               "network library  {}\n"
-               "file library     {}\n"
+               "networks         {}\n"
+               "files            {}\n"
                "instruction set  {}\n",
                program_version, git_commit, compiler, build_type, comm::library_version(),
                nn::library_version(), io::library_version(), nn::instruction_set());

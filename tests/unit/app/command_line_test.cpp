@@ -13,7 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-command parse(std::vector<const char*> arguments) {
+any_command parse(std::vector<const char*> arguments) {
     arguments.insert(arguments.begin(), "feddip");
     return parse_command_line(static_cast<int>(arguments.size()), arguments.data());
 }

@@ -1,0 +1,115 @@
+#include "app/commands.hpp"
+#include "app/experiment.hpp"
+#include "app/format.hpp"
+#include "app/prediction.hpp"
+#include "data/dataset.hpp"
+#include "data/partition.hpp"
+#include "fl/method.hpp"
+#include "sparse/start.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+#include <vector>
+
+namespace feddip::app {
+
+namespace {
+
+void print_traffic(const config::run_config& config, const parameter_layout& layout) {
+    const auto method = fl::make_method(config);
+    const auto rounds = predict_traffic(config, *method, layout);
+    auto plain = config;
+    plain.method.name = "fedavg";
+    const auto fedavg = predict_traffic(plain, *fl::make_method(plain), layout);
+
+    fmt::print("\nTraffic, predicted: encoded bytes of a round's {} clients together\n",
+               config.federation.clients_per_round);
+    fmt::print("  {:<34} {:>7} {:>12} {:>12}\n", "", "rounds", "down/round", "up/round");
+    const auto print_row = [](std::string_view name, const std::vector<round_traffic>& of) {
+        if (!of.empty()) {
+            const auto sum = total(of);
+            const auto count = static_cast<double>(of.size());
+            fmt::print("  {:<34} {:>7} {:>12} {:>12}\n", name, of.size(), format_bytes(sum.down / count),
+                       format_bytes(sum.up / count));
+        }
+    };
+    std::vector<round_traffic> dense, sparse;
+    std::ranges::copy_if(rounds, std::back_inserter(dense), &round_traffic::all_weights);
+    std::ranges::copy_if(rounds, std::back_inserter(sparse), [](const auto& r) { return !r.all_weights; });
+    print_row("FedAvg, for comparison", fedavg);
+    print_row("rounds that upload all weights", dense);
+    print_row("rounds that upload weights in mask", sparse);
+    if (!sparse.empty()) {
+        print_row(fmt::format("  the last of them ({:.1f} % sparse)", 100 * sparse.back().sparsity),
+                  {sparse.back()});
+    }
+
+    const auto sum = total(rounds);
+    const auto dense_sum = total(fedavg);
+    fmt::print("  whole run: {} down (at most {} of it positions), {} up; {:.1f} % of FedAvg's {}\n",
+               format_bytes(sum.down), format_bytes(sum.positions), format_bytes(sum.up),
+               100 * (sum.down + sum.up) / (dense_sum.down + dense_sum.up),
+               format_bytes(dense_sum.down + dense_sum.up));
+}
+
+void print_memory(const config::run_config& config, const parameter_layout& layout) {
+    const auto m = estimate_memory(config, layout);
+    fmt::print("\nMemory, estimated\n"
+               "  data set             {:>9}  once per machine\n"
+               "  weights, messages    {:>9}  per rank\n"
+               "  activations, batch   {:>9}  per rank\n",
+               format_bytes(m.dataset), format_bytes(m.parameters), format_bytes(m.activations));
+}
+
+// Of one round's local training on average, forward and backward. The share of alive weights in each layer is
+// that of an Erdos-Renyi-kernel mask; where magnitudes decide it will differ.
+void print_work(const config::run_config& config, const parameter_layout& layout,
+                const data::partition& shares) {
+    const auto flops = forward_flops(config);
+    const double images = std::accumulate(shares.train.begin(), shares.train.end(), 0.0,
+                                          [](double sum, const auto& share) {
+                                              return sum + static_cast<double>(share.size());
+                                          }) /
+                          config.federation.clients * config.federation.clients_per_round *
+                          config.federation.local_epochs;
+    const double dense = 3 * images * std::accumulate(flops.begin(), flops.end(), 0.0);
+    fmt::print("\nWork, estimated: local training of one round\n"
+               "  {:.0f} images forward and backward, all weights: {}FLOP\n",
+               images, format_count(dense));
+
+    const double target = fl::make_method(config)->plan(config.federation.rounds - 1).target_sparsity;
+    if (target > 0) {
+        const auto densities = sparse::erk_densities(layout, target);
+        const double alive =
+            3 * images * std::inner_product(flops.begin(), flops.end(), densities.begin(), 0.0);
+        fmt::print("  of them on weights in the mask in the end, at {:.1f} % sparsity: {}FLOP ({:.1f} %)\n",
+                   100 * target, format_count(alive), 100 * alive / dense);
+    }
+}
+
+} // namespace
+
+exit_code check(const check_command& command) {
+    const auto config = load_config(command.config, command.overrides);
+    const auto layout = layout_for(config);
+    const auto facts = data::facts_of(config.data.dataset);
+    std::vector<std::byte> storage(data::storage_size(facts));
+    const auto folder = data::locate(config.data.dataset, config.data.path);
+    const auto dataset = data::read(config.data.dataset, folder, storage);
+    const auto shares =
+        data::make_partition(dataset, config.data, config.federation.clients, config.federation.seed);
+
+    fmt::print("{}\n", config::to_toml(config));
+    fmt::print("Data in {}\n{}", folder.string(), data::describe(shares, dataset));
+    fmt::print("\nModel: {} trainable parameters, {} of them prunable\n", layout.trainable_size(),
+               layout.prunable_size());
+    print_traffic(config, layout);
+    print_memory(config, layout);
+    print_work(config, layout, shares);
+    return exit_code::done;
+}
+
+} // namespace feddip::app

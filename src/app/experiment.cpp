@@ -1,0 +1,62 @@
+#include "app/experiment.hpp"
+
+#include "app/build_info.hpp"
+#include "comm/version.hpp"
+#include "data/dataset.hpp"
+#include "fl/method.hpp"
+#include "io/version.hpp"
+#include "nn/network.hpp"
+#include "nn/version.hpp"
+
+#include <fmt/format.h>
+
+namespace feddip::app {
+
+config::run_config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+    auto config = config::load(file, overrides);
+    fl::make_method(config);
+    return config;
+}
+
+parameter_layout layout_for(const config::run_config& config) {
+    const auto facts = data::facts_of(config.data.dataset);
+    return nn::layout_of(config.model.name, facts.shape, facts.classes);
+}
+
+std::filesystem::path results_path(const config::run_config& config, const std::filesystem::path& out) {
+    if (!out.empty()) {
+        return out;
+    }
+    if (!config.output.path.empty()) {
+        return config.output.path;
+    }
+    return fmt::format("{}-{}-{}-s{}-seed{}.h5", config.method.name, to_string(config.data.dataset),
+                       to_string(config.model.name), config.sparsity.target, config.federation.seed);
+}
+
+fl::run_info describe_run(const config::run_config& config, const parameter_layout& layout) {
+    fl::run_info info;
+    info.config_toml = config::to_toml(config);
+    info.method = config.method.name;
+    info.model = to_string(config.model.name);
+    info.dataset = to_string(config.data.dataset);
+    info.seed = config.federation.seed;
+    info.rounds = config.federation.rounds;
+    info.clients_per_round = config.federation.clients_per_round;
+    info.threads_per_rank = config.compute.threads;
+    for (const auto& weight : layout.weights()) {
+        info.layer_names.push_back(weight.name.substr(0, weight.name.rfind('.')));
+    }
+    return info;
+}
+
+io::provenance provenance_of(const parameter_layout& layout) {
+    return {.feddip_version = program_version,
+            .git_commit = git_commit,
+            .library_versions = {comm::library_version(), nn::library_version(), io::library_version(),
+                                 "instruction set " + nn::instruction_set()},
+            .parameters = layout.trainable_size(),
+            .prunable_parameters = layout.prunable_size()};
+}
+
+} // namespace feddip::app

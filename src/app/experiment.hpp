@@ -1,0 +1,27 @@
+// What `train` and `check` derive from a configuration.
+#pragma once
+
+#include "base/layout.hpp"
+#include "config/config.hpp"
+#include "fl/state.hpp"
+#include "io/results.hpp"
+
+#include <filesystem>
+
+namespace feddip::app {
+
+// Reads the configuration; throws input_error for one that no method can run.
+config::run_config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+parameter_layout layout_for(const config::run_config& config);
+
+// Where results go: `out` if given, else [output] path, else a name that tells the run apart from others,
+// "feddip-fashion-mnist-lenet5-s0.9-seed1.h5".
+std::filesystem::path results_path(const config::run_config& config, const std::filesystem::path& out);
+
+// For one rank on an unnamed machine; the caller knows better.
+fl::run_info describe_run(const config::run_config& config, const parameter_layout& layout);
+
+io::provenance provenance_of(const parameter_layout& layout);
+
+} // namespace feddip::app

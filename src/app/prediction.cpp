@@ -1,0 +1,123 @@
+#include "app/prediction.hpp"
+
+#include "base/error.hpp"
+#include "data/dataset.hpp"
+#include "fl/evaluation.hpp"
+#include "fl/ledger.hpp"
+#include "fl/message.hpp"
+#include "nn/models/alexnet.hpp"
+#include "nn/models/lenet5.hpp"
+#include "nn/models/resnet18.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <numbers>
+
+namespace feddip::app {
+
+namespace {
+
+nn::model_spec spec_of(const config::run_config& config) {
+    const auto facts = data::facts_of(config.data.dataset);
+    switch (config.model.name) {
+    case config::model_name::lenet5:
+        return nn::lenet5(facts.shape, facts.classes);
+    case config::model_name::alexnet:
+        return nn::alexnet(facts.shape, facts.classes);
+    case config::model_name::resnet18:
+        return nn::resnet18(facts.shape, facts.classes);
+    }
+    throw error("no work is known", "model.name", "unknown model");
+}
+
+// Which mask the server holds as the rounds go by, as far as it can be known beforehand.
+struct expected_mask {
+    std::size_t alive;
+    bool known_to_all;   // nothing is pruned
+    int rounds_sent = 0; // in how many rounds it has been sent
+};
+
+} // namespace
+
+double mask_entropy_bytes(std::size_t size, std::size_t alive) {
+    const auto log_factorial = [](std::size_t n) { return std::lgamma(static_cast<double>(n) + 1); };
+    return (log_factorial(size) - log_factorial(alive) - log_factorial(size - alive)) / std::numbers::ln2 / 8;
+}
+
+std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
+                                           const parameter_layout& layout) {
+    const auto size = layout.prunable_size();
+    const double tail = static_cast<double>(layout.size() - size) * sizeof(float);
+    const double clients = config.federation.clients_per_round;
+    const double share_sampled = clients / config.federation.clients;
+    const std::size_t start = method.start_mask(layout).count();
+    expected_mask held{.alive = start, .known_to_all = start == size};
+
+    std::vector<round_traffic> rounds;
+    for (int t = 0; t < config.federation.rounds; ++t) {
+        const auto plan = method.plan(t);
+        const double values = static_cast<double>(held.alive) * sizeof(float);
+        const double all_values = static_cast<double>(size) * sizeof(float);
+        const double without_mask = held.known_to_all ? 0 : std::pow(1 - share_sampled, held.rounds_sent);
+        round_traffic r;
+        r.all_weights = plan.trains_all_weights;
+        r.sparsity = 1 - static_cast<double>(held.alive) / static_cast<double>(size);
+        r.positions = clients * without_mask * mask_entropy_bytes(size, held.alive);
+        r.down = clients * (static_cast<double>(fl::header_bytes) + values + tail) + r.positions;
+        r.up =
+            clients * (static_cast<double>(fl::header_bytes) + (r.all_weights ? all_values : values) + tail);
+        rounds.push_back(r);
+        ++held.rounds_sent;
+        if (plan.reconfigures) {
+            const auto pruned = std::llround(plan.target_sparsity * static_cast<double>(size));
+            held = {.alive = size - static_cast<std::size_t>(pruned), .known_to_all = pruned == 0};
+        }
+    }
+    return rounds;
+}
+
+round_traffic total(const std::vector<round_traffic>& rounds) {
+    round_traffic sum;
+    for (const auto& r : rounds) {
+        sum.down += r.down;
+        sum.up += r.up;
+        sum.positions += r.positions;
+    }
+    return sum;
+}
+
+std::vector<double> forward_flops(const config::run_config& config) {
+    const auto spec = spec_of(config);
+    std::vector<double> flops;
+    for (const auto& layer : spec.layers()) {
+        const auto input = spec.shape(layer.inputs.front());
+        const double outputs = static_cast<double>(layer.output.size());
+        if (layer.kind == nn::layer_kind::convolution) {
+            flops.push_back(2 * outputs * input.channels * layer.kernel * layer.kernel);
+        } else if (layer.kind == nn::layer_kind::fully_connected) {
+            flops.push_back(2 * outputs * static_cast<double>(input.size()));
+        }
+    }
+    return flops;
+}
+
+memory_estimate estimate_memory(const config::run_config& config, const parameter_layout& layout) {
+    const auto facts = data::facts_of(config.data.dataset);
+    const auto spec = spec_of(config);
+    // The model, the network's copy and its gradients, dense weights in training, the averaged ones at the
+    // server; then partial sums and those on their way: a binary tree over the slots
+    // (comm/mpi_transport.hpp).
+    const auto slots = static_cast<unsigned>(config.federation.clients_per_round);
+    const double copies = 5 + 2 * std::bit_width(slots - 1) + 2;
+    double values = static_cast<double>(spec.shape(0).size());
+    for (const auto& layer : spec.layers()) {
+        values += static_cast<double>(layer.output.size());
+    }
+    const double batch = std::max(config.federation.batch_size, fl::evaluation_batch);
+    return {.dataset = static_cast<double>(data::storage_size(facts)),
+            .parameters = copies * static_cast<double>(layout.size()) * sizeof(float),
+            .activations = 2 * batch * values * sizeof(float)};
+}
+
+} // namespace feddip::app

@@ -1,0 +1,42 @@
+// What a run will cost, before it is started.
+#pragma once
+
+#include "base/layout.hpp"
+#include "config/config.hpp"
+#include "fl/method.hpp"
+
+#include <cstddef>
+#include <vector>
+
+namespace feddip::app {
+
+// Encoded bytes, summed over the sampled clients of one round.
+struct round_traffic {
+    double down = 0, up = 0;
+    double positions = 0;     // part of `down`: where the values belong
+    bool all_weights = false; // whether clients train and send all weights, or those in the mask
+    double sparsity = 0;      // of the model that is sent down
+};
+
+// log2 of the number of masks of `size` bits with `alive` ones, in bytes: no code can do with less on
+// average.
+double mask_entropy_bytes(std::size_t size, std::size_t alive);
+
+// For each round. Values, tails and headers are exact; positions are estimated as the entropy of a fresh
+// mask, times the expected number of sampled clients that don't hold the mask yet.
+std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
+                                           const parameter_layout& layout);
+round_traffic total(const std::vector<round_traffic>& rounds);
+
+// Multiplications and additions of one image's forward pass, [prunable tensor], all weights alive.
+std::vector<double> forward_flops(const config::run_config& config);
+
+// Bytes.
+struct memory_estimate {
+    double dataset = 0;     // once per machine
+    double parameters = 0;  // weights, gradients, messages; per rank
+    double activations = 0; // values and their gradients of one batch; per rank
+};
+memory_estimate estimate_memory(const config::run_config& config, const parameter_layout& layout);
+
+} // namespace feddip::app

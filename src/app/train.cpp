@@ -1,0 +1,150 @@
+#include "app/agreement.hpp"
+#include "app/commands.hpp"
+#include "app/experiment.hpp"
+#include "app/progress.hpp"
+#include "app/report_error.hpp"
+#include "app/signals.hpp"
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "comm/mpi.hpp"
+#include "comm/mpi_transport.hpp"
+#include "comm/shared_buffer.hpp"
+#include "data/dataset.hpp"
+#include "data/partition.hpp"
+#include "fl/round_loop.hpp"
+#include "io/checkpoint.hpp"
+#include "io/files.hpp"
+#include "io/results.hpp"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <iostream>
+#include <optional>
+#include <vector>
+
+namespace feddip::app {
+
+namespace {
+
+// What rank 0 watches a run with.
+struct observation {
+    std::filesystem::path results, checkpoints;
+    progress_style style = progress_style::none;
+    std::optional<fl::run_state> resumed;
+};
+
+// Everything that could keep the run from being recorded, before anything is started.
+observation prepare_observation(const train_command& command, const config::run_config& config) {
+    observation o;
+    o.style = choose_progress_style();
+    o.results = results_path(config, command.out);
+    o.checkpoints = io::checkpoint_stem(o.results, config.checkpoint.path);
+    io::ensure_writable(o.results, command.resume);
+    io::ensure_checkpoints_writable(o.checkpoints, command.resume);
+    if (!command.resume) {
+        return o;
+    }
+    if (auto newest = io::load_newest(o.checkpoints)) {
+        io::ensure_same_run(*newest, config::to_toml(config), o.checkpoints);
+        o.resumed = std::move(newest->state);
+    } else {
+        log::info("there is no checkpoint {}.ckpt-*.h5 to resume from: starting anew",
+                  o.checkpoints.string());
+    }
+    return o;
+}
+
+// Read once per machine.
+data::dataset load_dataset(const config::data_section& settings, fl::transport& ranks,
+                           comm::shared_buffer& storage) {
+    together(ranks, [&] {
+        if (storage.leader()) {
+            data::read(settings.dataset, data::locate(settings.dataset, settings.path), storage.bytes());
+        }
+    });
+    storage.publish();
+    return data::view(data::facts_of(settings.dataset), storage.bytes());
+}
+
+exit_code end(const fl::run_result& result, const observation& o, const config::run_config& config) {
+    if (result.complete) {
+        fmt::print("{}\n", o.results.string());
+        return exit_code::done;
+    }
+    if (config.checkpoint.every_rounds == 0) {
+        throw error("stopped on request without a checkpoint", "checkpoint.every_rounds",
+                    "it is 0, so that this run can't be resumed");
+    }
+    log::info("stopped on request after round {} of {}; go on with the same command and --resume",
+              result.state.rounds_done, config.federation.rounds);
+    return exit_code::stopped;
+}
+
+exit_code train_on(comm::communicator& world, const train_command& command) {
+    const stop_signals signals;
+    const bool first = world.rank() == 0;
+    log::configure(world.size() > 1 ? world.rank() : -1, log::level::info);
+    auto hostnames = comm::hostnames(world);
+    comm::mpi_transport ranks(comm::communicator(world.handle()));
+
+    config::run_config config;
+    observation observed;
+    together(ranks, [&] { config = load_config(command.config, command.overrides); });
+    together(ranks, [&] {
+        if (first) {
+            observed = prepare_observation(command, config);
+        }
+    });
+    omp_set_num_threads(config.compute.threads);
+
+    comm::shared_buffer storage(world, data::storage_size(data::facts_of(config.data.dataset)));
+    const auto dataset = load_dataset(config.data, ranks, storage);
+    data::partition shares;
+    together(ranks, [&] {
+        shares =
+            data::make_partition(dataset, config.data, config.federation.clients, config.federation.seed);
+    });
+
+    const auto layout = layout_for(config);
+    auto info = describe_run(config, layout);
+    info.mpi_ranks = world.size();
+    info.hostnames = std::move(hostnames);
+
+    const stopwatch since_start;
+    progress shown(std::cerr, observed.style, terminal_columns(), [&] { return since_start.seconds(); });
+    io::checkpoint_writer checkpoints(observed.checkpoints, config.checkpoint.every_rounds,
+                                      config.checkpoint.keep);
+    io::results_writer results(observed.results, provenance_of(layout));
+    const std::vector<fl::observer*> observers{&checkpoints, &results, &shown};
+
+    const auto result = fl::run(
+        {.config = config, .data = dataset, .shares = shares}, ranks, info, observers,
+        [&] { return signals.stop_requested(); }, std::move(observed.resumed));
+    if (first) {
+        return end(result, observed, config);
+    }
+    return result.complete ? exit_code::done : exit_code::stopped;
+}
+
+} // namespace
+
+exit_code train(const train_command& command) {
+    int argc = 0;
+    char** argv = nullptr;
+    const comm::mpi_session session(argc, argv);
+    try {
+        auto world = comm::communicator::world();
+        return train_on(world, command);
+    } catch (const ended_together& end) {
+        return end.code;
+    } catch (...) {
+        // The other ranks may wait for this one.
+        const auto problem = describe(std::current_exception());
+        print_error(problem.reason);
+        comm::abort_job(problem.code);
+    }
+}
+
+} // namespace feddip::app
