@@ -27,10 +27,14 @@ struct data_section {
     partition_kind partition = partition_kind::iid;
     int classes_per_client = 2;
     double dirichlet_alpha = 0.5;
+
+    bool operator==(const data_section&) const = default;
 };
 
 struct model_section {
     model_name name = model_name::lenet5;
+
+    bool operator==(const model_section&) const = default;
 };
 
 struct federation_section {
@@ -42,10 +46,14 @@ struct federation_section {
     std::uint64_t seed = 1;
     bool rank0_trains = true;
     int evaluate_every = 1;
+
+    bool operator==(const federation_section&) const = default;
 };
 
 struct method_section {
     std::string name = "feddip"; // checked against fl's registry
+
+    bool operator==(const method_section&) const = default;
 };
 
 struct sparsity_section {
@@ -55,40 +63,54 @@ struct sparsity_section {
     bool regrow = true;
     start_kind start = start_kind::erk;
     start_mask_kind start_mask = start_mask_kind::global;
+
+    bool operator==(const sparsity_section&) const = default;
 };
 
 struct regularization_section {
     double maximum = 1e-3;
     int steps = 10;
     staircase_kind staircase = staircase_kind::paper;
+
+    bool operator==(const regularization_section&) const = default;
 };
 
 struct optimizer_section {
     double learning_rate = 0.1;
     double decay = 0.998;
     double weight_decay = 5e-4;
+
+    bool operator==(const optimizer_section&) const = default;
 };
 
 struct communication_section {
     upload_kind upload = upload_kind::sparse;
     value_kind value_type = value_kind::f32;
     reconfiguration_upload_kind reconfiguration_upload = reconfiguration_upload_kind::dense;
+
+    bool operator==(const communication_section&) const = default;
 };
 
 struct compute_section {
     int threads = 1;
     kernel_kind kernels = kernel_kind::automatic;
     precision_kind precision = precision_kind::f32;
+
+    bool operator==(const compute_section&) const = default;
 };
 
 struct checkpoint_section {
     std::string path; // empty: beside the results file
     int every_rounds = 1;
     int keep = 2;
+
+    bool operator==(const checkpoint_section&) const = default;
 };
 
 struct output_section {
     std::string path; // empty: what --out says
+
+    bool operator==(const output_section&) const = default;
 };
 
 struct run_config {
@@ -103,6 +125,8 @@ struct run_config {
     compute_section compute;
     checkpoint_section checkpoint;
     output_section output;
+
+    bool operator==(const run_config&) const = default;
 };
 
 // Reads a TOML file, then applies `section.key=value` overrides in order. Throws input_error for a file that
@@ -114,6 +138,16 @@ run_config parse(const std::string& toml, const std::string& where,
 
 // Every key with its resolved value, as TOML that `parse` reads back to an equal config.
 std::string to_toml(const run_config& c);
+
+// The keys in which two configs differ, with their values as TOML.
+struct difference {
+    std::string key, left, right; // "federation.rounds", "1000", "100"
+
+    bool operator==(const difference&) const = default;
+};
+std::vector<difference> differences(const run_config& left, const run_config& right);
+
+int classes_of(dataset_name v);
 
 // The names used in TOML, "fashion-mnist" and so on.
 std::string to_string(dataset_name v);

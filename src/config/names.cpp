@@ -2,6 +2,10 @@
 
 namespace feddip::config {
 
+int classes_of(dataset_name v) {
+    return v == dataset_name::cifar_100 ? 100 : 10;
+}
+
 std::string to_string(dataset_name v) {
     return std::string(name_of(v));
 }

@@ -149,11 +149,11 @@ void read_cifar_files(const dataset_facts& facts, const fs::path& folder, const 
 dataset_facts facts_of(config::dataset_name name) {
     switch (name) {
     case config::dataset_name::fashion_mnist:
-        return {name, {1, 28, 28}, 10, 60'000, 10'000};
+        return {name, {1, 28, 28}, config::classes_of(name), 60'000, 10'000};
     case config::dataset_name::cifar_10:
-        return {name, {3, 32, 32}, 10, 50'000, 10'000};
+        return {name, {3, 32, 32}, config::classes_of(name), 50'000, 10'000};
     case config::dataset_name::cifar_100:
-        return {name, {3, 32, 32}, 100, 50'000, 10'000};
+        return {name, {3, 32, 32}, config::classes_of(name), 50'000, 10'000};
     }
     throw error("no facts are known", "dataset", "unknown dataset");
 }

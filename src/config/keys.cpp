@@ -1,0 +1,253 @@
+#include "config/keys.hpp"
+
+#include "config/names.hpp"
+#include "config/nearest.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <concepts>
+#include <type_traits>
+#include <utility>
+
+namespace feddip::config {
+
+namespace {
+
+std::string_view type_name(const toml::node& node) {
+    switch (node.type()) {
+    case toml::node_type::table:
+        return "a table";
+    case toml::node_type::array:
+        return "an array";
+    case toml::node_type::string:
+        return "a string";
+    case toml::node_type::integer:
+        return "an integer";
+    case toml::node_type::floating_point:
+        return "a floating-point number";
+    case toml::node_type::boolean:
+        return "a boolean";
+    default:
+        return "a date or time";
+    }
+}
+
+std::string wrong_type(std::string_view expected, const toml::node& node) {
+    return fmt::format("expected {}, found {}", expected, type_name(node));
+}
+
+// `convert` sets the value or returns what is wrong.
+
+std::string convert(const toml::node& node, bool& value) {
+    if (!node.is_boolean()) {
+        return wrong_type("true or false", node);
+    }
+    value = node.as_boolean()->get();
+    return {};
+}
+
+std::string convert(const toml::node& node, std::string& value) {
+    if (!node.is_string()) {
+        return wrong_type("a string", node);
+    }
+    value = node.as_string()->get();
+    return value.find('\0') == std::string::npos ? "" : "it has a NUL character in it";
+}
+
+template <std::integral T>
+std::string convert(const toml::node& node, T& value) {
+    if (!node.is_integer()) {
+        return wrong_type("an integer", node);
+    }
+    const std::int64_t found = node.as_integer()->get();
+    if (!std::in_range<T>(found)) {
+        return fmt::format("{} is out of range", found);
+    }
+    value = static_cast<T>(found);
+    return {};
+}
+
+std::string convert(const toml::node& node, double& value) {
+    if (!node.is_number()) {
+        return wrong_type("a number", node);
+    }
+    value = *node.value<double>();
+    return std::isfinite(value) ? "" : "it is not a finite number";
+}
+
+template <typename Enum>
+requires std::is_enum_v<Enum> std::string convert(const toml::node& node, Enum& value) {
+    std::vector<std::string_view> allowed;
+    for (const auto& [candidate, name] : names<Enum>) {
+        if (node.is_string() && node.as_string()->get() == name) {
+            value = candidate;
+            return {};
+        }
+        allowed.push_back(name);
+    }
+    if (!node.is_string()) {
+        return wrong_type(fmt::format("one of \"{}\"", fmt::join(allowed, "\", \"")), node);
+    }
+    const std::string& typed = node.as_string()->get();
+    return fmt::format("{} is unknown, did you mean \"{}\"? The choice is \"{}\"", toml_string(typed),
+                       nearest(typed, allowed), fmt::join(allowed, "\", \""));
+}
+
+std::string show(bool value) {
+    return value ? "true" : "false";
+}
+std::string show(const std::string& value) {
+    return toml_string(value);
+}
+template <std::integral T>
+std::string show(T value) {
+    return fmt::format("{}", value);
+}
+std::string show(double value) {
+    std::string text = fmt::format("{}", value); // the shortest that reads back to the same bits
+    if (text.find_first_of(".e") == std::string::npos) {
+        text += ".0";
+    }
+    return text;
+}
+template <typename Enum>
+requires std::is_enum_v<Enum> std::string show(Enum value) {
+    return toml_string(name_of(value));
+}
+
+template <typename T>
+struct rule {
+    bool (*allows)(const T&);
+    std::string_view text; // completes "it must be ..."
+};
+
+template <typename T>
+constexpr rule<T> anything{[](const T&) { return true; }, ""};
+template <typename T>
+constexpr rule<T> at_least_0{[](const T& v) { return v >= 0; }, "at least 0"};
+constexpr rule<int> at_least_1{[](const int& v) { return v >= 1; }, "at least 1"};
+constexpr rule<double> positive{[](const double& v) { return v > 0; }, "greater than 0"};
+constexpr rule<double> a_sparsity{[](const double& v) { return v >= 0 && v < 1; },
+                                  "at least 0 and less than 1"};
+constexpr rule<double> a_decay{[](const double& v) { return v > 0 && v <= 1; },
+                               "greater than 0 and at most 1"};
+constexpr rule<std::string> not_empty{[](const std::string& v) { return !v.empty(); }, "a name, not empty"};
+
+template <typename Section, typename T>
+key describe(std::string_view section, Section run_config::*at, std::string_view name, T Section::*field,
+             rule<T> allowed = anything<T>) {
+    auto assign = [=](run_config& c, const toml::node& node) -> std::string {
+        T value{};
+        if (std::string complaint = convert(node, value); !complaint.empty()) {
+            return complaint;
+        }
+        if (!allowed.allows(value)) {
+            return fmt::format("{} is impossible, it must be {}", show(value), allowed.text);
+        }
+        c.*at.*field = std::move(value);
+        return {};
+    };
+    auto show_it = [=](const run_config& c) { return show(c.*at.*field); };
+    return {section, name, assign, show_it};
+}
+
+// The keys of one section share its name and its place.
+template <typename Section>
+class section {
+public:
+    section(std::vector<key>& table, std::string_view name, Section run_config::*at)
+        : table_(table), name_(name), at_(at) {}
+
+    template <typename T>
+    section& has(std::string_view name, T Section::*field,
+                 rule<std::type_identity_t<T>> allowed = anything<T>) {
+        table_.push_back(describe(name_, at_, name, field, allowed));
+        return *this;
+    }
+
+private:
+    std::vector<key>& table_;
+    std::string_view name_;
+    Section run_config::*at_;
+};
+
+std::vector<key> make_keys() {
+    std::vector<key> table;
+    section(table, "data", &run_config::data)
+        .has("dataset", &data_section::dataset)
+        .has("path", &data_section::path)
+        .has("partition", &data_section::partition)
+        .has("classes_per_client", &data_section::classes_per_client, at_least_1)
+        .has("dirichlet_alpha", &data_section::dirichlet_alpha, positive);
+    section(table, "model", &run_config::model).has("name", &model_section::name);
+    section(table, "federation", &run_config::federation)
+        .has("clients", &federation_section::clients, at_least_1)
+        .has("clients_per_round", &federation_section::clients_per_round, at_least_1)
+        .has("rounds", &federation_section::rounds, at_least_1)
+        .has("local_epochs", &federation_section::local_epochs, at_least_1)
+        .has("batch_size", &federation_section::batch_size, at_least_1)
+        .has("seed", &federation_section::seed)
+        .has("rank0_trains", &federation_section::rank0_trains)
+        .has("evaluate_every", &federation_section::evaluate_every, at_least_1);
+    section(table, "method", &run_config::method).has("name", &method_section::name, not_empty);
+    section(table, "sparsity", &run_config::sparsity)
+        .has("initial", &sparsity_section::initial, a_sparsity)
+        .has("target", &sparsity_section::target, a_sparsity)
+        .has("horizon", &sparsity_section::horizon, at_least_1)
+        .has("regrow", &sparsity_section::regrow)
+        .has("start", &sparsity_section::start)
+        .has("start_mask", &sparsity_section::start_mask);
+    section(table, "regularization", &run_config::regularization)
+        .has("maximum", &regularization_section::maximum, at_least_0<double>)
+        .has("steps", &regularization_section::steps, at_least_1)
+        .has("staircase", &regularization_section::staircase);
+    section(table, "optimizer", &run_config::optimizer)
+        .has("learning_rate", &optimizer_section::learning_rate, positive)
+        .has("decay", &optimizer_section::decay, a_decay)
+        .has("weight_decay", &optimizer_section::weight_decay, at_least_0<double>);
+    section(table, "communication", &run_config::communication)
+        .has("upload", &communication_section::upload)
+        .has("value_type", &communication_section::value_type)
+        .has("reconfiguration_upload", &communication_section::reconfiguration_upload);
+    section(table, "compute", &run_config::compute)
+        .has("threads", &compute_section::threads, at_least_1)
+        .has("kernels", &compute_section::kernels)
+        .has("precision", &compute_section::precision);
+    section(table, "checkpoint", &run_config::checkpoint)
+        .has("path", &checkpoint_section::path)
+        .has("every_rounds", &checkpoint_section::every_rounds, at_least_0<int>)
+        .has("keep", &checkpoint_section::keep, at_least_1);
+    section(table, "output", &run_config::output).has("path", &output_section::path);
+    return table;
+}
+
+} // namespace
+
+std::span<const key> keys() {
+    static const std::vector<key> table = make_keys();
+    return table;
+}
+
+std::string escaped(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        const auto code = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (code < 0x20 || code == 0x7f) {
+            out += fmt::format("\\u{:04X}", code);
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
+std::string toml_string(std::string_view text) {
+    return '"' + escaped(text) + '"';
+}
+
+} // namespace feddip::config

@@ -1,0 +1,51 @@
+#include "config/validate.hpp"
+
+#include "base/error.hpp"
+#include "config/names.hpp"
+
+#include <fmt/format.h>
+
+namespace feddip::config {
+
+namespace {
+
+// Where the authors' staircase of the regularization begins.
+constexpr double staircase_bottom = 5e-4;
+
+template <typename... Args>
+void require(bool holds, const std::string& where, fmt::format_string<Args...> why, Args&&... args) {
+    if (!holds) {
+        throw input_error("impossible combination", where, fmt::format(why, std::forward<Args>(args)...));
+    }
+}
+
+bool fits(model_name model, dataset_name dataset) {
+    return (model == model_name::lenet5) == (dataset == dataset_name::fashion_mnist);
+}
+
+} // namespace
+
+void validate(const run_config& c, const std::string& where) {
+    require(
+        fits(c.model.name, c.data.dataset), where,
+        "model.name = \"{}\" does not take data.dataset = \"{}\"; lenet5 takes fashion-mnist, alexnet and "
+        "resnet18 take cifar-10 and cifar-100",
+        name_of(c.model.name), name_of(c.data.dataset));
+    require(c.federation.clients_per_round <= c.federation.clients, where,
+            "federation.clients_per_round = {} is more than federation.clients = {}",
+            c.federation.clients_per_round, c.federation.clients);
+    require(c.data.classes_per_client <= classes_of(c.data.dataset), where,
+            "data.classes_per_client = {} is more than the {} classes of {}", c.data.classes_per_client,
+            classes_of(c.data.dataset), name_of(c.data.dataset));
+    require(c.sparsity.initial <= c.sparsity.target, where,
+            "sparsity.initial = {} is more than sparsity.target = {}; sparsity only grows",
+            c.sparsity.initial, c.sparsity.target);
+    require(c.regularization.staircase == staircase_kind::paper || c.regularization.maximum == 0 ||
+                c.regularization.maximum >= staircase_bottom,
+            where,
+            "regularization.maximum = {} is below {}, where staircase = \"code\" begins; take more, or 0, or "
+            "staircase = \"paper\"",
+            c.regularization.maximum, staircase_bottom);
+}
+
+} // namespace feddip::config

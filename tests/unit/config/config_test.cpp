@@ -1,0 +1,233 @@
+#include "base/error.hpp"
+#include "config/config.hpp"
+#include "config/keys.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <bit>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <random>
+#include <set>
+
+namespace feddip::config {
+namespace {
+
+using testing::HasSubstr;
+
+run_config parse_text(const std::string& toml, const std::vector<std::string>& overrides = {}) {
+    return parse(toml, "test.toml", overrides);
+}
+
+// No value is a default one.
+run_config unusual_config() {
+    run_config c;
+    c.data = {dataset_name::cifar_100, "/data/\"quoted\" \\ tab\t and ünïcode", partition_kind::dirichlet, 17,
+              0.1};
+    c.model = {model_name::resnet18};
+    c.federation = {1000, 31, 77, 3, 20, 9'007'199'254'740'993, false, 5};
+    c.method = {"fedprox"};
+    c.sparsity = {0.123456789012345678, 0.98, 20, false, start_kind::uniform, start_mask_kind::per_client};
+    c.regularization = {2.0 / 3000, 20, staircase_kind::code};
+    c.optimizer = {1.0, 1.0, 1e-300};
+    c.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk_residual};
+    c.compute = {64, kernel_kind::sparse, precision_kind::bf16};
+    c.checkpoint = {"kept here", 0, 9};
+    c.output = {"out\nwith a line break.h5"};
+    return c;
+}
+
+TEST(parse, of_nothing_gives_the_defaults) {
+    EXPECT_EQ(parse_text(""), run_config{});
+}
+
+TEST(parse, reads_every_key) {
+    const run_config c = parse_text(R"(
+[data]
+dataset = "cifar-100"
+path = "somewhere"
+partition = "pathological"
+classes_per_client = 20
+dirichlet_alpha = 0.25
+[model]
+name = "resnet18"
+[federation]
+clients = 20
+clients_per_round = 4
+rounds = 600
+local_epochs = 2
+batch_size = 64
+seed = 7
+rank0_trains = false
+evaluate_every = 10
+[method]
+name = "fedavg"
+[sparsity]
+initial = 0.25
+target = 0.95
+horizon = 20
+regrow = false
+start = "uniform"
+start_mask = "per_client"
+[regularization]
+maximum = 2e-3
+steps = 20
+staircase = "code"
+[optimizer]
+learning_rate = 0.05
+decay = 0.99
+weight_decay = 0
+[communication]
+upload = "dense"
+value_type = "bf16"
+reconfiguration_upload = "topk"
+[compute]
+threads = 3
+kernels = "sparse"
+precision = "bf16"
+[checkpoint]
+path = "kept"
+every_rounds = 0
+keep = 5
+[output]
+path = "run.h5"
+)");
+
+    run_config expected;
+    expected.data = {dataset_name::cifar_100, "somewhere", partition_kind::pathological, 20, 0.25};
+    expected.model = {model_name::resnet18};
+    expected.federation = {20, 4, 600, 2, 64, 7, false, 10};
+    expected.method = {"fedavg"};
+    expected.sparsity = {0.25, 0.95, 20, false, start_kind::uniform, start_mask_kind::per_client};
+    expected.regularization = {2e-3, 20, staircase_kind::code};
+    expected.optimizer = {0.05, 0.99, 0};
+    expected.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk};
+    expected.compute = {3, kernel_kind::sparse, precision_kind::bf16};
+    expected.checkpoint = {"kept", 0, 5};
+    expected.output = {"run.h5"};
+    EXPECT_EQ(c, expected);
+    EXPECT_EQ(differences(c, run_config{}).size(), keys().size()) << "the example leaves a default untested";
+}
+
+TEST(parse, knows_every_choice) {
+    const std::pair<const char*, std::vector<const char*>> choices[] = {
+        {"data.partition", {"iid", "pathological", "dirichlet"}},
+        {"sparsity.start", {"erk", "uniform"}},
+        {"sparsity.start_mask", {"global", "per_client"}},
+        {"communication.upload", {"sparse", "dense"}},
+        {"communication.value_type", {"f32", "bf16"}},
+        {"communication.reconfiguration_upload", {"dense", "topk", "topk_residual"}},
+        {"compute.kernels", {"auto", "dense", "sparse"}},
+        {"compute.precision", {"f32", "bf16"}},
+    };
+    for (const auto& [name, values] : choices) {
+        std::set<std::string> dumps;
+        for (const std::string value : values) {
+            dumps.insert(to_toml(parse_text("", {name + ("=" + value)})));
+        }
+        EXPECT_EQ(dumps.size(), values.size()) << name;
+    }
+    EXPECT_EQ(parse_text("compute.kernels = \"auto\"").compute.kernels, kernel_kind::automatic);
+}
+
+TEST(parse, takes_an_integer_where_a_number_is_wanted) {
+    EXPECT_EQ(parse_text("[optimizer]\nlearning_rate = 1").optimizer.learning_rate, 1.0);
+}
+
+TEST(overrides, come_after_the_file_and_in_order) {
+    const run_config c = parse_text("[federation]\nrounds = 10\nseed = 3",
+                                    {"federation.rounds=20", "federation.rounds = 30 "});
+
+    EXPECT_EQ(c.federation.rounds, 30);
+    EXPECT_EQ(c.federation.seed, 3U);
+}
+
+TEST(overrides, take_toml_values_and_bare_words) {
+    const run_config c = parse_text(
+        "", {"data.partition=dirichlet", "data.dirichlet_alpha=1e-1", "sparsity.regrow=false",
+             "method.name=\"fedavg\"", "output.path=results/run 1.h5", "checkpoint.path=a=b", "data.path="});
+
+    EXPECT_EQ(c.data.partition, partition_kind::dirichlet);
+    EXPECT_EQ(c.data.dirichlet_alpha, 0.1);
+    EXPECT_FALSE(c.sparsity.regrow);
+    EXPECT_EQ(c.method.name, "fedavg");
+    EXPECT_EQ(c.output.path, "results/run 1.h5");
+    EXPECT_EQ(c.checkpoint.path, "a=b");
+    EXPECT_EQ(c.data.path, "");
+}
+
+TEST(overrides, can_make_a_config_whole_that_the_file_leaves_contradictory) {
+    const run_config c = parse_text("[data]\ndataset = \"cifar-10\"", {"model.name=alexnet"});
+
+    EXPECT_EQ(c.model.name, model_name::alexnet);
+}
+
+TEST(to_toml, reads_back_to_an_equal_config) {
+    EXPECT_EQ(parse_text(to_toml(run_config{})), run_config{});
+    EXPECT_EQ(parse_text(to_toml(unusual_config())), unusual_config());
+    EXPECT_EQ(differences(unusual_config(), run_config{}).size(), keys().size())
+        << "a default is left untested";
+}
+
+TEST(to_toml, keeps_every_bit_of_a_number) {
+    std::mt19937_64 random(1);
+    const auto any_double = [&] {
+        // Any positive finite number, subnormal ones among them.
+        return std::bit_cast<double>(random() %
+                                     std::bit_cast<std::uint64_t>(std::numeric_limits<double>::infinity()));
+    };
+    for (int i = 0; i < 2000; ++i) {
+        run_config c;
+        c.optimizer.weight_decay = any_double();
+        c.optimizer.learning_rate = any_double() + std::numeric_limits<double>::denorm_min();
+        c.sparsity.target = 0.5 + static_cast<double>(random() >> 12) * 0x1p-53;
+
+        ASSERT_EQ(parse_text(to_toml(c)), c) << to_toml(c);
+    }
+}
+
+TEST(to_toml, writes_short_numbers_shortly) {
+    const std::string text = to_toml(run_config{});
+
+    for (const char* line :
+         {"decay = 0.998\n", "maximum = 0.001\n", "weight_decay = 0.0005\n", "kernels = \"auto\"\n",
+          "[federation]\n", "dataset = \"fashion-mnist\"\n", "rank0_trains = true\n"}) {
+        EXPECT_THAT(text, HasSubstr(line));
+    }
+}
+
+TEST(differences, name_the_key_and_both_values) {
+    run_config left, right;
+    right.federation.rounds = 20;
+    right.method.name = "fedavg";
+
+    EXPECT_EQ(differences(left, right),
+              (std::vector<difference>{{"federation.rounds", "1000", "20"},
+                                       {"method.name", "\"feddip\"", "\"fedavg\""}}));
+    EXPECT_TRUE(differences(left, left).empty());
+}
+
+TEST(keys, have_names_of_their_own) {
+    std::set<std::string> names;
+    for (const key& k : keys()) {
+        EXPECT_TRUE(names.insert(k.full_name()).second) << k.full_name();
+    }
+}
+
+TEST(load, reads_a_file) {
+    const auto file =
+        std::filesystem::temp_directory_path() / ("feddip-config-" + std::to_string(getpid()) + ".toml");
+    std::ofstream(file) << "[federation]\nrounds = 12\n";
+
+    const run_config c = load(file, {"federation.seed=5"});
+    std::filesystem::remove(file);
+
+    EXPECT_EQ(c.federation.rounds, 12);
+    EXPECT_EQ(c.federation.seed, 5U);
+}
+
+} // namespace
+} // namespace feddip::config
