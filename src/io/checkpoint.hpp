@@ -1,0 +1,84 @@
+// Checkpoints: all that a run needs to go on bit for bit, in HDF5.
+//
+// The file is a block of 512 bytes of text (an HDF5 user block: h5dump and h5py skip it, `head -3` shows it)
+// with the format's version and the size and XXH3-64 checksum of everything behind it, and then
+//     /config_toml            UTF-8 bytes
+//     /rounds_done
+//     /model/mask             bits of the mask, in 64-bit words
+//     /model/mask_version, /model/prunable
+//     /model/weights          alive weights in mask order (all weights, should a pruned one not be 0)
+//     /model/tail             biases, norms and running statistics
+//     /client_mask_version    one per client
+//     /history/<column of /rounds>, /history/layer_density, /history/clients/<column of /clients>
+// Layer densities and client records lie one round after the other; *_per_round says how many each round has.
+// The checksum is verified before HDF5 sees a single byte.
+#pragma once
+
+#include "fl/observer.hpp"
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace feddip::io {
+
+struct checkpoint {
+    std::string config_toml;
+    fl::run_state state;
+};
+
+std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state);
+// Throws error when the bytes are damaged, of another format, or contradict each other. `name` is for
+// messages.
+checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string& name);
+
+// Whether the bytes, damaged or not, claim to be a checkpoint.
+bool looks_like_checkpoint(std::span<const std::byte> bytes);
+
+// Checkpoints are `stem`.ckpt-ROUND.h5. `configured` is [checkpoint] path: a folder, empty for that of the
+// results.
+std::filesystem::path checkpoint_stem(const std::filesystem::path& results_file,
+                                      const std::string& configured);
+// What is there, by round.
+std::map<int, std::filesystem::path> checkpoints_of(const std::filesystem::path& stem);
+
+// Checks, before a run starts, that its checkpoints can be put there: the folder can be written to and holds
+// none of an earlier run unless that is resumed. Throws input_error.
+void ensure_checkpoints_writable(const std::filesystem::path& stem, bool resume);
+
+// The newest that is whole; a damaged one is reported as a warning and the one before it taken. Nothing when
+// there is none at all; throws input_error when there are some and all are damaged.
+std::optional<checkpoint> load_newest(const std::filesystem::path& stem);
+
+// The keys in which two configs (as config::to_toml writes them) differ so that the results would, each as
+// "federation.seed is 1 in the checkpoint and 2 now".
+std::vector<std::string> config_differences(const std::string& of_checkpoint, const std::string& now);
+// Throws input_error that names the differences.
+void ensure_same_run(const checkpoint& c, const std::string& config_toml, const std::filesystem::path& stem);
+
+// Writes a checkpoint every `every_rounds` rounds and at the end or when the run is stopped; never if that is
+// 0. Keeps the newest `keep` >= 1; the oldest goes when the new one is safely on the disk.
+class checkpoint_writer : public fl::observer {
+public:
+    checkpoint_writer(std::filesystem::path stem, int every_rounds, int keep);
+
+    void on_start(const fl::run_info& info, const fl::run_state& state) override;
+    void on_round(const fl::run_state& state) override;
+    void on_finish(const fl::run_state& state, bool complete) override;
+
+private:
+    void write(const fl::run_state& state);
+    void remove_old(int newest) const;
+
+    std::filesystem::path stem_;
+    int every_rounds_;
+    int keep_;
+    std::string config_toml_;
+    int last_written_ = 0;
+};
+
+} // namespace feddip::io

@@ -1,0 +1,49 @@
+// Records to datasets and back, one dataset per member.
+#pragma once
+
+#include "base/error.hpp"
+#include "io/hdf5.hpp"
+#include "io/schema.hpp"
+
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace feddip::io {
+
+// `records` fill `dimensions` in row-major order.
+template <typename Record>
+void write_column(h5::file& file, const std::string& path, const column<Record>& c,
+                  std::span<const Record> records, const h5::shape& dimensions) {
+    std::visit(
+        [&]<typename T>(T Record::*member) {
+            std::vector<T> values;
+            values.reserve(records.size());
+            for (const Record& record : records) {
+                values.push_back(record.*member);
+            }
+            file.write(path, std::span<const T>(values), dimensions);
+        },
+        c.member);
+}
+
+// Sets one member of each of `records`; throws error unless the dataset has as many values.
+template <typename Record>
+void read_column(const h5::file& file, const std::string& path, const column<Record>& c,
+                 std::span<Record> records) {
+    std::visit(
+        [&]<typename T>(T Record::*member) {
+            const std::vector<T> values = file.read<T>(path);
+            if (values.size() != records.size()) {
+                throw error("can't read dataset", file.name() + ":" + path,
+                            "it has another length than the rest");
+            }
+            for (std::size_t i = 0; i < values.size(); ++i) {
+                records[i].*member = values[i];
+            }
+        },
+        c.member);
+}
+
+} // namespace feddip::io

@@ -1,0 +1,23 @@
+// Files that are replaced as a whole or not at all.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+namespace feddip::io {
+
+// Throws error when the file can't be read.
+std::vector<std::byte> read_file(const std::filesystem::path& path);
+
+// Puts `content` at `target`: written to `target` + ".tmp", flushed to the disk, renamed, and the folder
+// flushed. At every moment, also after a crash of the machine, `target` is either what it was or the new
+// content. Throws error and leaves `target` as it was when any of it fails. One process at a time per target.
+void replace_file(const std::filesystem::path& target, std::span<const std::byte> content);
+
+// Checks, before a run starts, that results can be put at `path`: its folder exists and can be written to,
+// and nothing is there yet, or a regular file when the run is resumed. Throws input_error.
+void ensure_writable(const std::filesystem::path& path, bool resume);
+
+} // namespace feddip::io

@@ -1,0 +1,62 @@
+// The results file: HDF5, as h5py, h5dump and xarray (engine h5netcdf, one group at a time) open it.
+#pragma once
+
+#include "base/clock.hpp"
+#include "fl/observer.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace feddip::io {
+
+// What produced a file, beyond fl::run_info.
+struct provenance {
+    std::string feddip_version, git_commit;
+    std::vector<std::string> library_versions; // "oneDNN 2.6.3"
+    std::uint64_t parameters = 0;              // trainable
+    std::uint64_t prunable_parameters = 0;
+};
+
+struct results_header {
+    fl::run_info info;
+    provenance made_by;
+    std::string created; // ISO 8601, UTC
+    bool complete = false;
+};
+
+struct results {
+    results_header header;
+    std::vector<fl::round_record> rounds;
+};
+
+// The file's bytes.
+std::vector<std::byte> encode_results(const results_header& header, std::span<const fl::round_record> rounds);
+
+// Throws error for a file that can't be read or is not a results file.
+results read_results(const std::filesystem::path& path);
+
+// Writes the file anew after each round, so that it can be read at any time while the run goes on. Where one
+// writing takes more than 2 % of the time since the last, rounds are left out until it no longer does, and
+// the file lags behind by those; on_finish always writes. A file that is already there lends its `created`.
+class results_writer : public fl::observer {
+public:
+    results_writer(std::filesystem::path path, provenance made_by);
+
+    void on_start(const fl::run_info& info, const fl::run_state& state) override;
+    void on_round(const fl::run_state& state) override;
+    void on_finish(const fl::run_state& state, bool complete) override;
+
+private:
+    void write(const fl::run_state& state);
+
+    std::filesystem::path path_;
+    results_header header_;
+    stopwatch since_last_write_;
+    double seconds_to_write_ = 0;
+};
+
+} // namespace feddip::io

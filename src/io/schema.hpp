@@ -1,0 +1,71 @@
+// What the columns of a results file are called, in one place for all that write or read them.
+#pragma once
+
+#include "fl/state.hpp"
+
+#include <cstdint>
+#include <variant>
+
+namespace feddip::io {
+
+// One member of a record as a dataset.
+template <typename Record>
+struct column {
+    using member_type =
+        std::variant<int Record::*, std::uint32_t Record::*, std::uint64_t Record::*, double Record::*>;
+
+    const char* name;
+    const char* units; // UDUNITS; "1" for numbers without a unit
+    const char* long_name;
+    member_type member;
+};
+
+using round_column = column<fl::round_record>;
+using client_column = column<fl::client_record>;
+
+// /rounds/*, the axis first.
+inline constexpr round_column round_columns[] = {
+    {"round", "1", "rounds done", &fl::round_record::round},
+    {"test_accuracy", "1", "top-1 accuracy of the pruned global model on the test set",
+     &fl::round_record::test_accuracy},
+    {"test_loss", "1", "cross-entropy of the pruned global model on the test set",
+     &fl::round_record::test_loss},
+    {"test_top5_accuracy", "1", "top-5 accuracy of the pruned global model on the test set",
+     &fl::round_record::test_top5_accuracy},
+    {"train_loss", "1", "cross-entropy in the last local epoch, mean over the sampled clients' images",
+     &fl::round_record::train_loss},
+    {"learning_rate", "1", "learning rate", &fl::round_record::learning_rate},
+    {"regularization", "1", "weight lambda of the group norm in the local loss",
+     &fl::round_record::regularization},
+    {"target_sparsity", "1", "scheduled share of pruned weights", &fl::round_record::target_sparsity},
+    {"sparsity", "1", "share of pruned weights among the prunable ones", &fl::round_record::sparsity},
+    {"mask_change", "1", "share of prunable weights whose mask bit changed in this round",
+     &fl::round_record::mask_change},
+    {"pruning_error", "1", "||w - w'||^2 / ||w||^2 of the averaged weights w and the pruned w'",
+     &fl::round_record::pruning_error},
+    {"bytes_down", "byte", "encoded payload received by the sampled clients", &fl::round_record::bytes_down},
+    {"bytes_up", "byte", "encoded payload sent by the sampled clients", &fl::round_record::bytes_up},
+    {"bytes_positions", "byte", "part of the payload that says which weights are meant",
+     &fl::round_record::bytes_positions},
+    {"mpi_bytes", "byte", "bytes handed to MPI for sending on all ranks", &fl::round_record::mpi_bytes},
+    {"reference_cost_mib", "Mibit",
+     "communication cost by the formula of the authors' program, without positions",
+     &fl::round_record::reference_cost_mib},
+    {"seconds_train", "s", "time of local training", &fl::round_record::seconds_train},
+    {"seconds_communicate", "s", "time of sending and receiving", &fl::round_record::seconds_communicate},
+    {"seconds_aggregate", "s", "time of averaging and pruning", &fl::round_record::seconds_aggregate},
+    {"seconds_evaluate", "s", "time of evaluation", &fl::round_record::seconds_evaluate},
+    {"seconds_round", "s", "time of the whole round", &fl::round_record::seconds_round},
+};
+
+// /clients/*, one value per round and slot.
+inline constexpr client_column client_columns[] = {
+    {"id", "1", "client sampled into the slot, -1 for none", &fl::client_record::id},
+    {"samples", "1", "training images of the client", &fl::client_record::samples},
+    {"train_loss", "1", "cross-entropy in the client's last local epoch", &fl::client_record::train_loss},
+    {"accuracy", "1", "top-1 accuracy of the pruned global model on the client's own test share",
+     &fl::client_record::accuracy},
+    {"bytes_up", "byte", "encoded payload sent by the client", &fl::client_record::bytes_up},
+};
+
+} // namespace feddip::io

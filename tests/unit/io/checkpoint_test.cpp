@@ -1,0 +1,252 @@
+#include "base/error.hpp"
+#include "base/random.hpp"
+#include "io/checkpoint.hpp"
+#include "io/files.hpp"
+#include "unit/io/compare.hpp"
+#include "unit/io/example_run.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace feddip::io {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::example_info;
+using testing::example_state;
+using testing::expect_same;
+using ::testing::HasSubstr;
+using ::testing::Key;
+using testing::scratch_folder;
+
+const std::string config = "[federation]\nseed = 1\nrounds = 10\n";
+
+std::vector<std::byte> example_bytes() {
+    return encode_checkpoint(config, example_state(4));
+}
+
+checkpoint decoded(const std::vector<std::byte>& bytes) {
+    return decode_checkpoint(bytes, "test");
+}
+
+void write_run(const std::filesystem::path& stem, int rounds, int every, int keep) {
+    checkpoint_writer writer(stem, every, keep);
+    writer.on_start(example_info(rounds), {});
+    for (int round = 1; round <= rounds; ++round) {
+        writer.on_round(example_state(round));
+    }
+}
+
+void damage(const std::filesystem::path& path, std::size_t at) {
+    std::vector<std::byte> bytes = read_file(path);
+    bytes.at(at) ^= std::byte{1};
+    replace_file(path, bytes);
+}
+
+TEST(checkpoint, gives_back_the_whole_state_to_the_bit) {
+    const fl::run_state state = example_state(4);
+    const checkpoint c = decoded(encode_checkpoint(config, state));
+    EXPECT_EQ(c.config_toml, config);
+    expect_same(c.state, state);
+}
+
+TEST(checkpoint, holds_a_run_without_history_or_clients) {
+    fl::run_state state = example_state(0);
+    state.client_mask_version.clear();
+    expect_same(decoded(encode_checkpoint("", state)).state, state);
+}
+
+TEST(checkpoint, holds_an_empty_state) {
+    expect_same(decoded(encode_checkpoint("", {})).state, {});
+}
+
+TEST(checkpoint, holds_rounds_with_different_numbers_of_clients_and_layers) {
+    fl::run_state state = example_state(4);
+    state.history[1].clients.clear();
+    state.history[2].clients.pop_back();
+    state.history[3].layer_density.clear();
+    expect_same(decoded(encode_checkpoint(config, state)).state, state);
+}
+
+TEST(checkpoint, keeps_pruned_weights_that_are_not_zero_and_the_sign_of_zeros) {
+    fl::run_state state = example_state(1);
+    const auto pruned = std::find(state.model.state.begin(), state.model.state.end(), 0.0F);
+    ASSERT_NE(pruned, state.model.state.end());
+    *pruned = -0.0F;
+    expect_same(decoded(encode_checkpoint(config, state)).state, state);
+}
+
+TEST(checkpoint, keeps_a_mask_that_ends_on_a_word) {
+    const fl::run_state state = example_state(1, 128, 3);
+    expect_same(decoded(encode_checkpoint(config, state)).state, state);
+}
+
+TEST(checkpoint, costs_little_more_than_the_alive_weights_and_the_mask) {
+    constexpr std::size_t prunable = 1000000;
+    const fl::run_state state = example_state(1, prunable, 1000);
+    const std::size_t needed = 4 * (state.model.mask.count() + 1000) + prunable / 8;
+    EXPECT_LT(encode_checkpoint(config, state).size(), needed + 32768);
+}
+
+TEST(checkpoint, is_refused_when_cut_off_anywhere) {
+    const std::vector<std::byte> whole = example_bytes();
+    for (std::size_t size = 0; size < whole.size(); size += size < 600 ? 1 : 97) {
+        EXPECT_THROW(decode_checkpoint(std::span(whole).first(size), "test"), error) << size;
+    }
+}
+
+TEST(checkpoint, is_refused_when_any_bit_is_flipped) {
+    const std::vector<std::byte> whole = example_bytes();
+    random_stream random(1, 0, 0, purpose::test);
+    for (int i = 0; i < 500; ++i) {
+        std::vector<std::byte> bytes = whole;
+        const std::size_t at =
+            i < 100 ? static_cast<std::size_t>(i) : random.below(static_cast<std::uint32_t>(bytes.size()));
+        bytes[at] ^= static_cast<std::byte>(1U << random.below(8));
+        EXPECT_THROW(decoded(bytes), error) << at;
+    }
+}
+
+TEST(checkpoint, is_refused_with_bytes_behind_it) {
+    std::vector<std::byte> bytes = example_bytes();
+    bytes.push_back(std::byte{0});
+    EXPECT_THROW(decoded(bytes), error);
+}
+
+TEST(load_newest, finds_nothing_where_nothing_is) {
+    const scratch_folder folder;
+    EXPECT_FALSE(load_newest(folder / "run").has_value());
+}
+
+TEST(load_newest, takes_the_highest_round_by_number) {
+    const scratch_folder folder;
+    write_run(folder / "run", 10, 1, 3);
+    EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(8), Key(9), Key(10)));
+    expect_same(load_newest(folder / "run")->state, example_state(10));
+}
+
+TEST(load_newest, ignores_files_of_other_runs_and_unfinished_ones) {
+    const scratch_folder folder;
+    write_run(folder / "run", 2, 1, 2);
+    write_run(folder / "run2", 7, 1, 2);
+    for (const char* name : {"run.ckpt-9.h5.tmp", "run.ckpt-x.h5", "run.ckpt-.h5", "run.ckpt--3.h5",
+                             "run.ckpt-99999999999.h5"}) {
+        testing::put(folder / name, "");
+    }
+    EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(1), Key(2)));
+}
+
+TEST(load_newest, falls_back_to_the_one_before_a_damaged_one_and_says_so) {
+    const scratch_folder folder;
+    write_run(folder / "run", 5, 1, 2);
+    damage(folder / "run.ckpt-5.h5", 5000);
+
+    ::testing::internal::CaptureStderr();
+    const std::optional<checkpoint> c = load_newest(folder / "run");
+    const std::string said = ::testing::internal::GetCapturedStderr();
+
+    ASSERT_TRUE(c.has_value());
+    expect_same(c->state, example_state(4));
+    EXPECT_THAT(said, HasSubstr("run.ckpt-5.h5"));
+}
+
+TEST(load_newest, falls_back_from_an_empty_file) {
+    const scratch_folder folder;
+    write_run(folder / "run", 5, 1, 2);
+    testing::put(folder / "run.ckpt-5.h5", "");
+    EXPECT_EQ(load_newest(folder / "run")->state.rounds_done, 4);
+}
+
+TEST(load_newest, does_not_start_anew_when_all_are_damaged) {
+    const scratch_folder folder;
+    write_run(folder / "run", 2, 1, 2);
+    damage(folder / "run.ckpt-1.h5", 1000);
+    damage(folder / "run.ckpt-2.h5", 1000);
+    EXPECT_THROW(load_newest(folder / "run"), input_error);
+}
+
+TEST(checkpoint_writer, writes_every_n_rounds_and_when_the_run_stops) {
+    const scratch_folder folder;
+    checkpoint_writer writer(folder / "run", 3, 5);
+    writer.on_start(example_info(10), {});
+    for (int round = 1; round <= 7; ++round) {
+        writer.on_round(example_state(round));
+    }
+    EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(3), Key(6)));
+
+    writer.on_finish(example_state(7), false);
+
+    EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(3), Key(6), Key(7)));
+    EXPECT_EQ(load_newest(folder / "run")->config_toml, example_info(10).config_toml);
+}
+
+TEST(checkpoint_writer, writes_nothing_when_told_never) {
+    const scratch_folder folder;
+    write_run(folder / "run", 3, 0, 2);
+    checkpoint_writer writer(folder / "run", 0, 2);
+    writer.on_start(example_info(3), {});
+    writer.on_finish(example_state(3), true);
+    EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST(checkpoint_writer, removes_a_damaged_later_one_before_a_whole_older_one) {
+    const scratch_folder folder;
+    write_run(folder / "run", 10, 5, 2);
+    damage(folder / "run.ckpt-10.h5", 5000);
+    checkpoint_writer writer(folder / "run", 5, 2);
+    writer.on_start(example_info(20), load_newest(folder / "run")->state);
+
+    writer.on_finish(example_state(7), false);
+
+    EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(5), Key(7)));
+}
+
+TEST(ensure_checkpoints_writable, refuses_to_mix_a_new_run_with_an_earlier_one) {
+    const scratch_folder folder;
+    ensure_checkpoints_writable(folder / "run", false);
+    write_run(folder / "run", 2, 1, 2);
+    EXPECT_THROW(ensure_checkpoints_writable(folder / "run", false), input_error);
+    EXPECT_NO_THROW(ensure_checkpoints_writable(folder / "run", true));
+    EXPECT_THROW(ensure_checkpoints_writable(folder / "no/run", true), input_error);
+}
+
+TEST(checkpoint_stem, lies_beside_the_results_or_in_the_configured_folder) {
+    EXPECT_EQ(checkpoint_stem("runs/a.h5", ""), "runs/a");
+    EXPECT_EQ(checkpoint_stem("a.h5", ""), "./a");
+    EXPECT_EQ(checkpoint_stem("runs/a.h5", "scratch"), "scratch/a");
+}
+
+TEST(config_differences, names_each_key_with_both_values) {
+    const std::string now = "[federation]\nseed = 2\nrounds = 10\nbatch_size = 64\n";
+    EXPECT_THAT(config_differences(config, now),
+                ElementsAre("federation.batch_size is not set in the checkpoint and 64 now",
+                            "federation.seed is 1 in the checkpoint and 2 now"));
+}
+
+TEST(config_differences, ignores_keys_that_leave_results_alone) {
+    const std::string before = "[data]\npath = \"\"\n[checkpoint]\nkeep = 2\n[output]\npath = \"\"\n";
+    const std::string now = "[data]\npath = \"elsewhere\"\n[checkpoint]\nkeep = 9\n[output]\npath = \"x\"\n";
+    EXPECT_TRUE(config_differences(before, now).empty());
+}
+
+TEST(config_differences, counts_threads_and_communication) {
+    const std::string before = "[communication]\nupload = \"sparse\"\n[compute]\nthreads = 1\n";
+    const std::string now = "[communication]\nupload = \"dense\"\n[compute]\nthreads = 2\n";
+    EXPECT_EQ(config_differences(before, now).size(), 2U);
+}
+
+TEST(ensure_same_run, refuses_another_config_and_names_the_key) {
+    const checkpoint c{config, {}};
+    EXPECT_NO_THROW(ensure_same_run(c, config, "run"));
+    try {
+        ensure_same_run(c, "[federation]\nseed = 1\nrounds = 20\n", "run");
+        FAIL() << "nothing was thrown";
+    } catch (const input_error& e) {
+        EXPECT_THAT(e.what(), HasSubstr("federation.rounds is 10 in the checkpoint and 20 now"));
+    }
+}
+
+} // namespace
+} // namespace feddip::io

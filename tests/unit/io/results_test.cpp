@@ -1,0 +1,172 @@
+#include "base/error.hpp"
+#include "io/files.hpp"
+#include "io/hdf5.hpp"
+#include "io/results.hpp"
+#include "io/schema.hpp"
+#include "unit/io/compare.hpp"
+#include "unit/io/example_run.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <regex>
+
+namespace feddip::io {
+namespace {
+
+using testing::example_info;
+using testing::example_state;
+using testing::expect_same;
+using testing::scratch_folder;
+
+provenance example_provenance() {
+    return {"0.1.0", "abc1234", {"HDF5 1.10.8", "oneDNN 2.6.3"}, 61706, 61470};
+}
+
+h5::file open(const std::filesystem::path& path) {
+    return h5::file::open(read_file(path), path.string());
+}
+
+results written_and_read(const fl::run_info& info, const fl::run_state& state) {
+    const scratch_folder folder;
+    results_writer writer(folder / "a.h5", example_provenance());
+    writer.on_start(info, {});
+    writer.on_finish(state, true);
+    return read_results(folder / "a.h5");
+}
+
+TEST(results, give_back_every_record_to_the_bit) {
+    const fl::run_state state = example_state(5);
+    const results r = written_and_read(example_info(5), state);
+    expect_same(r.rounds, state.history);
+}
+
+TEST(results, give_back_what_is_known_of_the_run) {
+    const fl::run_info info = example_info(5);
+
+    const results_header h = written_and_read(info, example_state(5)).header;
+
+    EXPECT_EQ(h.info.config_toml, info.config_toml);
+    EXPECT_EQ(h.info.method, info.method);
+    EXPECT_EQ(h.info.model, info.model);
+    EXPECT_EQ(h.info.dataset, info.dataset);
+    EXPECT_EQ(h.info.seed, info.seed);
+    EXPECT_EQ(h.info.rounds, info.rounds);
+    EXPECT_EQ(h.info.clients_per_round, info.clients_per_round);
+    EXPECT_EQ(h.info.mpi_ranks, info.mpi_ranks);
+    EXPECT_EQ(h.info.threads_per_rank, info.threads_per_rank);
+    EXPECT_EQ(h.info.hostnames, info.hostnames);
+    EXPECT_EQ(h.info.layer_names, info.layer_names);
+    EXPECT_EQ(h.made_by.feddip_version, "0.1.0");
+    EXPECT_EQ(h.made_by.git_commit, "abc1234");
+    EXPECT_EQ(h.made_by.library_versions, example_provenance().library_versions);
+    EXPECT_EQ(h.made_by.parameters, 61706U);
+    EXPECT_EQ(h.made_by.prunable_parameters, 61470U);
+    EXPECT_TRUE(h.complete);
+    EXPECT_TRUE(std::regex_match(h.created, std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)"))) << h.created;
+}
+
+TEST(results, of_a_run_without_a_round_are_a_whole_file) {
+    const scratch_folder folder;
+    results_writer writer(folder / "a.h5", example_provenance());
+    writer.on_start(example_info(5), {});
+
+    const results r = read_results(folder / "a.h5");
+
+    EXPECT_TRUE(r.rounds.empty());
+    EXPECT_FALSE(r.header.complete);
+}
+
+TEST(results, leave_slots_empty_whose_client_dropped_out) {
+    fl::run_state state = example_state(4);
+    state.history[1].clients.pop_back();
+    state.history[2].clients.clear();
+    const results r = written_and_read(example_info(4), state);
+    expect_same(r.rounds, state.history);
+}
+
+TEST(results, keep_a_layer_without_densities_as_not_measured) {
+    fl::run_state state = example_state(2);
+    state.history[0].layer_density.clear();
+    const results r = written_and_read(example_info(2), state);
+    ASSERT_EQ(r.rounds[0].layer_density.size(), 2U);
+    EXPECT_TRUE(std::isnan(r.rounds[0].layer_density[0]));
+    EXPECT_EQ(r.rounds[1].layer_density, state.history[1].layer_density);
+}
+
+TEST(results, say_the_units_and_the_meaning_of_every_column) {
+    const h5::file file =
+        h5::file::open(encode_results({example_info(3), {}, "", false}, example_state(3).history), "f");
+    std::vector<std::string> paths = {"/layers/name",  "/layers/density", "/layers/round",
+                                      "/layers/layer", "/clients/round",  "/clients/slot"};
+    for (const round_column& c : round_columns) {
+        paths.push_back(std::string("/rounds/") + c.name);
+    }
+    for (const client_column& c : client_columns) {
+        paths.push_back(std::string("/clients/") + c.name);
+    }
+    for (const std::string& path : paths) {
+        EXPECT_FALSE(file.string_attribute(path, "units").empty()) << path;
+        EXPECT_FALSE(file.string_attribute(path, "long_name").empty()) << path;
+    }
+}
+
+TEST(results, have_the_shapes_of_the_schema) {
+    const h5::file file =
+        h5::file::open(encode_results({example_info(9), {}, "", false}, example_state(4).history), "f");
+    EXPECT_EQ(file.shape_of("/rounds/bytes_up"), (h5::shape{4}));
+    EXPECT_EQ(file.shape_of("/layers/density"), (h5::shape{4, 2}));
+    EXPECT_EQ(file.shape_of("/clients/id"), (h5::shape{4, testing::example_slots}));
+}
+
+TEST(results_writer, can_be_followed_while_the_run_goes_on) {
+    const scratch_folder folder;
+    results_writer writer(folder / "a.h5", example_provenance());
+    writer.on_start(example_info(3), {});
+    std::size_t seen = 0;
+    for (int round = 1; round <= 3; ++round) {
+        writer.on_round(example_state(round));
+        const std::size_t now = read_results(folder / "a.h5").rounds.size();
+        EXPECT_GE(now, seen);
+        EXPECT_LE(now, static_cast<std::size_t>(round));
+        seen = now;
+    }
+    writer.on_finish(example_state(3), false);
+    EXPECT_EQ(read_results(folder / "a.h5").rounds.size(), 3U);
+    EXPECT_FALSE(read_results(folder / "a.h5").header.complete);
+}
+
+TEST(results_writer, keeps_the_date_of_the_first_file_when_resumed) {
+    const scratch_folder folder;
+    const std::string first = "2001-02-03T04:05:06Z";
+    replace_file(folder / "a.h5", encode_results({example_info(3), {}, first, false}, {}));
+
+    results_writer writer(folder / "a.h5", example_provenance());
+    writer.on_start(example_info(3), example_state(2));
+
+    EXPECT_EQ(open(folder / "a.h5").string_attribute("/", "created"), first);
+    EXPECT_EQ(read_results(folder / "a.h5").rounds.size(), 2U);
+}
+
+TEST(results_writer, replaces_a_damaged_file_when_resumed) {
+    const scratch_folder folder;
+    testing::put(folder / "a.h5", "not HDF5");
+    results_writer writer(folder / "a.h5", example_provenance());
+    writer.on_start(example_info(3), example_state(2));
+    EXPECT_EQ(read_results(folder / "a.h5").rounds.size(), 2U);
+}
+
+TEST(read_results, refuses_another_file) {
+    const scratch_folder folder;
+    testing::put(folder / "text.h5", "not HDF5");
+    h5::file other = h5::file::create("other");
+    other.write("/something", std::vector<int>{1});
+    replace_file(folder / "other.h5", other.image());
+
+    EXPECT_THROW(read_results(folder / "text.h5"), error);
+    EXPECT_THROW(read_results(folder / "other.h5"), error);
+}
+
+} // namespace
+} // namespace feddip::io

@@ -1,0 +1,132 @@
+"""What h5dump, h5py and xarray make of a results file and a checkpoint, without special code."""
+
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+try:
+    import h5py
+    import numpy as np
+    import xarray as xr
+    import h5netcdf  # noqa: F401
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+EXAMPLES = Path(os.environ["FEDDIP_EXAMPLES"])
+RESULTS = EXAMPLES / "complete.h5"
+EMPTY = EXAMPLES / "empty.h5"
+CHECKPOINT = EXAMPLES / "complete.ckpt-6.h5"
+ROUNDS, LAYERS, SLOTS = 6, 2, 3
+GROUPS = ("rounds", "layers", "clients")
+
+
+class H5py(unittest.TestCase):
+    def test_root_attributes_are_as_in_the_schema(self):
+        with h5py.File(RESULTS) as f:
+            wanted = set(
+                "feddip_version git_commit config_toml created method model dataset seed mpi_ranks "
+                "threads_per_rank hostnames library_versions complete".split()
+            )
+            self.assertLessEqual(wanted, set(f.attrs))
+            self.assertEqual(f.attrs["method"], "feddip")
+            self.assertEqual(f.attrs["seed"], 42)
+            self.assertEqual(list(f.attrs["hostnames"]), ["node01", "node02"])
+            self.assertEqual(f.attrs["complete"], 1)
+
+    def test_every_dataset_has_units_long_name_and_axes(self):
+        with h5py.File(RESULTS) as f:
+            for group in GROUPS:
+                for name, dataset in f[group].items():
+                    with self.subTest(dataset=dataset.name):
+                        self.assertTrue(dataset.attrs["units"])
+                        self.assertTrue(dataset.attrs["long_name"])
+                        if dataset.attrs.get("CLASS") != b"DIMENSION_SCALE":
+                            for axis in dataset.dims:
+                                self.assertEqual(len(axis), 1)
+
+    def test_round_is_the_scale_of_all_rounds(self):
+        with h5py.File(RESULTS) as f:
+            for name, dataset in f["rounds"].items():
+                if name != "round":
+                    self.assertEqual(dataset.dims[0][0], f["rounds/round"])
+
+    def test_integers_are_exact(self):
+        with h5py.File(RESULTS) as f:
+            self.assertEqual(f["rounds/bytes_up"][0], 2**53 + 1)
+
+    def test_not_measured_is_nan(self):
+        with h5py.File(RESULTS) as f:
+            measured = ~np.isnan(f["rounds/test_accuracy"][:])
+            self.assertEqual(list(measured), [True, False] * 3)
+
+    def test_layer_names_are_text(self):
+        with h5py.File(RESULTS) as f:
+            self.assertEqual(list(f["layers/name"].asstr()), ["conv1.weight", "fc1.weight"])
+
+    def test_a_checkpoint_opens_too(self):
+        with h5py.File(CHECKPOINT) as f:
+            self.assertEqual(f["rounds_done"][()], ROUNDS)
+            self.assertEqual(len(f["model/weights"]), 200)
+            self.assertIn("[federation]", bytes(f["config_toml"][:]).decode())
+            self.assertEqual(f.userblock_size, 512)
+
+    def test_the_checksum_of_a_checkpoint_is_text_at_its_front(self):
+        head = CHECKPOINT.read_bytes()[:512]
+        title, size, checksum = head.rstrip(b"\0").decode().splitlines()
+        self.assertEqual(title, "feddip checkpoint 1")
+        self.assertEqual(size, f"bytes {CHECKPOINT.stat().st_size - 512}")
+        self.assertRegex(checksum, "^xxh3_64 [0-9a-f]{16}$")
+
+
+class Xarray(unittest.TestCase):
+    def test_each_group_opens_with_named_dimensions(self):
+        dimensions = {
+            "rounds": {"round": ROUNDS},
+            "layers": {"round": ROUNDS, "layer": LAYERS},
+            "clients": {"round": ROUNDS, "slot": SLOTS},
+        }
+        for group in GROUPS:
+            with self.subTest(group=group), xr.open_dataset(
+                RESULTS, group=group, engine="h5netcdf"
+            ) as data:
+                self.assertEqual(dict(data.sizes), dimensions[group])
+                self.assertEqual(list(data["round"].values), list(range(1, ROUNDS + 1)))
+                data.load()
+
+    def test_values_keep_types_units_and_names(self):
+        with xr.open_dataset(RESULTS, group="rounds", engine="h5netcdf") as data:
+            self.assertEqual(data["seconds_round"].dtype, np.float64)
+            self.assertEqual(data["bytes_up"].dtype, np.uint64)
+            self.assertEqual(data["bytes_up"].attrs["units"], "byte")
+            self.assertEqual(float(data["seconds_round"].sel(round=3)), 13.0)
+        with xr.open_dataset(RESULTS, group="layers", engine="h5netcdf") as data:
+            self.assertEqual(data["density"].dims, ("round", "layer"))
+            self.assertEqual(list(data["name"].values), ["conv1.weight", "fc1.weight"])
+        with xr.open_dataset(RESULTS, group="clients", engine="h5netcdf") as data:
+            self.assertEqual(data["id"].dims, ("round", "slot"))
+
+    def test_a_run_without_rounds_opens(self):
+        for group in GROUPS:
+            with self.subTest(group=group), xr.open_dataset(
+                EMPTY, group=group, engine="h5netcdf"
+            ) as data:
+                self.assertEqual(data.sizes["round"], 0)
+                data.load()
+
+
+@unittest.skipUnless(shutil.which("h5dump"), "h5dump is not installed")
+class H5dump(unittest.TestCase):
+    def test_dumps_every_file(self):
+        for path in (RESULTS, EMPTY, CHECKPOINT):
+            with self.subTest(path=path.name):
+                done = subprocess.run(["h5dump", path], capture_output=True, text=True, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertIn("DATASET", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
