@@ -41,7 +41,7 @@ public:
         const int left = owner_[first];
         const int right = owner_[middle];
         if (left == rank_) {
-            steps.push_back(right == rank_ ? slot_step{kind::merge, rank_}
+            steps.push_back(right == rank_ ? slot_step{kind::merge, 0}
                                            : slot_step{kind::receive_and_add, right});
         } else if (right == rank_) {
             steps.push_back({kind::send, left});

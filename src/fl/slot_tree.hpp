@@ -11,11 +11,11 @@
 
 namespace feddip::fl {
 
-// What one rank does for a sum, as a program for a stack of partial sums.
+// What one rank does for a sum, as a program for a stack of partial sums. `number` is a slot or a rank.
 struct slot_step {
     enum class kind {
         leaf,            // push the vector of slot `number`
-        merge,           // pop the right half, add it to the left half below
+        merge,           // pop the right half, add it to the left half below it; no number
         send,            // pop, send to rank `number`
         receive_and_add, // a right half from rank `number` is added to the top
         receive,         // push what rank `number` sends: the whole sum, at rank 0
@@ -27,13 +27,16 @@ struct slot_step {
 };
 
 // Node [2^j i, 2^j (i+1)) belongs to the owner of its first slot; a right half owned elsewhere is sent to the
-// owner of the left half, and the root to rank 0. Five slots, owned by ranks 0 0 1 2 1:
+// owner of the left half, and the root to rank 0. Five slots, of ranks 0 0 1 2 1:
 //
-//     slots            rank 0: leaf 0, leaf 1, merge, receive_and_add from 1, receive_and_add from 1
-//     0 1   2 3   4    rank 1: leaf 2, receive_and_add from 2, send to 0, leaf 4, send to 0
-//     0+1 = 0   2+3=1  rank 2: leaf 3, send to 1
-//     (0+1)+(2+3) = 0
-//     ((0+1)+(2+3)) + 4 = 0
+//     slot   0    1    2    3    4
+//     rank   0    0    1    2    1      rank 0: leaf 0, leaf 1, merge,
+//             \  /      \  /     |              receive_and_add 1, receive_and_add 1
+//     rank     0        1      |      rank 1: leaf 2, receive_and_add 2, send 0,
+//                \    /        |              leaf 4, send 0
+//     rank         0           |      rank 2: leaf 3, send 1
+//                     \       /
+//     rank               0            holds ((0 + 1) + (2 + 3)) + 4
 //
 // Steps come in the tree's post-order. As that order is the same for all ranks, ranks that carry out theirs
 // in order, with sends that don't wait, can't deadlock, messages between two ranks never overtake each other,
