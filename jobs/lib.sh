@@ -1,0 +1,91 @@
+# Shell functions that the scripts of this folder and tests/run.sh share; to be sourced.
+
+feddip_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '\n== %s\n' "$*" >&2; }
+die() {
+    printf 'feddip: error: %s\n' "$*" >&2
+    exit 1
+}
+
+# The packages of the groups given, one per line: packages build run
+packages() {
+    awk -v groups=" $* " '
+        /^\[/ { gsub(/[][]/, ""); wanted = index(groups, " " $1 " "); next }
+        wanted && NF && !/^#/ { print $1 }' "$feddip_root/jobs/packages.txt"
+}
+
+# Installs what is missing of the groups given; does nothing, and needs no root, where nothing is.
+install_packages() {
+    local package missing=()
+    for package in $(packages "$@"); do
+        dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+
+    command -v apt-get >/dev/null ||
+        die "missing packages (jobs/packages.txt): no apt-get here; provide what that list names in another way"
+    local as_root=()
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null ||
+            die "missing packages (${missing[*]}): neither root nor sudo; ask for them to be installed"
+        as_root=(sudo)
+    fi
+    say "Installing ${#missing[@]} Debian packages: ${missing[*]}"
+    "${as_root[@]}" apt-get -qq update
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install \
+        "${missing[@]}" >/dev/null
+}
+
+# Configures and builds the release preset; arguments go to the configuration.
+build_release() {
+    say "Building (build/release)"
+    (cd "$feddip_root" && cmake --preset release "$@" >/dev/null && cmake --build --preset release) >&2
+}
+
+physical_cores() {
+    local cores
+    cores=$(lscpu -p=CORE,SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l)
+    local usable
+    usable=$(nproc)
+    echo $((cores > 0 && cores < usable ? cores : usable))
+}
+
+# What mpirun needs here for so many ranks of one thread: a core for each where there are enough.
+mpirun_options() {
+    local ranks=$1
+    ((EUID != 0)) || printf '%s\n' --allow-run-as-root
+    if ((ranks <= $(physical_cores))); then
+        printf '%s\n' --bind-to core
+    else
+        printf '%s\n' --oversubscribe --bind-to none
+    fi
+}
+
+# mpi_run RANKS PROGRAM ARGUMENT...: Ctrl-C and SIGTERM reach the program as a wish to stop with a checkpoint (exit
+# code 75); a second one ends it. mpirun alone would kill the ranks a second after the first.
+mpi_run() {
+    local ranks=$1 options status=0 stops=0
+    shift
+    mapfile -t options < <(mpirun_options "$ranks")
+    if [[ -t 2 && -z ${FEDDIP_PROGRESS:-} ]]; then
+        export FEDDIP_PROGRESS=redraw FEDDIP_COLUMNS
+        FEDDIP_COLUMNS=$(tput cols 2>/dev/null || echo 80)
+    fi
+    setsid mpirun -np "$ranks" "${options[@]}" "$@" </dev/null &
+    local mpirun=$!
+    trap 'stops=$((stops + 1)); if ((stops > 1)); then kill -TERM $mpirun; else kill -USR1 $mpirun; fi' INT TERM
+    while true; do
+        wait "$mpirun" && status=0 || status=$?
+        if ((status <= 128)) || ! kill -0 "$mpirun" 2>/dev/null; then
+            break
+        fi
+    done
+    trap - INT TERM
+    return "$status"
+}
+
+# Whether a results file is that of a run that has ended.
+is_complete() {
+    [[ -f $1 ]] && python3 -c 'import sys, h5py; sys.exit(not h5py.File(sys.argv[1]).attrs["complete"])' "$1"
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# From nothing to a trained, drawn and summarized model: installs Debian packages, builds, trains FedDIP (LeNet-5,
+# Fashion-MNIST) on 2 ranks. Run it again and it goes on from where it stopped.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+out=$feddip_root/build/quickstart
+results=$out/feddip.h5
+feddip=$feddip_root/build/release/src/app/feddip
+config=$feddip_root/jobs/configs/quickstart.toml
+
+train() { mpi_run 2 "$feddip" train "$config" --out "$1" --resume >/dev/null; }
+
+install_packages build run analysis
+build_release -DFEDDIP_BUILD_TESTS=OFF -DFEDDIP_BUILD_BENCHMARKS=OFF
+mkdir -p "$out"
+
+if is_complete "$results"; then
+    say "Trained already (remove $out to train anew)"
+else
+    say "Training; Ctrl-C stops with a checkpoint"
+    status=0
+    train "$results" || status=$?
+    if ((status == 2)); then
+        # What is there belongs to another version or configuration.
+        results=$out/feddip-$(date +%Y%m%d-%H%M%S).h5
+        say "Training afresh into $results"
+        train "$results"
+    elif ((status == 75)); then
+        say "Stopped; run $0 again to go on"
+        exit 75
+    elif ((status != 0)); then
+        exit "$status"
+    fi
+fi
+
+say "Drawing"
+python3 "$feddip_root/analysis/plot.py" "$results" --out "${results%.h5}.png"
+say "Summary"
+python3 "$feddip_root/analysis/summary.py" "$results"
+printf '\nresults  %s\npicture  %s\n' "$results" "${results%.h5}.png"
