@@ -14,6 +14,8 @@
 
 namespace feddip::nn {
 
+class model_spec;
+
 struct network_options {
     config::model_name model = config::model_name::lenet5;
     data::image_shape input{1, 28, 28};
@@ -36,6 +38,8 @@ enum class gradient_scope { all, on_mask };
 class network {
 public:
     explicit network(const network_options& options);
+    // Any model (nn/models/model.hpp), trained with dense kernels.
+    network(const model_spec& model, int max_batch);
     ~network();
     network(network&&) noexcept;
     network& operator=(network&&) noexcept;

@@ -1,0 +1,78 @@
+#include "nn/elementwise.hpp"
+
+#include <algorithm>
+
+namespace feddip::nn {
+
+namespace {
+
+// Built for each instruction set and chosen when the program starts. A function with target_clones must not
+// hold an OpenMP region itself: its outlined body would be built for the baseline only.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define FEDDIP_VECTORIZED [[gnu::target_clones("avx512f", "avx2", "default")]]
+#else
+#define FEDDIP_VECTORIZED
+#endif
+
+FEDDIP_VECTORIZED
+void relu_backward_range(const float* out, const float* diff_out, float* diff_in, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        diff_in[i] = out[i] > 0.0F ? diff_out[i] : 0.0F;
+    }
+}
+
+FEDDIP_VECTORIZED
+void add_range(const float* a, const float* b, float* sum, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        sum[i] = a[i] + b[i];
+    }
+}
+
+FEDDIP_VECTORIZED
+void add_relu_range(const float* a, const float* b, float* sum, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const float total = a[i] + b[i];
+        sum[i] = total < 0.0F ? 0.0F : total; // a NaN stays one
+    }
+}
+
+FEDDIP_VECTORIZED
+void scale_kept_range(const float* in, const std::uint8_t* kept, float scale, float* out, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        out[i] = kept[i] != 0 ? scale * in[i] : 0.0F;
+    }
+}
+
+// Calls f(first, length) for chunks of 0 .. n - 1.
+template <typename F>
+void in_chunks(std::size_t n, F&& f) {
+    constexpr std::size_t chunk = 1 << 14;
+    const auto chunks = static_cast<std::int64_t>((n + chunk - 1) / chunk);
+#pragma omp parallel for schedule(static) if (chunks > 1)
+    for (std::int64_t c = 0; c < chunks; ++c) {
+        const std::size_t first = static_cast<std::size_t>(c) * chunk;
+        f(first, std::min(chunk, n - first));
+    }
+}
+
+} // namespace
+
+void relu_backward(const float* out, const float* diff_out, float* diff_in, std::size_t n) {
+    in_chunks(n, [=](std::size_t first, std::size_t length) {
+        relu_backward_range(out + first, diff_out + first, diff_in + first, length);
+    });
+}
+
+void add(const float* a, const float* b, float* sum, std::size_t n, bool relu) {
+    in_chunks(n, [=](std::size_t first, std::size_t length) {
+        (relu ? add_relu_range : add_range)(a + first, b + first, sum + first, length);
+    });
+}
+
+void scale_kept(const float* in, const std::uint8_t* kept, float scale, float* out, std::size_t n) {
+    in_chunks(n, [=](std::size_t first, std::size_t length) {
+        scale_kept_range(in + first, kept + first, scale, out + first, length);
+    });
+}
+
+} // namespace feddip::nn

@@ -1,0 +1,17 @@
+// Loops over floats that oneDNN has no primitive for. Threads get whole chunks, so that the bits do not
+// depend on how many there are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace feddip::nn {
+
+// diff_in[i] = out[i] > 0 ? diff_out[i] : 0; in place where diff_in == diff_out.
+void relu_backward(const float* out, const float* diff_out, float* diff_in, std::size_t n);
+// sum[i] = a[i] + b[i], negative sums as 0 where `relu`; in place where sum == a.
+void add(const float* a, const float* b, float* sum, std::size_t n, bool relu);
+// out[i] = kept[i] ? scale in[i] : 0; in place where out == in.
+void scale_kept(const float* in, const std::uint8_t* kept, float scale, float* out, std::size_t n);
+
+} // namespace feddip::nn

@@ -1,0 +1,59 @@
+#include "nn/fusion.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace feddip::nn {
+
+namespace {
+
+std::vector<int> count_readers(const model_spec& model) {
+    std::vector<int> readers(model.layers().size() + 1, 0);
+    for (const layer_spec& layer : model.layers()) {
+        for (const int input : layer.inputs) {
+            ++readers[static_cast<std::size_t>(input)];
+        }
+    }
+    return readers;
+}
+
+bool can_apply_relu(layer_kind kind) {
+    return kind == layer_kind::convolution || kind == layer_kind::fully_connected ||
+           kind == layer_kind::batch_norm || kind == layer_kind::add;
+}
+
+} // namespace
+
+std::vector<fused_layer> fuse(const model_spec& model) {
+    const std::vector<int> readers = count_readers(model);
+    std::vector<int> renumbered{0}; // by old value
+    std::vector<fused_layer> fused;
+    std::vector<int> fused_readers{readers[0]};
+    for (const layer_spec& layer : model.layers()) {
+        const auto input = static_cast<std::size_t>(layer.inputs.front());
+        const auto value = renumbered.size();
+        if (layer.kind == layer_kind::relu && input > 0 && readers[input] == 1 &&
+            can_apply_relu(fused[static_cast<std::size_t>(renumbered[input]) - 1].spec.kind)) {
+            fused_layer& producer = fused[static_cast<std::size_t>(renumbered[input]) - 1];
+            producer.relu = producer.relu_backward = true;
+            renumbered.push_back(renumbered[input]);
+            fused_readers[static_cast<std::size_t>(renumbered[input])] = readers[value];
+            continue;
+        }
+        fused_layer next{.spec = layer};
+        std::ranges::transform(layer.inputs, next.spec.inputs.begin(),
+                               [&](int old) { return renumbered[static_cast<std::size_t>(old)]; });
+        fused.push_back(std::move(next));
+        renumbered.push_back(static_cast<int>(fused.size()));
+        fused_readers.push_back(readers[value]);
+    }
+    for (fused_layer& layer : fused) {
+        const auto input = static_cast<std::size_t>(layer.spec.inputs.front());
+        if (layer.spec.kind == layer_kind::max_pool && input > 0 && fused_readers[input] == 1) {
+            layer.relu_backward = std::exchange(fused[input - 1].relu_backward, false);
+        }
+    }
+    return fused;
+}
+
+} // namespace feddip::nn

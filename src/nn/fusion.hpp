@@ -1,0 +1,22 @@
+// Which layers of a model are computed together.
+#pragma once
+
+#include "nn/models/model.hpp"
+
+#include <vector>
+
+namespace feddip::nn {
+
+// A layer of the model with what is folded into it.
+struct fused_layer {
+    layer_spec spec;
+    bool relu = false; // applied to the output
+    bool relu_backward =
+        false; // the gradient of the output passes through a ReLU: the layer's own or, before a
+               // max pooling, that of the pooling's input, for then it has fewer elements
+};
+
+// The model's layers with ReLUs folded into the layers before them; `inputs` and values are numbered anew.
+std::vector<fused_layer> fuse(const model_spec& model);
+
+} // namespace feddip::nn

@@ -1,0 +1,140 @@
+#include "nn/layers/layer.hpp"
+
+#include <optional>
+
+namespace feddip::nn {
+
+namespace {
+
+using dnnl::memory;
+using tag = memory::format_tag;
+
+// What primitives of one convolution have in common.
+struct geometry {
+    memory::dims strides, padding;
+    memory::desc weights; // in any layout
+    memory::desc bias;
+    bool has_bias;
+};
+
+// Blocks of 16 channels suit oneDNN best, unless channels would have to be padded: then channels last.
+tag activation_layout(memory::dim inputs, memory::dim outputs) {
+    constexpr memory::dim image_channels = 3;
+    const bool padded = outputs % 16 != 0 || (inputs > image_channels && inputs % 16 != 0);
+    return padded ? tag::nhwc : tag::any;
+}
+
+memory::desc described(const memory::dims& dims, tag layout) {
+    return {dims, memory::data_type::f32, layout};
+}
+
+dnnl::convolution_forward::primitive_desc forward_primitive(const plan_builder& plan, const geometry& g,
+                                                            const memory::desc& src, const memory::desc& dst,
+                                                            bool relu) {
+    const auto direct = dnnl::algorithm::convolution_direct;
+    const auto attributes = relu_after(relu);
+    if (g.has_bias) {
+        return {{plan.forward_kind(), direct, src, g.weights, g.bias, dst, g.strides, g.padding, g.padding},
+                attributes,
+                plan.engine()};
+    }
+    return {{plan.forward_kind(), direct, src, g.weights, dst, g.strides, g.padding, g.padding},
+            attributes,
+            plan.engine()};
+}
+
+dnnl::convolution_backward_weights::primitive_desc
+weights_primitive(const plan_builder& plan, const geometry& g, const memory::desc& src,
+                  const memory::desc& dst, const dnnl::convolution_forward::primitive_desc& hint) {
+    const auto direct = dnnl::algorithm::convolution_direct;
+    if (g.has_bias) {
+        return {{direct, src, g.weights, g.bias, dst, g.strides, g.padding, g.padding}, plan.engine(), hint};
+    }
+    return {{direct, src, g.weights, dst, g.strides, g.padding, g.padding}, plan.engine(), hint};
+}
+
+class convolution final : public layer {
+public:
+    explicit convolution(const fused_layer& fused) : layer_(fused) {}
+
+    tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
+        describe(plan);
+        const tag layout = activation_layout(inputs[0].desc().dims()[1], layer_.spec.output.channels);
+        const memory::dims out{plan.batch(), layer_.spec.output.channels, layer_.spec.output.height,
+                               layer_.spec.output.width};
+        forward_.emplace(forward_primitive(plan, geometry_, described(inputs[0].desc().dims(), layout),
+                                           described(out, layout), layer_.relu));
+        in_ = plan.in_layout(std::move(inputs[0]), forward_->src_desc());
+        const tensor weights = plan.in_layout(weights_, forward_->weights_desc());
+        out_ = plan.make(forward_->dst_desc());
+        std::unordered_map<int, memory> arguments{
+            {DNNL_ARG_SRC, in_.memory}, {DNNL_ARG_WEIGHTS, weights.memory}, {DNNL_ARG_DST, out_.memory}};
+        if (geometry_.has_bias) {
+            arguments.emplace(DNNL_ARG_BIAS, plan.parameter(layer_.spec.name + ".bias").memory);
+        }
+        plan.emit(dnnl::convolution_forward(*forward_), std::move(arguments));
+        return out_;
+    }
+
+    std::vector<tensor> backward(plan_builder& plan, tensor diff_out, bool wanted) override {
+        diff_out = layer_.relu_backward ? undo_relu(plan, out_, std::move(diff_out))
+                                        : plan.in_layout(std::move(diff_out), out_.desc());
+        emit_weight_gradient(plan, diff_out);
+        return wanted ? std::vector{emit_input_gradient(plan, diff_out)} : std::vector<tensor>{};
+    }
+
+private:
+    void describe(const plan_builder& plan) {
+        const layer_spec& spec = layer_.spec;
+        weights_ = plan.parameter(spec.name + ".weight");
+        geometry_ = {.strides = {spec.stride, spec.stride},
+                     .padding = {spec.padding, spec.padding},
+                     .weights = described(weights_.desc().dims(), tag::any),
+                     .bias = described({spec.output.channels}, tag::a),
+                     .has_bias = spec.bias};
+    }
+
+    void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) {
+        const auto primitive =
+            weights_primitive(plan, geometry_, forward_->src_desc(), forward_->dst_desc(), *forward_);
+        const tensor gradient = plan.gradient(layer_.spec.name + ".weight");
+        const bool direct = same_layout(gradient.desc(), primitive.diff_weights_desc());
+        const tensor target = direct ? gradient : plan.make(primitive.diff_weights_desc());
+        std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, in_.memory},
+                                                  {DNNL_ARG_DIFF_DST, diff_out.memory},
+                                                  {DNNL_ARG_DIFF_WEIGHTS, target.memory}};
+        if (geometry_.has_bias) {
+            arguments.emplace(DNNL_ARG_DIFF_BIAS, plan.gradient(layer_.spec.name + ".bias").memory);
+        }
+        plan.emit(dnnl::convolution_backward_weights(primitive), std::move(arguments));
+        if (!direct) {
+            plan.reorder(target, gradient);
+        }
+    }
+
+    tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) {
+        const dnnl::convolution_backward_data::primitive_desc primitive(
+            {dnnl::algorithm::convolution_direct, forward_->src_desc(), geometry_.weights,
+             forward_->dst_desc(), geometry_.strides, geometry_.padding, geometry_.padding},
+            plan.engine(), *forward_);
+        const tensor weights = plan.in_layout(weights_, primitive.weights_desc());
+        tensor diff_in = plan.make(primitive.diff_src_desc());
+        plan.emit(dnnl::convolution_backward_data(primitive), {{DNNL_ARG_DIFF_DST, diff_out.memory},
+                                                               {DNNL_ARG_WEIGHTS, weights.memory},
+                                                               {DNNL_ARG_DIFF_SRC, diff_in.memory}});
+        return diff_in;
+    }
+
+    fused_layer layer_;
+    geometry geometry_;
+    std::optional<dnnl::convolution_forward::primitive_desc> forward_;
+    tensor weights_, in_, out_;
+};
+
+} // namespace
+
+std::unique_ptr<layer> make_convolution(const fused_layer& fused) {
+    return std::make_unique<convolution>(fused);
+}
+
+} // namespace feddip::nn

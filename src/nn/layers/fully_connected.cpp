@@ -1,0 +1,82 @@
+#include "nn/layers/layer.hpp"
+
+#include <optional>
+
+namespace feddip::nn {
+
+namespace {
+
+using dnnl::memory;
+
+// All operands in plain layout: the weights are then used where they lie, in the state buffer.
+class fully_connected final : public layer {
+public:
+    explicit fully_connected(const fused_layer& fused) : layer_(fused) {}
+
+    tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
+        const tensor weights = plan.parameter(layer_.spec.name + ".weight");
+        const tensor bias = plan.parameter(layer_.spec.name + ".bias");
+        flatten(plan, std::move(inputs[0]), weights.desc().dims()[1]);
+        const memory::desc out = plain({plan.batch(), layer_.spec.output.channels});
+        forward_.emplace(dnnl::inner_product_forward::desc(plan.forward_kind(), in_.desc(), weights.desc(),
+                                                           bias.desc(), out),
+                         relu_after(layer_.relu), plan.engine());
+        out_ = plan.make(out);
+        plan.emit(dnnl::inner_product_forward(*forward_), {{DNNL_ARG_SRC, in_.memory},
+                                                           {DNNL_ARG_WEIGHTS, weights.memory},
+                                                           {DNNL_ARG_BIAS, bias.memory},
+                                                           {DNNL_ARG_DST, out_.memory}});
+        return out_;
+    }
+
+    std::vector<tensor> backward(plan_builder& plan, tensor diff_out, bool wanted) override {
+        diff_out = layer_.relu_backward ? undo_relu(plan, out_, std::move(diff_out))
+                                        : plan.in_layout(std::move(diff_out), out_.desc());
+        emit_weight_gradient(plan, diff_out);
+        return wanted ? std::vector{emit_input_gradient(plan, diff_out)} : std::vector<tensor>{};
+    }
+
+private:
+    void flatten(plan_builder& plan, tensor in, memory::dim inputs) {
+        in_ = plan.in_plain_layout(std::move(in));
+        original_ = in_.desc();
+        if (original_.dims().size() != 2) {
+            in_ = plan.view(in_, plain({plan.batch(), inputs}));
+        }
+    }
+
+    void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) {
+        const tensor weights = plan.gradient(layer_.spec.name + ".weight");
+        const tensor bias = plan.gradient(layer_.spec.name + ".bias");
+        const dnnl::inner_product_backward_weights::primitive_desc primitive(
+            {in_.desc(), weights.desc(), bias.desc(), diff_out.desc()}, plan.engine(), *forward_);
+        plan.emit(dnnl::inner_product_backward_weights(primitive), {{DNNL_ARG_SRC, in_.memory},
+                                                                    {DNNL_ARG_DIFF_DST, diff_out.memory},
+                                                                    {DNNL_ARG_DIFF_WEIGHTS, weights.memory},
+                                                                    {DNNL_ARG_DIFF_BIAS, bias.memory}});
+    }
+
+    tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) {
+        const tensor weights = plan.parameter(layer_.spec.name + ".weight");
+        const dnnl::inner_product_backward_data::primitive_desc primitive(
+            {in_.desc(), weights.desc(), diff_out.desc()}, plan.engine(), *forward_);
+        tensor diff_in = plan.make(in_.desc());
+        plan.emit(dnnl::inner_product_backward_data(primitive), {{DNNL_ARG_DIFF_DST, diff_out.memory},
+                                                                 {DNNL_ARG_WEIGHTS, weights.memory},
+                                                                 {DNNL_ARG_DIFF_SRC, diff_in.memory}});
+        return original_.dims().size() == 2 ? diff_in : plan.view(diff_in, original_);
+    }
+
+    fused_layer layer_;
+    std::optional<dnnl::inner_product_forward::primitive_desc> forward_;
+    memory::desc original_; // of the input before it was flattened
+    tensor in_, out_;
+};
+
+} // namespace
+
+std::unique_ptr<layer> make_fully_connected(const fused_layer& fused) {
+    return std::make_unique<fully_connected>(fused);
+}
+
+} // namespace feddip::nn

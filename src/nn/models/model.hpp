@@ -1,0 +1,73 @@
+// A network described as data: a sequence of layers, each reading earlier values.
+#pragma once
+
+#include "base/layout.hpp"
+#include "data/dataset.hpp"
+
+#include <string>
+#include <vector>
+
+namespace feddip::nn {
+
+enum class layer_kind {
+    convolution,
+    fully_connected, // flattens its input (channel, height, width)
+    batch_norm,
+    relu,
+    max_pool, // square windows side by side, a remainder at the border is left out
+    global_average_pool,
+    dropout,
+    add,
+};
+
+struct layer_spec {
+    layer_kind kind;
+    std::string name;           // prefix of its parameters' names
+    std::vector<int> inputs;    // values: 0 is the image, i + 1 the output of layer i
+    data::image_shape output{}; // a vector of n is n x 1 x 1
+    int kernel = 1, stride = 1, padding = 0;
+    bool bias = true;
+    float drop_probability = 0;
+};
+
+struct convolution_settings {
+    int outputs;
+    int kernel;
+    int stride = 1;
+    int padding = 0;
+    bool bias = true;
+};
+
+// Each function appends a layer that reads value `from` (default: the last one) and returns the value it
+// makes. Throws feddip::error where the shapes don't fit.
+class model_spec {
+public:
+    explicit model_spec(data::image_shape input) : input_(input) {}
+
+    int convolution(const std::string& name, const convolution_settings& settings, int from = last);
+    int fully_connected(const std::string& name, int outputs);
+    int batch_norm(const std::string& name);
+    int relu();
+    int max_pool(int window);
+    int global_average_pool();
+    int dropout(float probability);
+    int add(int other);
+
+    data::image_shape shape(int value) const {
+        return value == 0 ? input_ : layers_[static_cast<std::size_t>(value) - 1].output;
+    }
+    int last_value() const { return static_cast<int>(layers_.size()); }
+    const std::vector<layer_spec>& layers() const { return layers_; }
+    std::vector<layer_spec>& layers() { return layers_; }
+
+    parameter_layout layout() const;
+
+private:
+    static constexpr int last = -1;
+    int append(layer_spec layer);
+
+    data::image_shape input_;
+    std::vector<layer_spec> layers_;
+};
+
+} // namespace feddip::nn

@@ -1,0 +1,220 @@
+#include "nn/network.hpp"
+
+#include "base/error.hpp"
+#include "nn/elementwise.hpp"
+#include "nn/layers/layer.hpp"
+#include "nn/models/alexnet.hpp"
+#include "nn/models/lenet5.hpp"
+#include "nn/models/resnet18.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <list>
+#include <optional>
+
+namespace feddip::nn {
+
+namespace {
+
+model_spec spec_of(config::model_name model, data::image_shape input, int classes) {
+    switch (model) {
+    case config::model_name::lenet5:
+        return lenet5(input, classes);
+    case config::model_name::alexnet:
+        return alexnet(input, classes);
+    case config::model_name::resnet18:
+        return resnet18(input, classes);
+    }
+    throw error("can't build the network", "model", "there is no such model");
+}
+
+// The gradients of values that are still to be read, by value. A value that several layers read gets the sum.
+class open_gradients {
+public:
+    explicit open_gradients(std::size_t values) : gradients_(values) {}
+
+    void add(plan_builder& plan, int value, tensor diff) {
+        std::optional<tensor>& mine = gradients_[static_cast<std::size_t>(value)];
+        if (!mine) {
+            mine = std::move(diff);
+            return;
+        }
+        const tensor other = plan.in_layout(std::move(diff), mine->desc());
+        const tensor sum = mine->unshared() ? *mine : plan.make(mine->desc());
+        plan.emit([a = mine->memory, b = other.memory, sum = sum.memory, n = size_of(other.desc())](
+                      run_context&) { nn::add(floats_of(a), floats_of(b), floats_of(sum), n, false); });
+        mine = sum;
+    }
+
+    tensor take(int value) {
+        return *std::exchange(gradients_[static_cast<std::size_t>(value)], std::nullopt);
+    }
+
+private:
+    std::vector<std::optional<tensor>> gradients_;
+};
+
+// Hands each value to its readers, the last of which gets the only copy.
+class open_values {
+public:
+    open_values(const std::vector<fused_layer>& layers, tensor images) {
+        values_.resize(layers.size() + 1);
+        readers_.resize(layers.size() + 1);
+        for (const fused_layer& layer : layers) {
+            for (const int input : layer.spec.inputs) {
+                ++readers_[static_cast<std::size_t>(input)];
+            }
+        }
+        values_[0] = std::move(images);
+    }
+
+    void put(std::size_t value, tensor t) { values_[value] = std::move(t); }
+
+    std::vector<tensor> take(const std::vector<int>& inputs) {
+        std::vector<tensor> taken;
+        for (const int input : inputs) {
+            const auto value = static_cast<std::size_t>(input);
+            taken.push_back(--readers_[value] == 0 ? std::exchange(values_[value], tensor{})
+                                                   : values_[value]);
+        }
+        return taken;
+    }
+
+    tensor take_output() { return std::move(values_.back()); }
+
+private:
+    std::vector<tensor> values_;
+    std::vector<int> readers_;
+};
+
+plan make_plan(const std::vector<fused_layer>& specs, plan_builder builder) {
+    open_values values(specs, builder.images());
+    std::vector<std::unique_ptr<layer>> layers;
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+        auto made = make_layer(specs[i]);
+        values.put(i + 1, made->forward(builder, values.take(specs[i].spec.inputs)));
+        if (builder.training()) {
+            layers.push_back(std::move(made));
+        }
+    }
+    std::optional<tensor> diff = score_softmax_cross_entropy(builder, values.take_output());
+    if (diff) {
+        open_gradients gradients(specs.size() + 1);
+        gradients.add(builder, static_cast<int>(specs.size()), *std::exchange(diff, std::nullopt));
+        for (std::size_t i = specs.size(); i-- > 0;) {
+            const std::vector<int>& inputs = specs[i].spec.inputs;
+            const bool wanted = inputs.front() != 0;
+            std::vector<tensor> found =
+                layers[i]->backward(builder, gradients.take(static_cast<int>(i) + 1), wanted);
+            layers[i].reset(); // its saved tensors are free for reuse
+            for (std::size_t k = 0; k < found.size(); ++k) {
+                gradients.add(builder, inputs[k], std::move(found[k]));
+            }
+        }
+    }
+    return builder.finish();
+}
+
+} // namespace
+
+struct network::implementation {
+    implementation(const model_spec& model, int max_batch_size)
+        : input(model.shape(0)), max_batch(max_batch_size), layout(model.layout()), layers(fuse(model)),
+          state(make_aligned<float>(layout.size())), gradients(make_aligned<float>(layout.trainable_size())) {
+        std::fill_n(state.get(), layout.size(), 0.0F);
+        std::fill_n(gradients.get(), layout.trainable_size(), 0.0F);
+    }
+
+    void check(const data::batch& b) const;
+    plan& plan_for(pass kind, int batch);
+
+    // Several clients on one rank end their epochs with batches of different sizes.
+    static constexpr std::size_t most_plans = 8;
+    struct cached_plan {
+        pass kind;
+        int batch;
+        plan steps;
+    };
+
+    data::image_shape input;
+    int max_batch;
+    parameter_layout layout;
+    std::vector<fused_layer> layers;
+    aligned_array<float> state;
+    aligned_array<float> gradients;
+    dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+    dnnl::stream stream{engine};
+    arena memory;
+    std::list<cached_plan> plans; // the most recently used first
+};
+
+void network::implementation::check(const data::batch& b) const {
+    const auto images = static_cast<std::size_t>(b.size());
+    if (b.size() < 1 || b.size() > max_batch) {
+        throw error("can't run a batch", "network",
+                    fmt::format("it has {} images, 1 to {} are allowed", b.size(), max_batch));
+    }
+    if (b.images.size() != images * input.size()) {
+        throw error("can't run a batch", "network",
+                    fmt::format("{} floats are not {} images of {}x{}x{}", b.images.size(), images,
+                                input.channels, input.height, input.width));
+    }
+}
+
+plan& network::implementation::plan_for(pass kind, int batch) {
+    const auto found =
+        std::ranges::find_if(plans, [&](const auto& p) { return p.kind == kind && p.batch == batch; });
+    if (found != plans.end()) {
+        plans.splice(plans.begin(), plans, found);
+    } else {
+        if (plans.size() == most_plans) {
+            plans.pop_back();
+        }
+        const parameter_memory parameters{&layout, state.get(), gradients.get()};
+        plans.push_front(
+            {kind, batch, make_plan(layers, plan_builder(engine, memory, parameters, kind, batch, input))});
+    }
+    return plans.front().steps;
+}
+
+network::network(const network_options& options)
+    : network(spec_of(options.model, options.input, options.classes), options.max_batch) {}
+network::network(const model_spec& model, int max_batch)
+    : impl_(std::make_unique<implementation>(model, max_batch)) {}
+network::~network() = default;
+network::network(network&&) noexcept = default;
+network& network::operator=(network&&) noexcept = default;
+
+const parameter_layout& network::layout() const {
+    return impl_->layout;
+}
+std::span<float> network::state() {
+    return {impl_->state.get(), impl_->layout.size()};
+}
+std::span<const float> network::gradients() const {
+    return {impl_->gradients.get(), impl_->layout.trainable_size()};
+}
+
+// The dense kernels compute every gradient, whatever the mask.
+void network::use_mask(const sparse::mask* /*m*/, gradient_scope /*scope*/) {}
+
+batch_score network::train(const data::batch& b, random_stream& dropout) {
+    impl_->check(b);
+    run_context context{.stream = impl_->stream, .batch = b, .dropout = &dropout};
+    impl_->plan_for(pass::training, b.size()).run(context, impl_->memory);
+    return context.score;
+}
+
+batch_score network::evaluate(const data::batch& b, std::span<std::uint8_t> correct) {
+    impl_->check(b);
+    run_context context{.stream = impl_->stream, .batch = b, .correct = correct};
+    impl_->plan_for(pass::inference, b.size()).run(context, impl_->memory);
+    return context.score;
+}
+
+parameter_layout layout_of(config::model_name model, data::image_shape input, int classes) {
+    return spec_of(model, input, classes).layout();
+}
+
+} // namespace feddip::nn

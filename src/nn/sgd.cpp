@@ -1,0 +1,176 @@
+#include "nn/sgd.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+namespace feddip::nn {
+
+namespace {
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define FEDDIP_VECTORIZED [[gnu::target_clones("avx512f", "avx2", "default")]]
+#else
+#define FEDDIP_VECTORIZED
+#endif
+
+constexpr std::size_t word_bits = 64;
+
+// Sum of squares in 8 lanes by position, then lane by lane: an order that no instruction set changes.
+FEDDIP_VECTORIZED
+double sum_of_squares(const float* v, std::size_t n) {
+    constexpr std::size_t lanes = 8;
+    std::array<double, lanes> sums{};
+    const std::size_t whole = n - n % lanes;
+    for (std::size_t i = 0; i < whole; i += lanes) {
+        for (std::size_t l = 0; l < lanes; ++l) {
+            const double x = v[i + l];
+            sums[l] += x * x;
+        }
+    }
+    for (std::size_t l = 0; l < n - whole; ++l) {
+        const double x = v[whole + l];
+        sums[l] += x * x;
+    }
+    double total = 0;
+    for (const double s : sums) {
+        total += s;
+    }
+    return total;
+}
+
+struct step_factors {
+    float learning_rate;
+    float weight_decay;
+    float regularization; // lambda / ||v_l||, 0 outside prunable tensors
+};
+
+inline float stepped(const step_factors& f, float gradient, float weight, float pruned) {
+    return weight - f.learning_rate * (gradient + f.regularization * pruned + f.weight_decay * weight);
+}
+
+// dense and pruned are the same where everything is alive.
+FEDDIP_VECTORIZED
+void step_alive(step_factors f, const float* gradients, float* dense, float* pruned, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        dense[i] = pruned[i] = stepped(f, gradients[i], dense[i], pruned[i]);
+    }
+}
+
+FEDDIP_VECTORIZED
+void step_in_place(step_factors f, const float* gradients, float* weights, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        weights[i] = stepped(f, gradients[i], weights[i], weights[i]);
+    }
+}
+
+// Pruned weights: v = 0 and stays so.
+FEDDIP_VECTORIZED
+void step_pruned(step_factors f, const float* gradients, float* dense, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        dense[i] = stepped(f, gradients[i], dense[i], 0.0F);
+    }
+}
+
+// bits -> one 0 or 1 per weight, so that the loop below vectorizes.
+void spread(std::uint64_t bits, std::array<std::uint32_t, word_bits>& alive) {
+    for (std::size_t b = 0; b < word_bits; ++b) {
+        alive[b] = static_cast<std::uint32_t>((bits >> b) & 1U);
+    }
+}
+
+FEDDIP_VECTORIZED
+void step_mixed(step_factors f, std::uint64_t bits, const float* gradients, float* dense, float* pruned,
+                std::size_t n) {
+    std::array<std::uint32_t, word_bits> alive;
+    spread(bits, alive);
+    for (std::size_t i = 0; i < n; ++i) {
+        dense[i] = stepped(f, gradients[i], dense[i], pruned[i]);
+        pruned[i] = alive[i] != 0 ? dense[i] : 0.0F;
+    }
+}
+
+// Calls f(first, length, bits) for the words of the mask that cover [first, first + length), cut at both
+// ends.
+template <typename F>
+void for_each_word(const sparse::mask& m, std::size_t first, std::size_t length, F&& f) {
+    for (std::size_t i = first; i < first + length;) {
+        const std::size_t in_word = i % word_bits;
+        const std::size_t n = std::min(word_bits - in_word, first + length - i);
+        const std::uint64_t used = n == word_bits ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+        f(i, n, (m.words()[i / word_bits] >> in_word) & used);
+        i += n;
+    }
+}
+
+std::uint64_t all_alive(std::size_t n) {
+    return n == word_bits ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+}
+
+// Calls f(first, length, factors) for each trainable tensor.
+template <typename F>
+void for_each_tensor(const parameter_layout& layout, const sgd_settings& settings, const float* pruned,
+                     F&& f) {
+    for (const parameter& p : layout.parameters()) {
+        if (!p.trainable()) {
+            continue;
+        }
+        step_factors factors{settings.learning_rate, settings.weight_decay, 0.0F};
+        if (p.prunable() && settings.regularization != 0.0F) {
+            const double norm = std::sqrt(sum_of_squares(pruned + p.offset, p.size));
+            factors.regularization = norm > 0 ? static_cast<float>(settings.regularization / norm) : 0.0F;
+        }
+        f(p, factors);
+    }
+}
+
+} // namespace
+
+void sgd_step_dense(const parameter_layout& layout, const sgd_settings& settings, const sparse::mask* m,
+                    std::span<const float> gradients, std::span<float> dense, std::span<float> pruned) {
+    for_each_tensor(layout, settings, pruned.data(), [&](const parameter& p, const step_factors& factors) {
+        if (!p.prunable() || m == nullptr) {
+            step_alive(factors, gradients.data() + p.offset, dense.data() + p.offset,
+                       pruned.data() + p.offset, p.size);
+            return;
+        }
+        for_each_word(*m, p.offset, p.size, [&](std::size_t first, std::size_t n, std::uint64_t bits) {
+            const float* const g = gradients.data() + first;
+            float* const w = dense.data() + first;
+            float* const v = pruned.data() + first;
+            if (bits == 0) {
+                step_pruned(factors, g, w, n);
+                std::fill_n(v, n, 0.0F);
+            } else {
+                step_mixed(factors, bits, g, w, v, n);
+            }
+        });
+    });
+}
+
+void sgd_step_on_mask(const parameter_layout& layout, const sgd_settings& settings, const sparse::mask& m,
+                      std::span<const float> gradients, std::span<float> pruned) {
+    for_each_tensor(layout, settings, pruned.data(), [&](const parameter& p, const step_factors& factors) {
+        const float* const g = gradients.data();
+        float* const v = pruned.data();
+        if (!p.prunable()) {
+            step_in_place(factors, g + p.offset, v + p.offset, p.size);
+            return;
+        }
+        for_each_word(m, p.offset, p.size, [&](std::size_t first, std::size_t n, std::uint64_t bits) {
+            if (bits == all_alive(n)) {
+                step_in_place(factors, g + first, v + first, n);
+                return;
+            }
+            for (; bits != 0; bits &= bits - 1) {
+                const auto i = first + static_cast<std::size_t>(std::countr_zero(bits));
+                v[i] = stepped(factors, g[i], v[i], v[i]);
+            }
+        });
+    });
+}
+
+} // namespace feddip::nn
