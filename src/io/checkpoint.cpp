@@ -73,6 +73,10 @@ void require(bool holds, const h5::file& file, const char* why) {
     }
 }
 
+std::size_t words_of(std::size_t mask_size) {
+    return mask_size / 64 + (mask_size % 64 != 0 ? 1 : 0);
+}
+
 // Whether unpacking the alive weights gives the same bits again.
 bool pruned_are_zero(const sparse::mask& m, std::span<const float> weights) {
     for (std::size_t i = 0; i < weights.size(); ++i) {
@@ -103,21 +107,47 @@ void write_model(h5::file& file, const fl::global_model& model) {
     }
 }
 
-sparse::mask read_mask(const h5::file& file) {
-    const auto prunable = read_scalar<std::uint64_t>(file, "/model/prunable");
-    const std::vector<std::uint64_t> words = file.read<std::uint64_t>("/model/mask");
-    const std::uint64_t last_bits = prunable % 64;
-    require(words.size() == prunable / 64 + (last_bits != 0 ? 1 : 0), file,
-            "the mask has another size than the model");
-    require(last_bits == 0 || words.back() >> last_bits == 0, file, "the mask reaches past the model");
-    sparse::mask m(prunable, false);
+sparse::mask mask_of(std::size_t size, std::span<const std::uint64_t> words, const h5::file& file) {
+    const std::size_t last_bits = size % 64;
+    require(words.size() == words_of(size), file, "a mask has another size than the model");
+    require(last_bits == 0 || words.back() >> last_bits == 0, file, "a mask reaches past the model");
+    sparse::mask m(size, false);
     std::copy(words.begin(), words.end(), m.words().begin());
     return m;
 }
 
+void write_recent_masks(h5::file& file, std::span<const fl::versioned_mask> masks, std::size_t prunable) {
+    std::vector<std::uint32_t> versions;
+    std::vector<std::uint64_t> words;
+    words.reserve(masks.size() * words_of(prunable));
+    for (const auto& [version, mask] : masks) {
+        if (mask.size() != prunable) {
+            throw error("can't write checkpoint", "recent masks", "one has another size than the model");
+        }
+        versions.push_back(version);
+        words.insert(words.end(), mask.words().begin(), mask.words().end());
+    }
+    file.write("/recent_masks/version", versions);
+    file.write("/recent_masks/mask", std::span<const std::uint64_t>(words),
+               {masks.size(), words_of(prunable)});
+}
+
+std::vector<fl::versioned_mask> read_recent_masks(const h5::file& file, std::size_t prunable) {
+    const std::vector<std::uint32_t> versions = file.read<std::uint32_t>("/recent_masks/version");
+    const std::vector<std::uint64_t> words = file.read<std::uint64_t>("/recent_masks/mask");
+    const std::size_t stride = words_of(prunable);
+    require(words.size() == versions.size() * stride, file, "the recent masks are incomplete");
+    std::vector<fl::versioned_mask> masks;
+    for (std::size_t i = 0; i < versions.size(); ++i) {
+        masks.push_back({versions[i], mask_of(prunable, std::span(words).subspan(i * stride, stride), file)});
+    }
+    return masks;
+}
+
 fl::global_model read_model(const h5::file& file) {
     fl::global_model model;
-    model.mask = read_mask(file);
+    model.mask = mask_of(read_scalar<std::uint64_t>(file, "/model/prunable"),
+                         file.read<std::uint64_t>("/model/mask"), file);
     model.mask_version = read_scalar<std::uint32_t>(file, "/model/mask_version");
     const std::vector<float> weights = file.read<float>("/model/weights");
     const std::vector<float> tail = file.read<float>("/model/tail");
@@ -246,10 +276,12 @@ bool leaves_results_alone(std::string_view key) {
 std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state) {
     h5::file file = h5::file::create("checkpoint");
     file.write("/config_toml", std::vector<std::uint8_t>(config_toml.begin(), config_toml.end()));
-    write_scalar(file, "/rounds_done", state.rounds_done);
-    write_model(file, state.model);
-    file.write("/client_mask_version", state.client_mask_version);
-    write_history(file, state.history);
+    const auto& [rounds_done, model, client_mask_version, recent_masks, history] = state; // all there is
+    write_scalar(file, "/rounds_done", rounds_done);
+    write_model(file, model);
+    file.write("/client_mask_version", client_mask_version);
+    write_recent_masks(file, recent_masks, model.mask.size());
+    write_history(file, history);
 
     std::vector<std::byte> bytes = file.image(preface_size);
     const std::string preface = preface_for(std::span(bytes).subspan(preface_size));
@@ -267,6 +299,7 @@ checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string
     require(c.state.rounds_done >= 0, file, "the number of rounds is negative");
     c.state.model = read_model(file);
     c.state.client_mask_version = file.read<std::uint32_t>("/client_mask_version");
+    c.state.recent_masks = read_recent_masks(file, c.state.model.mask.size());
     c.state.history = read_history(file, static_cast<std::size_t>(c.state.rounds_done));
     return c;
 }

@@ -93,10 +93,12 @@ fs::path folder_of(const fs::path& path) {
     return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-void write_flushed(const fs::path& path, std::span<const std::byte> content) {
+void write_file(const fs::path& path, std::span<const std::byte> content, flush when) {
     descriptor out(path, O_WRONLY | O_CREAT | O_TRUNC);
     out.write(content);
-    out.flush();
+    if (when == flush::now) {
+        out.flush();
+    }
     out.close();
 }
 
@@ -109,10 +111,10 @@ std::vector<std::byte> read_file(const fs::path& path) {
     return content;
 }
 
-void replace_file(const fs::path& target, std::span<const std::byte> content) {
+void replace_file(const fs::path& target, std::span<const std::byte> content, flush when) {
     const fs::path temporary = target.string() + ".tmp";
     try {
-        write_flushed(temporary, content);
+        write_file(temporary, content, when);
         if (::rename(temporary.c_str(), target.c_str()) != 0) {
             fail("can't replace file", target);
         }
@@ -120,8 +122,10 @@ void replace_file(const fs::path& target, std::span<const std::byte> content) {
         ::unlink(temporary.c_str());
         throw;
     }
-    const fs::path folder = folder_of(target);
-    descriptor(folder, O_RDONLY | O_DIRECTORY).flush();
+    if (when == flush::now) {
+        const fs::path folder = folder_of(target);
+        descriptor(folder, O_RDONLY | O_DIRECTORY).flush();
+    }
 }
 
 void ensure_writable(const fs::path& path, bool resume) {

@@ -11,10 +11,16 @@ namespace feddip::io {
 // Throws error when the file can't be read.
 std::vector<std::byte> read_file(const std::filesystem::path& path);
 
-// Puts `content` at `target`: written to `target` + ".tmp", flushed to the disk, renamed, and the folder
-// flushed. At every moment, also after a crash of the machine, `target` is either what it was or the new
-// content. Throws error and leaves `target` as it was when any of it fails. One process at a time per target.
-void replace_file(const std::filesystem::path& target, std::span<const std::byte> content);
+enum class flush {
+    now,   // to the disk: the file outlives a crash of the machine
+    later, // when the system sees fit: the file outlives the process, and costs no waiting
+};
+
+// Puts `content` at `target`: written to `target` + ".tmp", flushed, renamed, and the folder flushed. At
+// every moment `target` is either what it was or the new content. Throws error and leaves `target` as it was
+// when any of it fails. One process at a time per target.
+void replace_file(const std::filesystem::path& target, std::span<const std::byte> content,
+                  flush when = flush::now);
 
 // Checks, before a run starts, that results can be put at `path`: its folder exists and can be written to,
 // and nothing is there yet, or a regular file when the run is resumed. Throws input_error.

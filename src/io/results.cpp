@@ -2,7 +2,6 @@
 
 #include "base/error.hpp"
 #include "io/columns.hpp"
-#include "io/files.hpp"
 #include "io/hdf5.hpp"
 
 #include <fmt/chrono.h>
@@ -138,6 +137,7 @@ void write_clients(h5::file& file, int clients_per_round, std::span<const fl::ro
     const std::size_t slots = slots_in(clients_per_round, rounds);
     fl::client_record nobody;
     nobody.id = -1;
+    nobody.included = 0;
     std::vector<fl::client_record> clients(rounds.size() * slots, nobody);
     for (std::size_t t = 0; t < rounds.size(); ++t) {
         std::copy(rounds[t].clients.begin(), rounds[t].clients.end(),
@@ -227,24 +227,24 @@ results_writer::results_writer(std::filesystem::path path, provenance made_by) :
 void results_writer::on_start(const fl::run_info& info, const fl::run_state& state) {
     header_.info = info;
     header_.created = created_at(path_);
-    write(state);
+    write(state, flush::later);
 }
 
 void results_writer::on_round(const fl::run_state& state) {
     constexpr double tolerated_share = 0.02;
     if (seconds_to_write_ <= tolerated_share * since_last_write_.seconds()) {
-        write(state);
+        write(state, flush::later);
     }
 }
 
 void results_writer::on_finish(const fl::run_state& state, bool complete) {
     header_.complete = complete;
-    write(state);
+    write(state, flush::now);
 }
 
-void results_writer::write(const fl::run_state& state) {
+void results_writer::write(const fl::run_state& state, flush when) {
     const stopwatch writing;
-    replace_file(path_, encode_results(header_, state.history));
+    replace_file(path_, encode_results(header_, state.history), when);
     seconds_to_write_ = writing.seconds();
     since_last_write_.lap();
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "fl/observer.hpp"
+#include "io/files.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -41,7 +42,9 @@ results read_results(const std::filesystem::path& path);
 
 // Writes the file anew after each round, so that it can be read at any time while the run goes on. Where one
 // writing takes more than 2 % of the time since the last, rounds are left out until it no longer does, and
-// the file lags behind by those; on_finish always writes. A file that is already there lends its `created`.
+// the file lags behind by those; on_finish always writes, and only then waits for the disk: should the
+// machine crash before, the checkpoint has what the file had. A file that is already there lends its
+// `created`.
 class results_writer : public fl::observer {
 public:
     results_writer(std::filesystem::path path, provenance made_by);
@@ -51,7 +54,7 @@ public:
     void on_finish(const fl::run_state& state, bool complete) override;
 
 private:
-    void write(const fl::run_state& state);
+    void write(const fl::run_state& state, flush when);
 
     std::filesystem::path path_;
     results_header header_;

@@ -78,6 +78,12 @@ TEST(checkpoint, keeps_pruned_weights_that_are_not_zero_and_the_sign_of_zeros) {
     expect_same(decoded(encode_checkpoint(config, state)).state, state);
 }
 
+TEST(checkpoint, refuses_to_be_written_with_masks_of_another_size) {
+    fl::run_state state = example_state(1);
+    state.recent_masks.front().mask = sparse::mask(3, true);
+    EXPECT_THROW(encode_checkpoint(config, state), error);
+}
+
 TEST(checkpoint, keeps_a_mask_that_ends_on_a_word) {
     const fl::run_state state = example_state(1, 128, 3);
     expect_same(decoded(encode_checkpoint(config, state)).state, state);
@@ -86,7 +92,8 @@ TEST(checkpoint, keeps_a_mask_that_ends_on_a_word) {
 TEST(checkpoint, costs_little_more_than_the_alive_weights_and_the_mask) {
     constexpr std::size_t prunable = 1000000;
     const fl::run_state state = example_state(1, prunable, 1000);
-    const std::size_t needed = 4 * (state.model.mask.count() + 1000) + prunable / 8;
+    const std::size_t masks = 1 + state.recent_masks.size();
+    const std::size_t needed = 4 * (state.model.mask.count() + 1000) + masks * prunable / 8;
     EXPECT_LT(encode_checkpoint(config, state).size(), needed + 32768);
 }
 

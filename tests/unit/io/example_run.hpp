@@ -66,6 +66,7 @@ inline fl::round_record example_round(int round) {
         c.samples = static_cast<std::uint32_t>(100 * round + slot);
         c.train_loss = 2.0 / t + slot;
         c.bytes_up = static_cast<std::uint64_t>(50 * round + slot);
+        c.included = slot % 2;
         r.clients.push_back(c);
     }
     return r;
@@ -82,7 +83,12 @@ inline fl::run_state example_state(int rounds, std::size_t prunable = 1000, std:
     const auto weights = std::span(s.model.state).first(prunable);
     s.model.mask = sparse::prune_smallest(weights, 0.8);
     sparse::apply(s.model.mask, weights);
-    s.model.mask_version = static_cast<std::uint32_t>(rounds / 5 + 1);
+    s.model.mask_version = static_cast<std::uint32_t>(rounds / 5 + 3);
+    for (std::uint32_t version = 1; version < s.model.mask_version; ++version) {
+        fl::versioned_mask earlier{version, s.model.mask};
+        earlier.mask.set(version, !earlier.mask[version]);
+        s.recent_masks.push_back(earlier);
+    }
     for (int c = 0; c < example_clients; ++c) {
         s.client_mask_version.push_back(static_cast<std::uint32_t>(c % 3));
     }

@@ -56,6 +56,14 @@ TEST(replace_file, makes_a_file_and_replaces_it) {
     EXPECT_FALSE(std::filesystem::exists(folder / "a.tmp"));
 }
 
+TEST(replace_file, does_the_same_when_the_disk_may_come_later) {
+    const scratch_folder folder;
+    replace_file(folder / "a", bytes(100, 1), flush::later);
+    replace_file(folder / "a", bytes(7, 2), flush::later);
+    EXPECT_EQ(read_file(folder / "a"), bytes(7, 2));
+    EXPECT_FALSE(std::filesystem::exists(folder / "a.tmp"));
+}
+
 TEST(replace_file, writes_an_empty_file) {
     const scratch_folder folder;
     replace_file(folder / "a", {});
