@@ -22,48 +22,45 @@ constexpr std::uint64_t all_ones = ~std::uint64_t{0};
     throw error("a coded mask can't be read", "decoding", why);
 }
 
-// The bits of one layer, starting at bit 0 of the first word; bits past the end are 0.
-using bit_vector = std::vector<std::uint64_t>;
+// The bits of one layer of a mask, which may start in the middle of a word; without a mask, as if all were
+// dead.
+class layer_view {
+public:
+    layer_view(const mask* m, std::size_t first, std::size_t size)
+        : words_(m == nullptr ? std::span<const std::uint64_t>() : m->words()), first_(first), size_(size) {}
 
-// The bits of a word that lie before `size`.
-std::uint64_t valid_bits(std::size_t word, std::size_t size) {
-    return size - word * 64 >= 64 ? all_ones : (std::uint64_t{1} << (size % 64)) - 1;
-}
+    bool all_dead() const { return words_.empty(); }
+    std::size_t word_count() const { return (size_ + 63) / 64; }
 
-bit_vector cut_out(const mask& m, std::size_t first, std::size_t size) {
-    const auto words = m.words();
-    const std::size_t shift = first % 64;
-    bit_vector layer((size + 63) / 64);
-    for (std::size_t w = 0; w < layer.size(); ++w) {
-        const std::size_t from = first / 64 + w;
-        std::uint64_t bits = words[from] >> shift;
-        if (shift != 0 && from + 1 < words.size()) {
-            bits |= words[from + 1] << (64 - shift);
+    // Bits [64 w, 64 (w + 1)) of the layer; those past its end are 0.
+    std::uint64_t word(std::size_t w) const {
+        if (all_dead()) {
+            return 0;
         }
-        layer[w] = bits & valid_bits(w, size);
-    }
-    return layer;
-}
-
-void paste(const bit_vector& layer, std::size_t first, mask& m) {
-    const auto words = m.words();
-    const std::size_t shift = first % 64;
-    for (std::size_t w = 0; w < layer.size(); ++w) {
-        const std::size_t to = first / 64 + w;
-        words[to] |= layer[w] << shift;
-        if (shift != 0 && layer[w] >> (64 - shift) != 0) {
-            words[to + 1] |= layer[w] >> (64 - shift);
+        const std::size_t from = first_ / 64 + w;
+        const std::size_t shift = first_ % 64;
+        std::uint64_t bits = words_[from] >> shift;
+        if (shift != 0 && from + 1 < words_.size()) {
+            bits |= words_[from + 1] << (64 - shift);
         }
+        return bits & valid(w);
     }
-}
 
-std::size_t count(const bit_vector& bits) {
-    std::size_t n = 0;
-    for (const std::uint64_t word : bits) {
-        n += static_cast<std::size_t>(std::popcount(word));
+    // Those of its positions where a bit can be.
+    std::uint64_t valid(std::size_t w) const {
+        return size_ - w * 64 >= 64 ? all_ones : (std::uint64_t{1} << (size_ % 64)) - 1;
     }
-    return n;
-}
+
+    // The positions of a word that are alive, or dead, in this mask.
+    std::uint64_t members(std::size_t w, bool alive) const {
+        return all_dead() ? (alive ? 0 : valid(w)) : (alive ? word(w) : ~word(w) & valid(w));
+    }
+
+private:
+    std::span<const std::uint64_t> words_;
+    std::size_t first_;
+    std::size_t size_;
+};
 
 // Some positions of a layer, of which `alive` are alive. The rarer kind is marked, and the marks are coded.
 struct population {
@@ -89,10 +86,14 @@ struct coded_layer {
     std::array<population, 2> by_base; // [0] dead in the base, [1] alive in it
 };
 
-// The positions of a word that belong to a population.
-std::uint64_t members(const bit_vector& base, bool alive_in_base, std::size_t word, std::size_t size) {
-    const std::uint64_t alive = base.empty() ? 0 : base[word];
-    return (alive_in_base ? alive : ~alive) & valid_bits(word, size);
+// Makes alive what is alive in `bits`, starting at position `first`.
+void set_bits(mask& m, std::size_t first, std::uint64_t bits) {
+    const auto words = m.words();
+    const std::size_t shift = first % 64;
+    words[first / 64] |= bits << shift;
+    if (shift != 0 && bits >> (64 - shift) != 0) {
+        words[first / 64 + 1] |= bits >> (64 - shift);
+    }
 }
 
 // How many members come before bit `bit`.
@@ -112,9 +113,8 @@ int bit_of(std::uint64_t members, std::size_t rank) {
     return std::countr_zero(members);
 }
 
-void put_population(const bit_vector& layer, const bit_vector& base, const coded_layer& c, bool alive_in_base,
+void put_population(const layer_view& layer, const layer_view& base, const population& p, bool alive_in_base,
                     gap_encoder& encoder) {
-    const population& p = c.by_base[alive_in_base ? 1 : 0];
     if (p.marked() == 0) {
         return;
     }
@@ -122,10 +122,10 @@ void put_population(const bit_vector& layer, const bit_vector& base, const coded
     const std::uint64_t flip = p.marks_alive() ? 0 : all_ones;
     std::size_t before = p.positions; // members before the word
     std::size_t last = p.positions;   // the mark found last, or none yet
-    for (std::size_t w = layer.size(); w-- > 0;) {
-        const std::uint64_t in = members(base, alive_in_base, w, c.size);
+    for (std::size_t w = layer.word_count(); w-- > 0;) {
+        const std::uint64_t in = base.members(w, alive_in_base);
         before -= static_cast<std::size_t>(std::popcount(in));
-        for (std::uint64_t marks = in & (layer[w] ^ flip); marks != 0;) {
+        for (std::uint64_t marks = in & (layer.word(w) ^ flip); marks != 0;) {
             const int bit = 63 - std::countl_zero(marks);
             marks ^= std::uint64_t{1} << bit;
             const std::size_t mark = before + rank_of(in, bit);
@@ -138,31 +138,53 @@ void put_population(const bit_vector& layer, const bit_vector& base, const coded
     encoder.put(model, last);
 }
 
-void take_population(gap_decoder& decoder, const bit_vector& base, const coded_layer& c, bool alive_in_base,
-                     bit_vector& layer) {
+// Finds the members of a population by their number, which must ascend from call to call.
+class member_finder {
+public:
+    member_finder(const layer_view& base, bool alive_in_base)
+        : base_(base), alive_(alive_in_base), members_(base.members(0, alive_in_base)),
+          count_(static_cast<std::size_t>(std::popcount(members_))) {}
+
+    // Its position in the layer.
+    std::size_t find(std::size_t number) {
+        if (base_.all_dead()) {
+            return number;
+        }
+        while (number >= before_ + count_) {
+            before_ += count_;
+            members_ = base_.members(++word_, alive_);
+            count_ = static_cast<std::size_t>(std::popcount(members_));
+        }
+        return word_ * 64 + static_cast<std::size_t>(bit_of(members_, number - before_));
+    }
+
+private:
+    const layer_view& base_;
+    bool alive_;
+    std::uint64_t members_;
+    std::size_t count_;
+    std::size_t word_ = 0;
+    std::size_t before_ = 0; // members before the word
+};
+
+void take_population(gap_decoder& decoder, const layer_view& base, const coded_layer& c, bool alive_in_base,
+                     mask& m) {
     const population& p = c.by_base[alive_in_base ? 1 : 0];
     if (!p.marks_alive()) {
-        for (std::size_t w = 0; w < layer.size(); ++w) {
-            layer[w] |= members(base, alive_in_base, w, c.size);
+        for (std::size_t w = 0; w < base.word_count(); ++w) {
+            const std::uint64_t in = base.members(w, alive_in_base);
+            set_bits(m, c.first + w * 64, in);
         }
     }
     if (p.marked() == 0) {
         return;
     }
     decoder.use(gap_model(p.positions, p.marked()));
-    std::size_t w = 0;
-    std::uint64_t in = members(base, alive_in_base, 0, c.size);
-    auto in_word = static_cast<std::size_t>(std::popcount(in));
-    std::size_t before = 0; // members before the word
-    std::size_t next = 0;   // the first position that the next mark can have
+    member_finder finder(base, alive_in_base);
+    std::size_t next = 0; // the first number that the next mark can have
     for (std::size_t left = p.marked(); left > 0; --left) {
         const std::size_t mark = next + decoder.take(p.positions - left - next);
-        while (mark >= before + in_word) {
-            before += in_word;
-            in = members(base, alive_in_base, ++w, c.size);
-            in_word = static_cast<std::size_t>(std::popcount(in));
-        }
-        layer[w] ^= std::uint64_t{1} << bit_of(in, mark - before);
+        m.set(c.first + finder.find(mark), p.marks_alive());
         next = mark + 1;
     }
 }
@@ -237,23 +259,23 @@ struct choice {
 
 choice weigh(const mask& m, const mask* base, const parameter& tensor) {
     choice c;
-    const bit_vector layer = cut_out(m, tensor.offset, tensor.size);
-    c.fresh = {tensor.offset, tensor.size, false, {population{tensor.size, count(layer)}, population{}}};
+    const std::size_t alive = m.count(tensor.offset, tensor.size);
+    c.fresh = {tensor.offset, tensor.size, false, {population{tensor.size, alive}, population{}}};
     if (base != nullptr) {
-        const bit_vector held = cut_out(*base, tensor.offset, tensor.size);
+        const layer_view layer(&m, tensor.offset, tensor.size);
+        const layer_view held(base, tensor.offset, tensor.size);
+        std::size_t held_alive = 0;
         std::size_t kept = 0;
-        for (std::size_t w = 0; w < layer.size(); ++w) {
-            kept += static_cast<std::size_t>(std::popcount(layer[w] & held[w]));
+        for (std::size_t w = 0; w < layer.word_count(); ++w) {
+            held_alive += static_cast<std::size_t>(std::popcount(held.word(w)));
+            kept += static_cast<std::size_t>(std::popcount(layer.word(w) & held.word(w)));
         }
-        const std::size_t held_alive = count(held);
-        const std::size_t alive = c.fresh.by_base[0].alive;
-        c.difference = {tensor.offset,
-                        tensor.size,
-                        true,
-                        {population{tensor.size - held_alive, alive - kept}, population{held_alive, kept}}};
+        const population was_dead{tensor.size - held_alive, alive - kept};
+        const population was_alive{held_alive, kept};
+        c.difference = {tensor.offset, tensor.size, true, {was_dead, was_alive}};
         constexpr double second_count_bits = 16;
-        c.saved_bits = c.fresh.by_base[0].entropy() - c.difference.by_base[0].entropy() -
-                       c.difference.by_base[1].entropy() - second_count_bits;
+        c.saved_bits =
+            c.fresh.by_base[0].entropy() - was_dead.entropy() - was_alive.entropy() - second_count_bits;
     }
     return c;
 }
@@ -298,10 +320,10 @@ std::vector<std::byte> encode(const mask& m, const parameter_layout& layout, con
     }
     gap_encoder encoder;
     for (auto c = layers.rbegin(); c != layers.rend(); ++c) {
-        const bit_vector layer = cut_out(m, c->first, c->size);
-        const bit_vector held = c->difference ? cut_out(*base, c->first, c->size) : bit_vector();
-        put_population(layer, held, *c, true, encoder);
-        put_population(layer, held, *c, false, encoder);
+        const layer_view layer(&m, c->first, c->size);
+        const layer_view held(c->difference ? base : nullptr, c->first, c->size);
+        put_population(layer, held, c->by_base[1], true, encoder);
+        put_population(layer, held, c->by_base[0], false, encoder);
     }
     const std::vector<std::byte> gaps = encoder.finish();
     bytes.insert(bytes.end(), gaps.begin(), gaps.end());
@@ -346,11 +368,9 @@ mask decode(std::span<const std::byte> bytes, const parameter_layout& layout, co
     mask m(layout.prunable_size(), false);
     gap_decoder decoder(in.rest());
     for (const coded_layer& c : layers) {
-        const bit_vector held = c.difference ? cut_out(*base, c.first, c.size) : bit_vector();
-        bit_vector layer((c.size + 63) / 64);
-        take_population(decoder, held, c, false, layer);
-        take_population(decoder, held, c, true, layer);
-        paste(layer, c.first, m);
+        const layer_view held(c.difference ? base : nullptr, c.first, c.size);
+        take_population(decoder, held, c, false, m);
+        take_population(decoder, held, c, true, m);
     }
     decoder.finish();
     return m;
