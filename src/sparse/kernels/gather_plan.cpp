@@ -247,7 +247,8 @@ gather_plan::gradient_sums gather_plan::make_sums(int first_channel, int last_ch
         }
     }
     sums.totals.assign(total, 0.0F);
-    sums.keeps_lanes = total * lanes * sizeof(float) <= lane_sums_budget;
+    // Decided on the whole plan: the order of the sums must not depend on how threads share it.
+    sums.keeps_lanes = size() * lanes * sizeof(float) <= lane_sums_budget;
     const std::size_t rows = sums.keeps_lanes ? total : std::max(longest, taps_per_reduction);
     sums.partial = aligned_floats((rows + lanes) * lanes);
     return sums;

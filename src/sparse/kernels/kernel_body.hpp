@@ -4,32 +4,12 @@
 #pragma once
 
 #include "sparse/kernels/table.hpp"
+#include "sparse/kernels/vector.hpp"
 
 #include <utility>
 
-#define FEDDIP_INLINE inline __attribute__((always_inline))
-#define FEDDIP_UNROLL _Pragma("GCC unroll 32")
-
 namespace feddip::sparse::kernels {
 namespace {
-
-constexpr int width = FEDDIP_VECTOR_WIDTH;
-constexpr int parts = lanes / width;
-typedef float vector __attribute__((vector_size(width * sizeof(float)), __may_alias__));
-typedef int indices __attribute__((vector_size(width * sizeof(int))));
-
-FEDDIP_INLINE vector splat(float value) {
-    return value - vector{};
-}
-FEDDIP_INLINE vector load(const float* from) {
-    return *reinterpret_cast<const vector*>(from);
-}
-FEDDIP_INLINE void store(float* to, vector value) {
-    *reinterpret_cast<vector*>(to) = value;
-}
-FEDDIP_INLINE vector positive(vector value) {
-    return value > vector{} ? value : vector{};
-}
 
 // Rows of a tile whose sums fit into the registers together, one being left for the weight and one spare.
 constexpr int rows_at_once(tile_shape tile) {

@@ -1,7 +1,7 @@
 #include "base/error.hpp"
 #include "sparse/kernels/gather_plan.hpp"
+#include "sparse/kernels/internal.hpp"
 #include "sparse/kernels/kernels.hpp"
-#include "sparse/kernels/layers.hpp"
 
 #include <algorithm>
 #include <array>

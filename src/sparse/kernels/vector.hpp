@@ -1,0 +1,33 @@
+// A vector register, over GCC's vector extension. Files that include this are compiled once per instruction
+// set: the including file defines FEDDIP_VECTOR_WIDTH, the number of floats in a register (16, 8 or 4), and
+// FEDDIP_VECTOR_REGISTERS. A block of 16 samples is then 16 / width registers, walked one after the other.
+#pragma once
+
+#include "sparse/kernels/kernels.hpp"
+
+#define FEDDIP_INLINE inline __attribute__((always_inline))
+#define FEDDIP_UNROLL _Pragma("GCC unroll 32")
+
+namespace feddip::sparse::kernels {
+namespace {
+
+constexpr int width = FEDDIP_VECTOR_WIDTH;
+constexpr int parts = lanes / width;
+typedef float vector __attribute__((vector_size(width * sizeof(float)), __may_alias__));
+typedef int indices __attribute__((vector_size(width * sizeof(int))));
+
+FEDDIP_INLINE vector splat(float value) {
+    return value - vector{};
+}
+FEDDIP_INLINE vector load(const float* from) {
+    return *reinterpret_cast<const vector*>(from);
+}
+FEDDIP_INLINE void store(float* to, vector value) {
+    *reinterpret_cast<vector*>(to) = value;
+}
+FEDDIP_INLINE vector positive(vector value) {
+    return value > vector{} ? value : vector{};
+}
+
+} // namespace
+} // namespace feddip::sparse::kernels
