@@ -4,7 +4,7 @@
 
 namespace feddip::nn {
 
-model_spec alexnet(data::image_shape input, int classes) {
+model_spec alexnet(data::image_shape input, int classes, float dropout) {
     model_spec m(input);
     m.convolution("conv1", {.outputs = 64, .kernel = 3, .stride = 2, .padding = 1});
     m.relu();
@@ -23,10 +23,10 @@ model_spec alexnet(data::image_shape input, int classes) {
     if (m.shape(m.last_value()) != data::image_shape{256, 2, 2}) {
         throw error("can't build AlexNet", "input shape", "images must be 3x32x32");
     }
-    m.dropout(0.5F);
+    m.dropout(dropout);
     m.fully_connected("fc1", 4096);
     m.relu();
-    m.dropout(0.5F);
+    m.dropout(dropout);
     m.fully_connected("fc2", 4096);
     m.relu();
     m.fully_connected("fc3", classes);

@@ -4,6 +4,6 @@
 
 namespace feddip::nn {
 
-model_spec alexnet(data::image_shape input, int classes);
+model_spec alexnet(data::image_shape input, int classes, float dropout = 0.5F);
 
 } // namespace feddip::nn

@@ -58,7 +58,6 @@ public:
     }
     int last_value() const { return static_cast<int>(layers_.size()); }
     const std::vector<layer_spec>& layers() const { return layers_; }
-    std::vector<layer_spec>& layers() { return layers_; }
 
     parameter_layout layout() const;
 
