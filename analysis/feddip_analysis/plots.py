@@ -1,0 +1,283 @@
+"""Pictures of runs. Each function draws into the axes that it is given or makes a figure."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from . import results
+from .results import Group
+
+# Okabe and Ito (2008), told apart with any kind of colour vision; black is left to text.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5D5D5D")
+LINES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)), (0, (6, 1, 1, 1, 1, 1)))
+HATCHES = ("", "//", "..", "\\\\", "")
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "figure.constrained_layout.use": True,
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.5,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "feddip",
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def _percent(share: float, _position: int) -> str:
+    return f"{100 * share:g}"
+
+
+def _looks(n: int) -> list[dict]:
+    return [{"color": c, "linestyle": l} for c, l, _ in zip(cycle(COLOURS), cycle(LINES), range(n))]
+
+
+def _band(axes: Axes, x: np.ndarray, curves: np.ndarray, label: str, look: dict) -> None:
+    """The mean over the first axis and, of several curves, one standard deviation to both sides."""
+    mean = curves.mean(axis=0)
+    marker = {"marker": "o", "markersize": 3} if len(x) == 1 else {}
+    axes.plot(x, mean, label=label, **look, **marker)
+    if len(curves) > 1:
+        spread = curves.std(axis=0, ddof=1)
+        axes.fill_between(x, mean - spread, mean + spread, color=look["color"], alpha=0.18, linewidth=0)
+
+
+def _over_rounds(axes: Axes, groups: Sequence[Group], name: str) -> None:
+    for group, look in zip(groups, _looks(len(groups))):
+        values = group.over_seeds(name).dropna("round", how="any")
+        if values.sizes["round"]:
+            _band(axes, values["round"].values, values.values, group.label, look)
+    _round_axis(axes)
+    axes.set_xlim(0, max((int(run["round"][-1]) for g in groups for run in g.runs), default=1))
+
+
+def _round_axis(axes: Axes) -> None:
+    axes.set_xlabel("round")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=(1, 2, 5, 10)))
+
+
+def _accuracy_axis(axes: Axes, groups: Sequence[Group]) -> None:
+    """Leaves the steep beginning out, which takes the room of what differs."""
+    axes.set_ylabel("test accuracy (%)")
+    axes.yaxis.set_major_formatter(_percent)
+    values = np.concatenate([run.accuracy.values for g in groups for run in g.runs])
+    values = values[~np.isnan(values)]
+    if values.size:
+        low, high = np.quantile(values, 0.05), values.max()
+        margin = 0.06 * max(high - low, 0.01)
+        axes.set_ylim(max(low - margin, 0.0), min(high + margin, 1.0))
+
+
+def _label_bytes(axes: Axes, largest: float) -> float:
+    """Names the x axis; returns the bytes of its unit."""
+    units = ("B", "kB", "MB", "GB", "TB")
+    power = min(int(np.log10(max(largest, 1.0)) // 3), len(units) - 1)
+    axes.set_xlabel(f"traffic so far, down and up ({units[power]})")
+    return 1000.0**power
+
+
+def references(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Curves of a CSV file with the columns round, name, name, ...; values are accuracies in 0 .. 1."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or "round" not in rows[0]:
+        raise ValueError(f"{path}: needs a column 'round' and at least one row")
+    curves = {}
+    for name in rows[0]:
+        points = [(float(row["round"]), float(row[name])) for row in rows if name != "round" and row[name]]
+        if points:
+            curves[name] = tuple(np.array(points).T)
+    return curves
+
+
+def accuracy(axes: Axes, groups: Sequence[Group], reference: dict | None = None) -> None:
+    _over_rounds(axes, groups, "accuracy")
+    for i, (x, y) in enumerate((reference or {}).values()):
+        axes.plot(x, y, color="#9A9A9A", linewidth=0.7, zorder=1, label="reference" if i == 0 else None)
+    _accuracy_axis(axes, groups)
+
+
+def loss(axes: Axes, groups: Sequence[Group]) -> None:
+    _over_rounds(axes, groups, "test_loss")
+    if not axes.lines:
+        axes.clear()
+        _over_rounds(axes, groups, "train_loss")
+        axes.set_ylabel("training loss")
+    else:
+        axes.set_ylabel("test loss")
+    axes.set_ylim(bottom=0)
+
+
+def accuracy_over_bytes(axes: Axes, groups: Sequence[Group]) -> None:
+    largest = max((float(run.bytes_total.max()) for g in groups for run in g.runs), default=1.0)
+    unit = _label_bytes(axes, largest)
+    for group, look in zip(groups, _looks(len(groups))):
+        values = group.over_seeds("accuracy").dropna("round", how="any")
+        sent = group.over_seeds("bytes_total").sel(round=values["round"]).mean("seed")
+        if values.sizes["round"]:
+            _band(axes, sent.values / unit, values.values, group.label, look)
+    axes.set_xlim(left=0)
+    _accuracy_axis(axes, groups)
+
+
+def sparsity(axes: Axes, groups: Sequence[Group]) -> None:
+    _over_rounds(axes, groups, "sparsity")
+    axes.set_ylabel("pruned weights (%)")
+    axes.yaxis.set_major_formatter(_percent)
+    axes.set_ylim(-0.02, 1.02)
+
+
+def time_per_phase(axes: Axes, groups: Sequence[Group]) -> None:
+    phases = [results.seconds_by_phase(group.first) for group in groups]
+    y = np.arange(len(groups))[::-1]
+    left = np.zeros(len(groups))
+    for name, colour, hatch in zip(phases[0], COLOURS, HATCHES):
+        width = np.array([p[name] for p in phases])
+        colour = "#BFBFBF" if name == "other" else colour
+        axes.barh(y, width, 0.6, left, label=name, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5)
+        left += width
+    axes.set_yticks(y, [group.label for group in groups])
+    axes.set_xlabel("mean time of a round (s)")
+    axes.grid(axis="y", visible=False)
+    axes.set_ylim(-0.6, len(groups) - 0.4)
+    axes.legend(ncols=len(phases[0]), loc="lower center", bbox_to_anchor=(0.5, 1.0), handlelength=1.2)
+
+
+def _has_mask(group: Group) -> bool:
+    density = group.first.layer_density
+    return density.size > 0 and bool((density < 1).any())
+
+
+def layer_densities(groups: Sequence[Group]) -> Figure | None:
+    """A heat map per group of its first run, layers downwards; nothing where no run prunes."""
+    shown = [group for group in groups if _has_mask(group)]
+    if not shown:
+        return None
+    heights = [max(0.9, 0.17 * group.first.sizes["layer"]) + 0.55 for group in shown]
+    figure, rows = plt.subplots(
+        len(shown), 1, figsize=(6.4, sum(heights) + 0.2), height_ratios=heights, squeeze=False
+    )
+    for axes, group in zip(rows[:, 0], shown):
+        image = _heat_map(axes, group.first.layer_density)
+        axes.set_title(group.label)
+    _round_axis(rows[-1, 0])
+    bar = figure.colorbar(image, ax=list(rows[:, 0]), label="alive weights (%)", extend="min")
+    bar.set_ticks([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0], labels=["1", "2", "5", "10", "20", "50", "100"])
+    bar.minorticks_off()
+    return figure
+
+
+def _heat_map(axes: Axes, density: xr.DataArray) -> mpl.image.AxesImage:
+    first, last = float(density["round"][0]), float(density["round"][-1])
+    layers = density.sizes["layer"]
+    image = axes.imshow(
+        density.values.T,
+        aspect="auto",
+        cmap="viridis",
+        norm=LogNorm(0.01, 1.0),
+        interpolation="nearest",
+        extent=(first - 0.5, last + 0.5, layers - 0.5, -0.5),
+    )
+    names = [str(name).removesuffix(".weight") for name in density["layer"].values]
+    axes.set_yticks(range(layers), names, fontsize=8 if layers <= 12 else 6)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=(1, 2, 5, 10)))
+    axes.grid(visible=False)
+    return image
+
+
+def _single(draw: Callable[[Axes], None], legend: bool = True) -> Figure:
+    figure, axes = plt.subplots(figsize=(4.6, 3.1))
+    draw(axes)
+    if legend and axes.lines:
+        axes.legend(loc="best")
+    return figure
+
+
+def overview(groups: Sequence[Group], reference: dict | None = None) -> Figure:
+    """Accuracy and loss over rounds, accuracy over bytes and sparsity, with one legend."""
+    columns = 2
+    rows_of_legend = -(-(len(groups) + (reference is not None)) // columns)
+    height = 0.2 * rows_of_legend
+    figure, axes = plt.subplot_mosaic(
+        [["accuracy", "loss"], ["bytes", "sparsity"], ["legend", "legend"]],
+        figsize=(7.2, 4.9 + height),
+        gridspec_kw={"height_ratios": [2.3, 2.3, height]},
+    )
+    accuracy(axes["accuracy"], groups, reference)
+    loss(axes["loss"], groups)
+    accuracy_over_bytes(axes["bytes"], groups)
+    sparsity(axes["sparsity"], groups)
+    axes["legend"].axis("off")
+    handles, labels = axes["accuracy"].get_legend_handles_labels()
+    if handles:
+        axes["legend"].legend(handles, labels, loc="center", ncols=columns, handlelength=3)
+    figure.suptitle(_title(groups), fontsize=10)
+    return figure
+
+
+def _title(groups: Sequence[Group]) -> str:
+    def one(name: str) -> str:
+        values = {results.DISPLAY_NAMES.get(g.first.attrs[name], g.first.attrs[name]) for g in groups}
+        return values.pop() if len(values) == 1 else "several " + name + "s"
+
+    return f"{one('model')} on {one('dataset')}"
+
+
+def figures(groups: Sequence[Group], reference: dict | None = None) -> dict[str, Figure]:
+    """All pictures by name."""
+    drawn = {
+        "overview": overview(groups, reference),
+        "accuracy": _single(lambda axes: accuracy(axes, groups, reference)),
+        "loss": _single(lambda axes: loss(axes, groups)),
+        "traffic": _single(lambda axes: accuracy_over_bytes(axes, groups)),
+        "sparsity": _single(lambda axes: sparsity(axes, groups)),
+        "layers": layer_densities(groups),
+        "time": _time(groups),
+    }
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def _time(groups: Sequence[Group]) -> Figure:
+    figure, axes = plt.subplots(figsize=(6.0, 1.2 + 0.42 * len(groups)))
+    time_per_phase(axes, groups)
+    return figure
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """As SVG and PNG; the same runs give the same bytes."""
+    paths = [folder / f"{name}.svg", folder / f"{name}.png"]
+    figure.savefig(paths[0], metadata={"Date": None})
+    figure.savefig(paths[1], metadata={"Software": None})
+    plt.close(figure)
+    return paths

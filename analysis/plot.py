@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Draws runs of feddip side by side; runs that differ in their seed only become a mean with a band."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from feddip_analysis import NotAResultsFile, group_runs, load, markdown, plots, summary_rows  # noqa: E402
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files (HDF5)")
+    parser.add_argument("--out", type=Path, default=Path("pictures"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="CSV",
+        help="accuracy curves to draw in grey: columns round, name1, name2 ...",
+    )
+    return parser.parse_args()
+
+
+def write_table(rows: list[dict[str, str]], folder: Path) -> None:
+    (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
+    with open(folder / "table.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+
+
+def main() -> int:
+    args = arguments()
+    try:
+        runs = [load(path) for path in args.results]
+        reference = plots.references(args.reference) if args.reference else None
+    except (NotAResultsFile, OSError, ValueError) as problem:
+        print(f"plot.py: error: {problem}", file=sys.stderr)
+        return 2
+    started = [run for run in runs if run.sizes["round"]]
+    if not started:
+        print("plot.py: error: no round is done yet in any of the files", file=sys.stderr)
+        return 2
+    groups = group_runs(started)
+    args.out.mkdir(parents=True, exist_ok=True)
+    with plots.style():
+        for name, figure in plots.figures(groups, reference).items():
+            for path in plots.save(figure, args.out, name):
+                print(path)
+    write_table(summary_rows(groups), args.out)
+    print(args.out / "table.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Results files with made-up curves, by the schema of feddip."""
+
+import h5py
+import numpy as np
+
+LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
+PARAMETERS, PRUNABLE = 61706, 61470
+SLOTS = 5
+
+
+def config_toml(method, seed, rounds, target, maximum):
+    return f"""[data]
+dataset = "fashion-mnist"
+path = "/somewhere/{seed}"
+[model]
+name = "lenet5"
+[federation]
+rounds = {rounds}
+seed = {seed}
+[method]
+name = "{method}"
+[sparsity]
+target = {target}
+[regularization]
+maximum = {maximum}
+"""
+
+
+def rounds_of(method, seed, rounds, target):
+    """The columns of /rounds, and the densities of the layers."""
+    random = np.random.default_rng(seed)
+    t = np.arange(1, rounds + 1)
+    pruned = method == "feddip"
+    sparsity = target + (0.5 - target) * (1 - t / rounds) ** 3 if pruned else np.zeros(rounds)
+    top = 0.89 - 0.15 * max(target - 0.8, 0) * pruned
+    accuracy = top - 0.75 * np.exp(-t / (0.08 * rounds)) + random.normal(0, 0.008, rounds)
+    dense = 4 * PARAMETERS * SLOTS
+    sent = np.where((t - 1) % 5 == 0, dense, dense * (1.02 - sparsity)).astype(np.uint64)
+    got = (dense * (1.04 - sparsity)).astype(np.uint64)
+    columns = {
+        "test_accuracy": accuracy,
+        "test_loss": 0.35 + 2 * np.exp(-t / (0.1 * rounds)) + random.normal(0, 0.01, rounds),
+        "test_top5_accuracy": np.full(rounds, np.nan),
+        "train_loss": 0.3 + 2 * np.exp(-t / (0.1 * rounds)),
+        "learning_rate": 0.1 * 0.998**t,
+        "regularization": np.floor(10 * (t - 1) / rounds) * 1e-4,
+        "target_sparsity": sparsity,
+        "sparsity": sparsity,
+        "mask_change": np.where((t - 1) % 5 == 0, 0.02, 0.0),
+        "pruning_error": 0.05 * sparsity,
+        "bytes_down": got,
+        "bytes_up": sent,
+        "bytes_positions": (0.02 * sent).astype(np.uint64),
+        "mpi_bytes": sent + got,
+        "reference_cost_mib": 1.8 * (1 - sparsity),
+        "seconds_train": np.full(rounds, 0.30 if pruned else 0.42),
+        "seconds_communicate": np.full(rounds, 0.03),
+        "seconds_aggregate": np.full(rounds, 0.02),
+        "seconds_evaluate": np.full(rounds, 0.08),
+        "seconds_round": np.full(rounds, 0.45 if pruned else 0.56),
+    }
+    shares = np.array([0.3, 0.7, 1.1, 0.9, 0.4])
+    density = np.clip(1 - sparsity[:, None] * shares, 0.01, 1) if pruned else np.ones((rounds, 5))
+    return t, columns, density
+
+
+def write_results(path, method="feddip", seed=1, rounds=60, target=0.9, maximum=1e-3, per_client=False, every=1):
+    t, columns, density = rounds_of(method, seed, rounds, target)
+    for name in ("test_accuracy", "test_loss"):
+        columns[name][t % every != 0] = np.nan
+    clients = {
+        "id": np.tile(np.arange(SLOTS, dtype=np.int32), (rounds, 1)),
+        "samples": np.full((rounds, SLOTS), 1200, dtype=np.uint32),
+        "train_loss": np.full((rounds, SLOTS), 0.5),
+        "accuracy": np.full((rounds, SLOTS), np.nan),
+        "bytes_up": np.full((rounds, SLOTS), 1000, dtype=np.uint64),
+        "included": np.ones((rounds, SLOTS), dtype=np.int32),
+    }
+    if per_client:
+        clients["accuracy"] = np.linspace(0.4, 0.6, SLOTS) + np.zeros((rounds, 1))
+        columns["test_accuracy"][:] = np.nan
+    with h5py.File(path, "w") as file:
+        file.attrs.update(
+            method=method,
+            model="lenet5",
+            dataset="fashion-mnist",
+            seed=np.uint64(seed),
+            rounds=rounds,
+            parameters=np.uint64(PARAMETERS),
+            prunable_parameters=np.uint64(PRUNABLE),
+            mpi_ranks=2,
+            complete=1,
+            config_toml=config_toml(method, seed, rounds, target, maximum),
+        )
+        for group, data in (("rounds", columns), ("clients", clients), ("layers", {"density": density})):
+            file[f"{group}/round"] = t.astype(np.int32)
+            for name, values in data.items():
+                file[f"{group}/{name}"] = values
+            for dataset in file[group].values():
+                dataset.attrs.update(units="1", long_name=dataset.name)
+        file["layers"].create_dataset("name", data=[f"{n}.weight" for n in LAYERS], dtype=h5py.string_dtype())
+        file["clients/slot"] = np.arange(SLOTS, dtype=np.int32)
+    return path

@@ -1,0 +1,188 @@
+"""The pictures, tables and summaries of results files."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+try:
+    import h5py
+    import matplotlib  # noqa: F401
+    import numpy as np
+    import xarray  # noqa: F401
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+from feddip_analysis import NotAResultsFile, group_runs, load, markdown, plots, results, summary_lines, summary_rows
+from synthetic import PARAMETERS, SLOTS, write_results
+
+EXAMPLES = Path(os.environ["FEDDIP_EXAMPLES"])
+ANALYSIS = Path(plots.__file__).parent.parent
+PICTURES = ("overview", "accuracy", "loss", "traffic", "sparsity", "layers", "time")
+
+
+class Scratch(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def run_of(self, name="a.h5", **options):
+        return load(write_results(self.folder / name, **options))
+
+    def script(self, name, *arguments):
+        command = [sys.executable, ANALYSIS / name, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+class Load(Scratch):
+    def test_a_file_of_the_program_gives_its_numbers(self):
+        run = load(EXAMPLES / "complete.h5")
+        self.assertEqual(dict(run.sizes), {"round": 6, "layer": 2, "slot": 3})
+        self.assertEqual(list(run["layer"].values), ["conv1.weight", "fc1.weight"])
+        self.assertEqual(int(run.bytes_up.sel(round=1)), 2**53 + 1)
+        self.assertEqual(run.client_id.dims, ("round", "slot"))
+        self.assertEqual(run.attrs["method"], "feddip")
+
+    def test_columns_of_the_made_up_files_are_those_of_the_program(self):
+        self.assertEqual(set(self.run_of().variables), set(load(EXAMPLES / "complete.h5").variables))
+
+    def test_a_run_without_rounds_is_loaded(self):
+        self.assertEqual(load(EXAMPLES / "empty.h5").sizes["round"], 0)
+
+    def test_other_files_are_refused(self):
+        with self.assertRaises(NotAResultsFile):
+            load(EXAMPLES / "complete.ckpt-6.h5")
+        with self.assertRaises(NotAResultsFile):
+            load(self.folder / "none.h5")
+
+    def test_accuracy_is_that_of_the_clients_where_the_whole_test_set_was_not_used(self):
+        run = self.run_of(per_client=True)
+        np.testing.assert_allclose(run.accuracy, 0.5)
+
+    def test_traffic_adds_up_both_directions(self):
+        run = self.run_of()
+        self.assertEqual(float(run.bytes_total[-1]), float(run.bytes_up.sum() + run.bytes_down.sum()))
+
+
+class Groups(Scratch):
+    def test_runs_that_differ_in_their_seed_only_are_one(self):
+        runs = [self.run_of(f"{s}.h5", seed=s) for s in (1, 2, 3)]
+        groups = group_runs([*runs, self.run_of("b.h5", method="fedavg")])
+        self.assertEqual([(g.label, len(g.runs)) for g in groups], [("FedDIP", 3), ("FedAvg", 1)])
+
+    def test_labels_name_what_differs_within_a_method(self):
+        groups = group_runs(
+            [
+                self.run_of("a.h5", target=0.9),
+                self.run_of("b.h5", target=0.98),
+                self.run_of("c.h5", method="fedavg"),
+                self.run_of("d.h5", maximum=0),
+            ]
+        )
+        labels = ["FedDIP, $s_p$ = 0.9", "FedDIP, $s_p$ = 0.98", "FedAvg", "FedDP"]
+        self.assertEqual([g.label for g in groups], labels)
+
+    def test_seeds_are_joined_at_the_rounds_that_all_have(self):
+        long, short = self.run_of("a.h5", seed=1), self.run_of("b.h5", seed=2).isel(round=slice(0, 40))
+        values = group_runs([long, short])[0].over_seeds("test_loss")
+        self.assertEqual(dict(values.sizes), {"seed": 2, "round": 40})
+
+
+class Numbers(Scratch):
+    def test_means_leave_out_rounds_without_evaluation(self):
+        run = self.run_of(every=4)
+        last = run.accuracy.values[-10:]
+        self.assertAlmostEqual(results.mean_of_last(run.accuracy), float(np.nanmean(last)))
+        self.assertEqual(results.last_measured(run.accuracy), float(run.accuracy.sel(round=60)))
+
+    def test_dense_bytes_are_four_per_parameter_client_and_round(self):
+        self.assertEqual(results.dense_bytes(self.run_of(rounds=60)), 4 * PARAMETERS * SLOTS * 60)
+
+    def test_phases_add_up_to_the_round(self):
+        run = self.run_of()
+        total = sum(results.seconds_by_phase(run).values())
+        self.assertAlmostEqual(total, float(run.seconds_round.mean()))
+
+    def test_a_summary_has_five_lines(self):
+        for run in (self.run_of(), load(EXAMPLES / "empty.h5"), load(EXAMPLES / "complete.h5")):
+            self.assertEqual(len(summary_lines(run)), 5)
+
+    def test_a_summary_tells_the_share_of_dense_traffic(self):
+        run = self.run_of(method="fedavg")
+        share = 100 * float(run.bytes_up.sum()) / results.dense_bytes(run)
+        self.assertIn(f"({share:.1f} % of dense FedAvg) up", summary_lines(run)[3])
+
+    def test_a_table_has_a_row_per_group(self):
+        runs = [self.run_of(f"{s}.h5", seed=s) for s in (1, 2)]
+        rows = summary_rows(group_runs([*runs, self.run_of("b.h5", method="fedavg")]))
+        self.assertEqual([row["seeds"] for row in rows], ["2", "1"])
+        self.assertIn("±", rows[0]["accuracy"])
+        self.assertNotIn("±", rows[1]["accuracy"])
+        self.assertEqual(len(markdown(rows).splitlines()), 4)
+
+
+class Scripts(Scratch):
+    def test_plot_draws_every_picture_as_svg_and_png(self):
+        paths = [write_results(self.folder / f"{s}.h5", seed=s) for s in (1, 2)]
+        paths.append(write_results(self.folder / "avg.h5", method="fedavg"))
+        reference = self.folder / "reference.csv"
+        reference.write_text("round,one,two\n1,0.1,0.2\n2,0.3,\n")
+        done = self.script("plot.py", *paths, "--out", self.folder / "out", "--reference", reference)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in PICTURES:
+            self.assertTrue((self.folder / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name)
+            ElementTree.parse(self.folder / "out" / f"{name}.svg")
+        self.assertEqual(len((self.folder / "out/table.md").read_text().splitlines()), 4)
+
+    def test_plot_draws_a_file_of_the_program(self):
+        done = self.script("plot.py", EXAMPLES / "complete.h5", "--out", self.folder)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_plot_draws_runs_of_one_round_with_little_measured(self):
+        paths = [
+            write_results(self.folder / "one.h5", rounds=1),
+            write_results(self.folder / "clients.h5", per_client=True, maximum=0),
+        ]
+        done = self.script("plot.py", *paths, "--out", self.folder)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_no_heat_map_is_drawn_where_nothing_is_pruned(self):
+        path = write_results(self.folder / "avg.h5", method="fedavg")
+        self.assertEqual(self.script("plot.py", path, "--out", self.folder).returncode, 0)
+        self.assertFalse((self.folder / "layers.png").exists())
+
+    def test_pictures_of_the_same_run_are_the_same_bytes(self):
+        path = write_results(self.folder / "a.h5")
+        for out in ("1", "2"):
+            self.script("plot.py", path, "--out", self.folder / out)
+        for name in ("overview.svg", "overview.png"):
+            self.assertEqual((self.folder / "1" / name).read_bytes(), (self.folder / "2" / name).read_bytes(), name)
+
+    def test_scripts_say_in_one_line_what_is_wrong(self):
+        other = self.folder / "other.h5"
+        h5py.File(other, "w").close()
+        wrong = [
+            ("plot.py", self.folder / "none.h5"),
+            ("plot.py", other),
+            ("plot.py", EXAMPLES / "empty.h5", "--out", self.folder),
+            ("plot.py", EXAMPLES / "complete.h5", "--out", self.folder, "--reference", EXAMPLES / "none.csv"),
+            ("summary.py", other),
+        ]
+        for command in wrong:
+            with self.subTest(command=command):
+                done = self.script(*command)
+                self.assertEqual(done.returncode, 2)
+                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def test_summary_prints_five_lines(self):
+        done = self.script("summary.py", write_results(self.folder / "a.h5"))
+        self.assertEqual((done.returncode, len(done.stdout.splitlines())), (0, 5), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
