@@ -29,12 +29,17 @@ public:
     // The sum must not outlive the transport. Sums may overlap when all ranks start and finish them in one
     // order.
     std::unique_ptr<fl::slot_sum> start_sum(std::span<const int> owner_of_slot, std::size_t length) override;
+    std::unique_ptr<fl::sparse_slot_sum> start_sparse_sum(std::span<const int> owner_of_slot,
+                                                          const parameter_layout& layout,
+                                                          const sparse::mask* base) override;
     std::vector<std::vector<std::byte>> gather(std::span<const std::byte> mine) override;
     bool any(bool mine) override;
     // As communicator::bytes_sent counts it, the lengths sent ahead of messages included.
     std::uint64_t bytes_sent() const override { return communicator_.bytes_sent(); }
 
 private:
+    int next_sum_tag(std::span<const int> owner_of_slot);
+
     communicator communicator_;
     int sums_started_ = 0;
 };

@@ -14,12 +14,6 @@ namespace {
 
 using kind = slot_step::kind;
 
-void add_to(std::span<float> sum, std::span<const float> values) {
-    for (std::size_t i = 0; i < sum.size(); ++i) {
-        sum[i] += values[i];
-    }
-}
-
 class planner {
 public:
     planner(std::span<const int> owner_of_slot, int rank) : owner_(owner_of_slot), rank_(rank) {}
@@ -55,7 +49,69 @@ private:
     int rank_;
 };
 
+[[noreturn]] void refuse(int rank) {
+    throw error("a sum can't be taken", "this process", fmt::format("there is no rank {}", rank));
+}
+
+void check_length(int slot, std::size_t length, std::size_t expected) {
+    if (length != expected) {
+        throw error(fmt::format("slot {} can't be added", slot), "sum",
+                    fmt::format("it has length {}, the sum {}", length, expected));
+    }
+}
+
+class dense_sum : public slot_sum {
+public:
+    dense_sum(std::span<const int> owner_of_slot, int rank, std::size_t length,
+              std::unique_ptr<dense_link> link)
+        : length_(length), run_(owner_of_slot, rank, std::move(link)),
+          zero_(owner_of_slot.empty() && rank == 0 ? length : 0) {}
+
+    void add(int slot, std::span<const float> values) override {
+        check_length(slot, values.size(), length_);
+        run_.add(slot, values);
+    }
+
+    std::span<const float> finish() override {
+        const std::vector<float>* sum = run_.finish();
+        return sum == nullptr ? zero_ : *sum;
+    }
+
+private:
+    std::size_t length_;
+    slot_tree_run<std::vector<float>, std::span<const float>> run_;
+    std::vector<float> zero_; // the sum of no slots
+};
+
+class sparse_sum : public sparse_slot_sum {
+public:
+    sparse_sum(std::span<const int> owner_of_slot, int rank, std::size_t length,
+               std::unique_ptr<sparse_link> link)
+        : length_(length), run_(owner_of_slot, rank, std::move(link)) {}
+
+    void add(int slot, sparse::sparse_vector vector) override {
+        check_length(slot, vector.support.size(), length_);
+        check_length(slot, vector.values.size(), vector.support.count());
+        run_.add(slot, std::move(vector));
+    }
+
+    sparse::sparse_vector finish() override {
+        sparse::sparse_vector* sum = run_.finish();
+        return sum == nullptr ? sparse::sparse_vector{sparse::mask(length_, false), {}} : std::move(*sum);
+    }
+
+private:
+    std::size_t length_;
+    slot_tree_run<sparse::sparse_vector, sparse::sparse_vector> run_;
+};
+
 } // namespace
+
+void add_to(std::span<float> left, std::span<const float> right) {
+    for (std::size_t i = 0; i < left.size(); ++i) {
+        left[i] += right[i];
+    }
+}
 
 std::vector<slot_step> slot_tree_steps(std::span<const int> owner_of_slot, int rank) {
     if (owner_of_slot.empty()) {
@@ -72,87 +128,66 @@ std::vector<slot_step> slot_tree_steps(std::span<const int> owner_of_slot, int r
     return std::move(plan.steps);
 }
 
-slot_tree_sum::slot_tree_sum(std::span<const int> owner_of_slot, int rank, std::size_t length,
-                             std::unique_ptr<slot_link> link)
-    : rank_(rank), length_(length), steps_(slot_tree_steps(owner_of_slot, rank)), link_(std::move(link)) {
-    if (owner_of_slot.empty() && rank == 0) {
-        stack_.emplace_back(length, 0.0F);
+std::vector<float> dense_link::spare(std::size_t length) {
+    if (spare_.empty()) {
+        return std::vector<float>(length);
     }
+    std::vector<float> vector = std::move(spare_.back());
+    spare_.pop_back();
+    return vector;
 }
 
-void slot_tree_sum::add(int slot, std::span<const float> values) {
-    run_until_leaf();
-    if (done() || steps_[next_].number != slot) {
-        throw error(fmt::format("slot {} can't be added", slot), fmt::format("rank {}", rank_),
-                    done() ? "all slots of this rank are in the sum"
-                           : fmt::format("the next slot of this rank is {}", steps_[next_].number));
-    }
-    if (values.size() != length_) {
-        throw error(fmt::format("slot {} can't be added", slot), fmt::format("rank {}", rank_),
-                    fmt::format("it has {} values, the sum {}", values.size(), length_));
-    }
-    ++next_;
-    push_leaf(values);
-    run_until_receive();
+std::vector<float> dense_link::sum_of(std::span<const float> leaf) {
+    std::vector<float> vector = spare(leaf.size());
+    std::ranges::copy(leaf, vector.begin());
+    return vector;
 }
 
-std::span<const float> slot_tree_sum::finish() {
-    run_until_leaf();
-    if (!done()) {
-        throw error("the sum can't be finished", fmt::format("rank {}", rank_),
-                    fmt::format("slot {} was not added", steps_[next_].number));
-    }
-    link_->flush();
-    return stack_.empty() ? std::span<const float>() : std::span<const float>(stack_.front());
+void dense_link::add_leaf(std::vector<float>& left, std::span<const float> leaf) {
+    add_to(left, leaf);
 }
 
-void slot_tree_sum::run_until_leaf() {
-    while (!done() && steps_[next_].what != kind::leaf) {
-        run(steps_[next_++]);
-    }
+void dense_link::add(std::vector<float>& left, std::vector<float> right) {
+    add_to(left, right);
+    recycle(std::move(right));
 }
 
-void slot_tree_sum::run_until_receive() {
-    while (!done() && (steps_[next_].what == kind::merge || steps_[next_].what == kind::send)) {
-        run(steps_[next_++]);
-    }
+void dense_link::send(int rank, std::vector<float>) {
+    refuse(rank);
+}
+std::vector<float> dense_link::receive(int rank) {
+    refuse(rank);
+}
+void dense_link::receive_and_add(int rank, std::vector<float>&) {
+    refuse(rank);
 }
 
-void slot_tree_sum::push_leaf(std::span<const float> values) {
-    if (!done() && steps_[next_].what == kind::merge) {
-        ++next_;
-        add_to(stack_.back(), values);
-        return;
-    }
-    stack_.push_back(link_->vector_of(length_));
-    std::ranges::copy(values, stack_.back().begin());
+void sparse_link::add_leaf(sparse::sparse_vector& left, sparse::sparse_vector leaf) {
+    add(left, std::move(leaf));
 }
 
-void slot_tree_sum::run(const slot_step& step) {
-    switch (step.what) {
-    case kind::leaf:
-        break; // add() does these
-    case kind::merge: {
-        std::vector<float> right = std::move(stack_.back());
-        stack_.pop_back();
-        add_to(stack_.back(), right);
-        link_->recycle(std::move(right));
-        break;
-    }
-    case kind::send: {
-        std::vector<float> node = std::move(stack_.back());
-        stack_.pop_back();
-        link_->send(step.number, std::move(node));
-        break;
-    }
-    case kind::receive_and_add:
-        link_->receive_and_add(step.number, stack_.back());
-        break;
-    case kind::receive:
-        stack_.push_back(link_->vector_of(length_));
-        link_->receive(step.number, stack_.back());
-        break;
-    }
+void sparse_link::add(sparse::sparse_vector& left, sparse::sparse_vector right) {
+    left = sparse::sum(left, right);
+}
+
+void sparse_link::send(int rank, sparse::sparse_vector) {
+    refuse(rank);
+}
+sparse::sparse_vector sparse_link::receive(int rank) {
+    refuse(rank);
+}
+void sparse_link::receive_and_add(int rank, sparse::sparse_vector&) {
+    refuse(rank);
+}
+
+std::unique_ptr<slot_sum> make_slot_sum(std::span<const int> owner_of_slot, int rank, std::size_t length,
+                                        std::unique_ptr<dense_link> link) {
+    return std::make_unique<dense_sum>(owner_of_slot, rank, length, std::move(link));
+}
+
+std::unique_ptr<sparse_slot_sum> make_sparse_slot_sum(std::span<const int> owner_of_slot, int rank,
+                                                      std::size_t length, std::unique_ptr<sparse_link> link) {
+    return std::make_unique<sparse_sum>(owner_of_slot, rank, length, std::move(link));
 }
 
 } // namespace feddip::fl

@@ -2,6 +2,9 @@
 // Implemented by comm over MPI, and by in_process_transport for one rank.
 #pragma once
 
+#include "base/layout.hpp"
+#include "sparse/sparse_vector.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,6 +25,16 @@ public:
     virtual std::span<const float> finish() = 0;
 };
 
+// The same for sparse vectors over the prunable weights, each with a support of its own.
+class sparse_slot_sum {
+public:
+    virtual ~sparse_slot_sum() = default;
+    virtual void add(int slot, sparse::sparse_vector vector) = 0;
+    // Collective. On rank 0 the sum, alive where any vector is; elsewhere nothing is alive. To be called
+    // once.
+    virtual sparse::sparse_vector finish() = 0;
+};
+
 class transport {
 public:
     virtual ~transport() = default;
@@ -35,6 +48,12 @@ public:
     // Collective. owner_of_slot[s] is the rank that adds slot s; all vectors have `length` floats. Memory and
     // rank 0's incoming traffic grow with the logarithm of the number of slots where owners are ascending.
     virtual std::unique_ptr<slot_sum> start_sum(std::span<const int> owner_of_slot, std::size_t length) = 0;
+
+    // Collective. Between ranks vectors travel as coded positions and values; `base` is a mask that all ranks
+    // hold, to which most positions are alike, or null. The sum uses `layout` and `base` as long as it lives.
+    virtual std::unique_ptr<sparse_slot_sum> start_sparse_sum(std::span<const int> owner_of_slot,
+                                                              const parameter_layout& layout,
+                                                              const sparse::mask* base) = 0;
 
     // Collective: on rank 0 everybody's bytes, by rank; elsewhere empty.
     virtual std::vector<std::vector<std::byte>> gather(std::span<const std::byte> mine) = 0;

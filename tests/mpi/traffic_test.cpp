@@ -1,5 +1,6 @@
 #include "comm/mpi_transport.hpp"
 #include "mpi/independent_count.hpp"
+#include "unit/sparse/layouts.hpp"
 
 #include <gtest/gtest.h>
 
@@ -71,6 +72,29 @@ TEST(traffic, of_sums_agrees_with_the_independent_count) {
         EXPECT_EQ(bytes.ours, bytes.independently);
         EXPECT_EQ(bytes.ours % (length * sizeof(float)), 0U);
     }
+}
+
+TEST(traffic, of_sparse_sums_agrees_with_the_independent_count) {
+    mpi_transport transport(communicator::world());
+    const auto layout = feddip::test::lenet5_weights();
+    const std::vector<int> owners{0, transport.size() - 1, transport.size() / 2};
+    feddip::sparse::sparse_vector v{feddip::sparse::mask(layout.prunable_size(), false), {1.0F, 2.0F}};
+    v.support.set(17, true);
+    v.support.set(layout.prunable_size() - 1, true);
+
+    const counted bytes = count(transport, [&] {
+        const auto sum = transport.start_sparse_sum(owners, layout, nullptr);
+        for (std::size_t s = 0; s < owners.size(); ++s) {
+            if (owners[s] == transport.rank()) {
+                sum->add(static_cast<int>(s), v);
+            }
+        }
+        sum->finish();
+    });
+
+    EXPECT_EQ(bytes.ours, bytes.independently);
+    EXPECT_EQ(bytes.ours > 0,
+              transport.rank() != 0 && (transport.rank() == owners[1] || transport.rank() == owners[2]));
 }
 
 TEST(traffic, of_gather_and_any_agrees_with_the_independent_count) {

@@ -1,6 +1,8 @@
 #include "base/random.hpp"
 #include "comm/mpi_transport.hpp"
 #include "fl/in_process_transport.hpp"
+#include "sparse/start.hpp"
+#include "unit/sparse/layouts.hpp"
 
 #include <gtest/gtest.h>
 
@@ -90,6 +92,72 @@ TEST(mpi_transport, empty_vectors_can_be_summed) {
     mpi_transport transport(communicator::world());
 
     EXPECT_TRUE(sum_over(transport, {transport.size() - 1, 0}, 0).empty());
+}
+
+// A tenth of the weights, other ones in each slot, with values of `vector_of_slot`.
+feddip::sparse::sparse_vector sparse_vector_of_slot(int slot, const feddip::parameter_layout& layout) {
+    random_stream random(8, 0, static_cast<std::uint32_t>(slot), purpose::test);
+    const std::vector<double> densities(layout.weights().size(), 0.1);
+    feddip::sparse::sparse_vector v{feddip::sparse::random_mask(layout, densities, random), {}};
+    v.values = vector_of_slot(slot, v.support.count());
+    return v;
+}
+
+feddip::sparse::sparse_vector sparse_sum_over(feddip::fl::transport& transport,
+                                              const std::vector<int>& owners,
+                                              const feddip::parameter_layout& layout,
+                                              const feddip::sparse::mask* base) {
+    const auto sum = transport.start_sparse_sum(owners, layout, base);
+    for (std::size_t slot = 0; slot < owners.size(); ++slot) {
+        if (owners[slot] == transport.rank()) {
+            sum->add(static_cast<int>(slot), sparse_vector_of_slot(static_cast<int>(slot), layout));
+        }
+    }
+    return sum->finish();
+}
+
+TEST(mpi_transport, sparse_sums_over_differing_supports_have_the_bits_of_one_rank_for_any_placement) {
+    mpi_transport transport(communicator::world());
+    feddip::fl::in_process_transport alone;
+    const auto layout = feddip::test::lenet5_weights();
+    const auto base = sparse_vector_of_slot(0, layout).support;
+
+    for (const int slots : {0, 1, 2, 5, 8}) {
+        const std::vector<int> at_0(static_cast<std::size_t>(slots), 0);
+        const auto expected = sparse_sum_over(alone, at_0, layout, nullptr);
+        for (const std::vector<int>& owners : placements(slots, transport.size())) {
+            const auto sum = sparse_sum_over(transport, owners, layout, slots % 2 == 0 ? &base : nullptr);
+            if (transport.rank() == 0) {
+                EXPECT_EQ(sum.support, expected.support) << slots << " slots";
+                EXPECT_TRUE(same_bits(sum.values, expected.values)) << slots << " slots";
+            } else {
+                EXPECT_EQ(sum.support.count(), 0U);
+            }
+        }
+    }
+}
+
+TEST(mpi_transport, two_sums_can_be_under_way_at_once) {
+    mpi_transport transport(communicator::world());
+    const int last = transport.size() - 1;
+    const std::vector<int> owners{0, last};
+    const auto first = transport.start_sum(owners, 3);
+    const auto second = transport.start_sum(owners, 3);
+    const std::vector<float> ones(3, 1.0F), tens(3, 10.0F);
+    for (const int slot : {0, 1}) {
+        if (owners[static_cast<std::size_t>(slot)] == transport.rank()) {
+            second->add(slot, tens);
+            first->add(slot, ones);
+        }
+    }
+
+    const auto sum_of_first = first->finish();
+    const auto sum_of_second = second->finish();
+
+    if (transport.rank() == 0) {
+        EXPECT_EQ(sum_of_first[2], 2.0F);
+        EXPECT_EQ(sum_of_second[2], 20.0F);
+    }
 }
 
 TEST(mpi_transport, broadcast_gives_everybody_the_message_of_rank_0) {
