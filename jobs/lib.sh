@@ -1,6 +1,8 @@
 # Shell functions that the scripts of this folder and tests/run.sh share; to be sourced.
 
 feddip_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Debian's packages belong to Debian's Python.
+python=$([[ -x /usr/bin/python3 ]] && echo /usr/bin/python3 || echo python3)
 
 say() { printf '\n== %s\n' "$*" >&2; }
 die() {
@@ -87,5 +89,5 @@ mpi_run() {
 
 # Whether a results file is that of a run that has ended.
 is_complete() {
-    [[ -f $1 ]] && python3 -c 'import sys, h5py; sys.exit(not h5py.File(sys.argv[1]).attrs["complete"])' "$1"
+    [[ -f $1 ]] && "$python" -c 'import sys, h5py; sys.exit(not h5py.File(sys.argv[1]).attrs["complete"])' "$1"
 }

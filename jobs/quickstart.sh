@@ -35,7 +35,7 @@ else
 fi
 
 say "Drawing"
-python3 "$feddip_root/analysis/plot.py" "$results" --out "${results%.h5}.png"
+"$python" "$feddip_root/analysis/plot.py" "$results" --out "${results%.h5}.png"
 say "Summary"
-python3 "$feddip_root/analysis/summary.py" "$results"
+"$python" "$feddip_root/analysis/summary.py" "$results"
 printf '\nresults  %s\npicture  %s\n' "$results" "${results%.h5}.png"

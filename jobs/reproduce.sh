@@ -30,4 +30,4 @@ for seed in 1 2 3; do
     train feddip-nested "$seed"
     train feddip-regrow "$seed" sparsity.regrow=true
 done
-python3 "$feddip_root/jobs/compare_with_authors.py" "$out"
+"$python" "$feddip_root/jobs/compare_with_authors.py" "$out"

@@ -103,7 +103,9 @@ exit_code check(const check_command& command) {
         data::make_partition(dataset, config.data, config.federation.clients, config.federation.seed);
 
     fmt::print("{}\n", config::to_toml(config));
-    fmt::print("Data in {}\n{}", folder.string(), data::describe(shares, dataset));
+    // i.i.d. shares look all alike.
+    const std::size_t lines = config.data.partition == config::partition_kind::iid ? 3 : 50;
+    fmt::print("Data in {}\n{}", folder.string(), data::describe(shares, dataset, lines));
     fmt::print("\nModel: {} trainable parameters, {} of them prunable\n", layout.trainable_size(),
                layout.prunable_size());
     print_traffic(config, layout);

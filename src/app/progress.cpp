@@ -131,7 +131,9 @@ std::string progress::describe(double share_of_next_round) const {
     if (const double pace = seconds_per_round(); pace > 0) {
         text +=
             pace >= 1 ? fmt::format("  {:.1f} s/round", pace) : fmt::format("  {:.1f} rounds/s", 1 / pace);
-        text += fmt::format("  {} left", format_duration(pace * (rounds_ - round_)));
+        if (round_ < rounds_) {
+            text += fmt::format("  {} left", format_duration(pace * (rounds_ - round_)));
+        }
     }
     text += fmt::format("  down {}  up {}", format_bytes(bytes_down_), format_bytes(bytes_up_));
     return text;

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Checks the includes of src/** against the house's table: left may never include right, and some headers have only
+one room.
+
+    check_layers.py SRC_FOLDER
+"""
+import pathlib
+import re
+import sys
+
+#    base < config < data | sparse < nn < fl < comm | io < app
+LEVELS = [["base"], ["config"], ["data", "sparse"], ["nn"], ["fl"], ["comm", "io"], ["app"]]
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+
+# Headers (regular expressions) and the rooms that may include them.
+EXCLUSIVE = [
+    (r"mpi\.h|mpi-ext\.h", {"comm"}),
+    (r"dnnl.*\.h(pp)?|oneapi/.*", {"nn"}),
+    (r"(H5|hdf5).*\.h", {"io"}),
+    (r"toml.*", {"config"}),
+    (r"CLI/.*", {"config", "app"}),
+    (r"zlib\.h", {"data"}),
+]
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+def may_include(room, other):
+    """Whether files of `room` may include headers of `other`. Rooms of one level don't see each other."""
+    return room == other or LEVEL[other] < LEVEL[room]
+
+
+def complaints(path, room, text):
+    """What is wrong with the includes of one file."""
+    for quote, header in INCLUDE.findall(text):
+        if quote == '"':
+            other = header.split("/")[0]
+            if other not in LEVEL:
+                yield f'{path}: "{header}" names no room; write "room/file.hpp"'
+            elif not may_include(room, other):
+                yield f'{path}: {room} must not include "{header}"'
+        for pattern, rooms in EXCLUSIVE:
+            if re.fullmatch(pattern, header) and room not in rooms:
+                yield f"{path}: <{header}> belongs to {' and '.join(sorted(rooms))} alone"
+
+
+def check(source):
+    """All complaints about the files below `source`."""
+    found = []
+    for path in sorted(source.glob("*/**/*")):
+        if path.suffix not in (".hpp", ".cpp", ".h", ".in"):
+            continue
+        room = path.relative_to(source).parts[0]
+        if room not in LEVEL:
+            found.append(f"{path}: {room} is no room of the house")
+            continue
+        found.extend(complaints(path.relative_to(source.parent), room, path.read_text()))
+    return found
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    wrong = check(pathlib.Path(sys.argv[1]))
+    print("\n".join(wrong) or "all includes point the right way")
+    sys.exit(bool(wrong))

@@ -1,0 +1,184 @@
+"""Training as a user does it: results, the same bits on any number of ranks, stopping and going on."""
+import os
+import signal
+import time
+
+import h5py
+
+import program
+import results
+
+ROUNDS = 6
+
+
+@program.needs_fashion_mnist
+class Training(program.Program):
+    def outcome(self, name, rounds=2):
+        return results.outcome(self.folder / name, rounds)
+
+    def wait_for_checkpoint(self, name, process):
+        """Until a run has something to go on from."""
+        end = time.monotonic() + program.SECONDS
+        while not list(self.folder.glob(f"{name}.ckpt-*.h5")):
+            self.assertIsNone(process.poll(), "the run ended early")
+            self.assertLess(time.monotonic(), end, "no checkpoint appears")
+            time.sleep(0.01)
+
+    def start_long_run(self, name, ranks):
+        process = self.start("train", self.config, "--set", "federation.rounds=10000", "--out", f"{name}.h5",
+                             ranks=ranks)
+        self.addCleanup(process.kill)
+        self.wait_for_checkpoint(name, process)
+        return process
+
+    def ranks_of(self, process):
+        """Process ids of the ranks that mpirun has started."""
+        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        with open(children) as file:
+            return [int(pid) for pid in file.read().split()]
+
+    def test_two_rounds_leave_results_a_checkpoint_and_one_line(self):
+        done = self.train(ranks=2)
+
+        name = "feddip-fashion-mnist-lenet5-s0.9-seed1.h5"
+        self.assertEqual(done.stdout.strip(), name)
+        self.assertIn("round 2/2", done.stderr)
+        with h5py.File(self.folder / name) as file:
+            self.assertTrue(file.attrs["complete"])
+            self.assertEqual(file.attrs["mpi_ranks"], 2)
+            self.assertEqual(file["rounds/round"][:].tolist(), [1, 2])
+            self.assertEqual(file["clients/id"].shape, (2, 4))
+            self.assertEqual(file["layers/density"].shape, (2, 5))
+
+        told = self.run_program("info", name)
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertIn("lenet5", told.stdout)
+
+    def test_results_are_not_overwritten(self):
+        self.train("--out", "r.h5")
+        before = (self.folder / "r.h5").read_bytes()
+        self.assert_refused(self.run_program("train", self.config, "--out", "r.h5"), "r.h5", "--resume")
+        self.assertEqual((self.folder / "r.h5").read_bytes(), before)
+
+    def test_the_same_bits_at_any_number_of_ranks(self):
+        for override in ("sparsity.regrow=true", "data.partition=pathological", "sparsity.start_mask=per_client"):
+            with self.subTest(override=override):
+                for ranks in (1, 2, 3, 4):
+                    self.train("--set", override, "--out", f"{override}-{ranks}.h5", ranks=ranks)
+                    self.assertEqual(self.outcome(f"{override}-{ranks}.h5"), self.outcome(f"{override}-1.h5"))
+
+    def test_another_seed_gives_another_run(self):
+        self.train("--out", "one.h5")
+        self.train("--set", "federation.seed=2", "--out", "two.h5")
+        self.assertNotEqual(self.outcome("one.h5"), self.outcome("two.h5"))
+
+    def test_a_config_read_back_from_check_gives_the_same_run(self):
+        printed = self.run_program("check", self.config, "--set", "federation.seed=7")
+        self.assertEqual(printed.returncode, 0, printed.stderr)
+        resolved = printed.stdout[:printed.stdout.index("\nData in ")]
+        self.train("--set", "federation.seed=7", "--out", "given.h5")
+        self.config = self.write("resolved.toml", resolved)
+        self.train("--out", "resolved.h5")
+        self.assertEqual(self.outcome("resolved.h5"), self.outcome("given.h5"))
+
+    def test_a_killed_run_goes_on_to_the_same_bits_at_another_number_of_ranks(self):
+        more = ["--set", f"federation.rounds={ROUNDS}"]
+        self.train(*more, "--out", "whole.h5")
+
+        killed = self.start("train", self.config, *more, "--out", "r.h5", ranks=2)
+        self.wait_for_checkpoint("r", killed)
+        os.kill(self.ranks_of(killed)[-1], signal.SIGKILL)
+        self.assertNotEqual(self.finish(killed, seconds=10).returncode, 0)
+
+        self.train(*more, "--out", "r.h5", "--resume", ranks=3)
+        self.assertEqual(self.outcome("r.h5", ROUNDS), self.outcome("whole.h5", ROUNDS))
+
+    def test_a_signal_to_the_launcher_or_any_rank_stops_all_with_a_checkpoint(self):
+        for name, sent, to_launcher in (("usr1-all", signal.SIGUSR1, True), ("term", signal.SIGTERM, False),
+                                        ("int", signal.SIGINT, False), ("usr1", signal.SIGUSR1, False)):
+            with self.subTest(signal=name):
+                running = self.start_long_run(name, ranks=2)
+                os.kill(running.pid if to_launcher else self.ranks_of(running)[-1], sent)
+                stopped = self.finish(running, seconds=10)
+                self.assertEqual(stopped.returncode, 75, stopped.stderr)
+                self.assertEqual(stopped.stdout, "")
+                self.assertIn("--resume", stopped.stderr)
+                with h5py.File(self.folder / f"{name}.h5") as file:
+                    self.assertFalse(file.attrs["complete"])
+                    rounds = len(file["rounds/round"])
+                self.assertTrue((self.folder / f"{name}.ckpt-{rounds}.h5").exists())
+
+    def test_a_stopped_run_goes_on_to_the_same_bits(self):
+        rounds = 20
+        more = ["--set", f"federation.rounds={rounds}"]
+        stopped = self.start("train", self.config, *more, "--out", "r.h5", ranks=2)
+        self.wait_for_checkpoint("r", stopped)
+        os.kill(stopped.pid, signal.SIGUSR1)
+        self.assertEqual(self.finish(stopped).returncode, 75)
+
+        self.train(*more, "--out", "r.h5", "--resume", ranks=2)
+        self.train(*more, "--out", "whole.h5", ranks=2)
+        self.assertEqual(self.outcome("r.h5", rounds), self.outcome("whole.h5", rounds))
+
+    def test_a_checkpoint_of_another_configuration_is_refused_and_the_difference_named(self):
+        self.train("--out", "r.h5")
+        refused = self.run_program("train", self.config, "--set", "federation.rounds=3", "--out", "r.h5", "--resume")
+        self.assert_refused(refused, "federation.rounds is 2 in the checkpoint and 3 now")
+
+    def test_stopping_without_checkpoints_is_no_promise_to_resume(self):
+        running = self.start("train", self.config, "--set", "federation.rounds=10000",
+                             "--set", "checkpoint.every_rounds=0", "--out", "r.h5", ranks=2)
+        while not (self.folder / "r.h5").exists():
+            self.assertIsNone(running.poll(), "the run ended early")
+            time.sleep(0.01)
+        os.kill(running.pid, signal.SIGUSR1)
+        stopped = self.finish(running, seconds=10)
+        self.assertEqual(stopped.returncode, 1, stopped.stderr)
+        self.assertIn("checkpoint.every_rounds", stopped.stderr)
+
+    def test_a_second_interrupt_ends_at_once(self):
+        running = self.start_long_run("r", ranks=0)
+        os.kill(running.pid, signal.SIGSTOP)  # both arrive before the program can stop in good order
+        os.kill(running.pid, signal.SIGINT)
+        os.kill(running.pid, signal.SIGCONT)
+        os.kill(running.pid, signal.SIGINT)
+        self.assertIn(self.finish(running, seconds=10).returncode, (75, 130))
+
+    def test_a_finished_run_resumed_changes_nothing(self):
+        self.train("--out", "r.h5")
+        before = self.outcome("r.h5")
+        self.train("--out", "r.h5", "--resume", ranks=2)
+        self.assertEqual(self.outcome("r.h5"), before)
+
+    def test_resume_without_a_checkpoint_starts_anew_and_says_so(self):
+        self.assertIn("starting anew", self.train("--out", "r.h5", "--resume").stderr)
+
+    def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(self):
+        self.train("--out", "whole.h5")
+        self.train("--out", "r.h5")
+        newest = self.folder / "r.ckpt-2.h5"
+        newest.write_bytes(newest.read_bytes()[:-100])
+        resumed = self.train("--out", "r.h5", "--resume")
+        self.assertIn("r.ckpt-2.h5", resumed.stderr)
+        self.assertIn("going on after round 1", resumed.stderr)
+        self.assertEqual(self.outcome("r.h5"), self.outcome("whole.h5"))
+
+    def test_an_error_while_running_ends_all_ranks_with_the_reason(self):
+        (self.folder / "out").mkdir()
+        running = self.start("train", self.config, "--set", "federation.rounds=10000", "--out", "out/r.h5", ranks=3)
+        self.wait_for_checkpoint("out/r", running)
+        (self.folder / "out").rename(self.folder / "away")
+        failed = self.finish(running, seconds=10)
+        self.assertEqual(failed.returncode, 1, failed.stderr)
+        self.assertEqual(len(self.errors(failed)), 1, failed.stderr)
+        self.assertIn("out/r", self.errors(failed)[0])
+
+        (self.folder / "away").rename(self.folder / "out")
+        kept = sorted((self.folder / "out").glob("r.ckpt-*.h5"))
+        self.assertTrue(kept)
+        for checkpoint in kept:
+            self.assertEqual(self.run_program("info", checkpoint).returncode, 0)
+
+
+if __name__ == "__main__":
+    program.main()

@@ -1,0 +1,93 @@
+"""Bad usage, bad configuration, bad input: exit code 2, one line that says what is wrong, nothing started."""
+import os
+
+import program
+
+
+class Usage(program.Program):
+    def test_bad_command_lines_are_refused(self):
+        for arguments, part in [
+            ([], "a command is needed"),
+            (["fly"], "fly"),
+            (["train"], "config"),
+            (["train", "tiny.toml", "other.toml"], "other.toml"),
+            (["train", "tiny.toml", "--fast"], "--fast"),
+            (["train", "tiny.toml", "--out"], "--out"),
+            (["train", "tiny.toml", "--set"], "--set"),
+            (["check"], "config"),
+            (["check", "tiny.toml", "--resume"], "--resume"),
+            (["info"], "file"),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.assert_refused(self.run_program(*arguments), "(command line)", part)
+
+    def test_bad_overrides_are_refused(self):
+        for override, part in [
+            ("federation", "federation"),
+            ("federation.roundz=3", "federation.rounds"),
+            ("federatoin.rounds=3", "federation"),
+            ("federation.rounds=many", "federation.rounds"),
+            ("federation.rounds=0", "federation.rounds"),
+            ("federation.rounds=-1", "federation.rounds"),
+            ("federation.clients_per_round=501", "clients_per_round"),
+            ("federation.batch_size=0", "batch_size"),
+            ("federation.local_epochs=0", "local_epochs"),
+            ("sparsity.initial=0.95", "sparsity"),
+            ("sparsity.target=1.0", "sparsity.target"),
+            ("sparsity.target=nan", "sparsity.target"),
+            ("sparsity.horizon=0", "sparsity.horizon"),
+            ("regularization.maximum=-1", "regularization.maximum"),
+            ("optimizer.learning_rate=0", "optimizer.learning_rate"),
+            ("data.partition=striped", "iid"),
+            ("data.dataset=mnist", "fashion-mnist"),
+            ("model.name=lenet", "lenet5"),
+            ("method.name=fedip", "feddip"),
+            ("compute.threads=0", "compute.threads"),
+            ("checkpoint.keep=0", "checkpoint.keep"),
+            ("data.path=/nowhere/at/all", "/nowhere/at/all"),
+        ]:
+            with self.subTest(override=override):
+                result = self.run_program("train", self.config, "--set", override)
+                self.assert_refused(result, part)
+                self.assertEqual(os.listdir(self.folder), [self.config], "something was started")
+
+    def test_bad_files_are_refused(self):
+        self.write("broken.toml", "[federation\nrounds = 3\n")
+        self.write("empty.h5", "")
+        self.write("text.h5", "no HDF5 at all\n" * 100)
+        for arguments, part in [
+            (["check", "missing.toml"], "missing.toml"),
+            (["check", "broken.toml"], "broken.toml"),
+            (["check", "."], "."),
+            (["info", "missing.h5"], "missing.h5"),
+            (["info", "empty.h5"], "empty.h5"),
+            (["info", "text.h5"], "text.h5"),
+            (["train", "tiny.toml", "--out", "no/such/folder/r.h5"], "no/such/folder"),
+            (["train", "tiny.toml", "--out", "."], "."),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.assert_refused(self.run_program(*arguments), part)
+
+    def test_under_mpirun_one_rank_says_it_for_all(self):
+        for arguments in (["train"], ["train", self.config, "--set", "federation.roundz=3"],
+                          ["train", self.config, "--out", "no/such/folder/r.h5"],
+                          ["train", self.config, "--set", "data.path=/nowhere"]):
+            with self.subTest(arguments=arguments):
+                self.assert_refused(self.run_program(*arguments, ranks=3))
+
+    def test_help_and_version_are_results(self):
+        for arguments, parts in [
+            (["--help"], ["train", "check", "info"]),
+            (["train", "--help"], ["--set", "--out", "--resume"]),
+            (["--version"], ["feddip 0.", "oneDNN", "HDF5", "instruction set"]),
+        ]:
+            with self.subTest(arguments=arguments):
+                result = self.run_program(*arguments)
+                self.assertEqual(result.returncode, 0)
+                self.assertEqual(result.stderr, "")
+                for part in parts:
+                    self.assertIn(part, result.stdout)
+
+
+if __name__ == "__main__":
+    program.main()

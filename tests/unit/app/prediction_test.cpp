@@ -1,0 +1,121 @@
+#include "app/experiment.hpp"
+#include "app/prediction.hpp"
+#include "fl/message.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+namespace feddip::app {
+namespace {
+
+config::run_config small_run() {
+    config::run_config c;
+    c.federation.rounds = 10;
+    c.sparsity.horizon = 5;
+    return c;
+}
+
+std::vector<round_traffic> predicted(const config::run_config& c) {
+    return predict_traffic(c, *fl::make_method(c), layout_for(c));
+}
+
+TEST(MaskEntropy, CountsTheMasks) {
+    EXPECT_NEAR(mask_entropy_bytes(8, 0), 0, 1e-12);
+    EXPECT_NEAR(mask_entropy_bytes(8, 8), 0, 1e-12);
+    EXPECT_NEAR(mask_entropy_bytes(8, 1), 3.0 / 8, 1e-12);            // one of 8 places
+    EXPECT_NEAR(mask_entropy_bytes(4, 2), std::log2(6.0) / 8, 1e-12); // 6 pairs of 4
+    EXPECT_NEAR(mask_entropy_bytes(1'000'000, 500'000), 125'000, 2);  // all but a bit per weight
+}
+
+TEST(Traffic, FedAvgSendsEverythingInEachRoundBothWays) {
+    auto c = small_run();
+    c.method.name = "fedavg";
+    const double message = static_cast<double>(fl::header_bytes + 4 * layout_for(c).size());
+    for (const auto& r : predicted(c)) {
+        EXPECT_EQ(r.down, 5 * message);
+        EXPECT_EQ(r.up, 5 * message);
+        EXPECT_EQ(r.positions, 0);
+    }
+}
+
+TEST(Traffic, FedDipUploadsAllWeightsOnlyWhereTheMaskIsToChange) {
+    const auto rounds = predicted(small_run());
+    for (std::size_t t = 0; t < rounds.size(); ++t) {
+        EXPECT_EQ(rounds[t].all_weights, t % 5 == 0) << "round " << t;
+    }
+    EXPECT_GT(rounds[0].up, 1.9 * rounds[1].up); // half of the weights are pruned
+    EXPECT_GT(rounds[1].up, rounds[6].up);       // and more later
+}
+
+TEST(Traffic, WithoutRegrowthOnlyTheFirstRoundIsDense) {
+    auto c = small_run();
+    c.sparsity.regrow = false;
+    const auto rounds = predicted(c);
+    EXPECT_TRUE(rounds[0].all_weights);
+    EXPECT_FALSE(rounds[5].all_weights);
+}
+
+TEST(Traffic, PositionsAreSentWhileTheMaskIsNew) {
+    const auto rounds = predicted(small_run());
+    EXPECT_GT(rounds[1].positions, 0);
+    for (std::size_t t : {2U, 3U, 4U, 5U}) {
+        EXPECT_LT(rounds[t].positions, rounds[t - 1].positions);
+    }
+    EXPECT_GT(rounds[6].positions, rounds[5].positions);
+}
+
+TEST(Traffic, WhereEveryClientIsSampledAMaskIsSentOnce) {
+    auto c = small_run();
+    c.federation.clients = c.federation.clients_per_round;
+    const auto rounds = predicted(c);
+    EXPECT_GT(rounds[1].positions, 0);
+    EXPECT_EQ(rounds[2].positions, 0);
+}
+
+TEST(Work, IsThatOfTheKnownModels) {
+    config::run_config c;
+    const auto lenet = forward_flops(c);
+    ASSERT_EQ(lenet.size(), 5U);
+    EXPECT_EQ(lenet[0], 2.0 * 28 * 28 * 6 * 25);
+    EXPECT_EQ(lenet[1], 2.0 * 10 * 10 * 16 * 6 * 25);
+    EXPECT_EQ(lenet[2], 2.0 * 400 * 120);
+
+    c.data.dataset = config::dataset_name::cifar_100;
+    c.model.name = config::model_name::resnet18;
+    const auto resnet = forward_flops(c);
+    // In the literature: 0.56 G multiplications and additions, each counted here.
+    EXPECT_NEAR(std::accumulate(resnet.begin(), resnet.end(), 0.0) / 2, 0.56e9, 0.01e9);
+}
+
+TEST(Work, IsListedInTheOrderOfTheLayout) {
+    config::run_config c;
+    c.data.dataset = config::dataset_name::cifar_10;
+    for (const auto model : {config::model_name::alexnet, config::model_name::resnet18}) {
+        c.model.name = model;
+        const auto layout = layout_for(c);
+        const auto flops = forward_flops(c);
+        ASSERT_EQ(flops.size(), layout.weights().size());
+        for (std::size_t l = 0; l < flops.size(); ++l) {
+            const auto& weights = layout.weights()[l];
+            const double pixels = flops[l] / (2.0 * static_cast<double>(weights.size));
+            EXPECT_EQ(pixels, std::floor(pixels))
+                << weights.name; // each weight is used once per output pixel
+        }
+    }
+}
+
+TEST(Memory, HoldsTheDataSetAndGrowsWithTheBatch) {
+    config::run_config c;
+    const auto layout = layout_for(c);
+    const auto small = estimate_memory(c, layout);
+    c.federation.batch_size = 1000;
+    const auto large = estimate_memory(c, layout);
+    EXPECT_EQ(small.dataset, 70'000.0 * 785);
+    EXPECT_GT(large.activations, 3 * small.activations);
+    EXPECT_EQ(large.parameters, small.parameters);
+}
+
+} // namespace
+} // namespace feddip::app
