@@ -46,7 +46,7 @@ std::string home_of(std::string_view name) {
 
 [[noreturn]] void unknown_section(std::string_view name, const std::string& where) {
     const auto allowed = section_names();
-    throw input_error(fmt::format("unknown section [{}]", escaped(name)), where,
+    throw input_error(fmt::format("unknown section [{}]", one_line(name)), where,
                       fmt::format("did you mean [{}]? The sections are {}{}", nearest(name, allowed),
                                   fmt::join(allowed, ", "), home_of(name)));
 }
@@ -58,7 +58,7 @@ std::string home_of(std::string_view name) {
             allowed.push_back(k.name);
         }
     }
-    throw input_error(fmt::format("unknown key {}.{}", section, escaped(name)), where,
+    throw input_error(fmt::format("unknown key {}.{}", section, one_line(name)), where,
                       fmt::format("did you mean {}.{}? The keys of [{}] are {}{}", section,
                                   nearest(name, allowed), section, fmt::join(allowed, ", "), home_of(name)));
 }
@@ -85,7 +85,7 @@ toml::table parse_table(std::string_view text, const std::string& where) {
     try {
         return toml::parse(text);
     } catch (const toml::parse_error& e) {
-        throw input_error("cannot parse the config", place(where, e.source()), std::string(e.description()));
+        throw input_error("cannot parse the config", place(where, e.source()), one_line(e.description()));
     }
 }
 
@@ -127,13 +127,14 @@ toml::table parse_value(std::string_view text, const std::string& where) {
 }
 
 void apply_override(run_config& c, const std::string& text) {
-    const std::string where = "--set " + escaped(text);
+    const std::string where = "--set " + one_line(text);
     const auto equals = text.find('=');
     const std::string_view full_name = trimmed(std::string_view(text).substr(0, equals));
     const auto dot = full_name.find('.');
     if (equals == std::string::npos || dot == std::string_view::npos) {
         throw input_error("cannot understand an option", where,
-                          "expected section.key=value, for example federation.rounds=100");
+                          "expected section.key=value, for example federation.rounds=100" +
+                              home_of(full_name));
     }
     const key& k = find_key(trimmed(full_name.substr(0, dot)), trimmed(full_name.substr(dot + 1)), where);
     const toml::table parsed = parse_value(trimmed(std::string_view(text).substr(equals + 1)), where);

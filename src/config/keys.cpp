@@ -230,24 +230,22 @@ std::span<const key> keys() {
     return table;
 }
 
-std::string escaped(std::string_view text) {
+std::string one_line(std::string_view text) {
     std::string out;
     for (const char c : text) {
         const auto code = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if (code < 0x20 || code == 0x7f) {
-            out += fmt::format("\\u{:04X}", code);
-        } else {
-            out += c;
-        }
+        out += code < 0x20 || code == 0x7f ? fmt::format("\\u{:04X}", code) : std::string(1, c);
     }
     return out;
 }
 
 std::string toml_string(std::string_view text) {
-    return '"' + escaped(text) + '"';
+    std::string marked;
+    for (const char c : text) {
+        marked += c == '"' || c == '\\' ? "\\" : "";
+        marked += c;
+    }
+    return '"' + one_line(marked) + '"';
 }
 
 } // namespace feddip::config

@@ -25,8 +25,9 @@ struct key {
 // In the order of run_config, sections together.
 std::span<const key> keys();
 
-// `text` on one line, as it would stand between the quotes of a TOML string; and with the quotes.
-std::string escaped(std::string_view text);
+// `text` with its control characters as escapes, fit for a message.
+std::string one_line(std::string_view text);
+// A TOML string that stands for `text`.
 std::string toml_string(std::string_view text);
 
 } // namespace feddip::config

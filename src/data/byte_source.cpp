@@ -14,7 +14,7 @@ namespace feddip::data {
 
 namespace {
 
-constexpr std::size_t buffer_size = std::size_t{1} << 17;
+constexpr std::size_t buffer_size = std::size_t{1} << 15;
 constexpr int gzip_window_bits = 15 + 16; // the largest window, gzip header and trailer expected
 
 bool looks_like_gzip(std::span<const std::uint8_t> start) {
@@ -53,7 +53,8 @@ void byte_source::read(std::span<std::uint8_t> out) {
     while (!out.empty()) {
         const std::size_t got = some(out);
         if (got == 0) {
-            fail(fmt::format("it ends after {} bytes, expected at least {}", delivered_, wanted));
+            fail(fmt::format("it ends after {} bytes, expected {}{}", delivered_,
+                             expected_ != 0 ? "" : "at least ", std::max(expected_, wanted)));
         }
         delivered_ += got;
         out = out.subspan(got);

@@ -26,6 +26,8 @@ public:
     byte_source(byte_source&&) noexcept;
     byte_source& operator=(byte_source&&) noexcept;
 
+    // The size of the whole content, as far as it is known, for messages.
+    void expect_size(std::size_t size) { expected_ = size; }
     // Fills all of `out`.
     void read(std::span<std::uint8_t> out);
     // The content must be over here, the gzip checksum right, and nothing may follow.
@@ -51,6 +53,7 @@ private:
     std::unique_ptr<z_stream_s, closer> gzip_; // null: plain bytes
     bool gzip_ended_ = false;
     std::size_t delivered_ = 0; // bytes
+    std::size_t expected_ = 0;  // bytes; 0: not known
 };
 
 // Throws input_error if `file` is not a regular file that can be read.

@@ -93,13 +93,26 @@ std::optional<fs::path> find_file(const fs::path& folder, const std::string& nam
     return std::nullopt;
 }
 
-bool holds(const fs::path& folder, config::dataset_name name) {
-    for (const std::string& file : files_of(name)) {
-        if (!find_file(folder, file)) {
-            return false;
-        }
+std::vector<std::string> missing_files(const fs::path& folder, config::dataset_name name) {
+    std::vector<std::string> missing = files_of(name);
+    std::erase_if(missing, [&](const std::string& file) { return find_file(folder, file).has_value(); });
+    return missing;
+}
+
+// Where to look, the best first.
+std::vector<fs::path> roots_of(config::dataset_name name, const std::string& path) {
+    if (!path.empty()) {
+        return {path};
     }
-    return true;
+    std::vector<fs::path> roots;
+    if (const char* folder = std::getenv("FEDDIP_DATA"); folder != nullptr && *folder != '\0') {
+        roots.emplace_back(folder);
+    }
+    roots.emplace_back("data/downloads");
+    if (name == config::dataset_name::fashion_mnist) {
+        roots.emplace_back("/usr/share/datasets");
+    }
+    return roots;
 }
 
 byte_source open(const fs::path& folder, const std::string& name) {
@@ -163,34 +176,27 @@ std::size_t storage_size(const dataset_facts& facts) {
 }
 
 fs::path locate(config::dataset_name name, const std::string& path) {
-    std::vector<fs::path> roots;
-    if (!path.empty()) {
-        roots.emplace_back(path);
-    } else {
-        // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets the environment
-        if (const char* folder = std::getenv("FEDDIP_DATA"); folder != nullptr && *folder != '\0') {
-            roots.emplace_back(folder);
-        }
-        roots.emplace_back("data/downloads");
-        if (name == config::dataset_name::fashion_mnist) {
-            roots.emplace_back("/usr/share/datasets");
-        }
-    }
+    const std::size_t files = files_of(name).size();
     std::vector<std::string> places;
-    for (const fs::path& root : roots) {
+    std::string incomplete;
+    for (const fs::path& root : roots_of(name, path)) {
         for (const std::string& subfolder : subfolders_of(name)) {
             const fs::path folder = subfolder.empty() ? root : root / subfolder;
-            if (holds(folder, name)) {
+            const auto missing = missing_files(folder, name);
+            if (missing.empty()) {
                 return folder;
+            }
+            if (missing.size() < files) {
+                incomplete += fmt::format("; {} lacks {}", folder.string(), fmt::join(missing, ", "));
             }
         }
         places.push_back(root.string());
     }
     throw input_error("cannot find dataset " + to_string(name),
                       path.empty() ? "data.path is empty" : "data.path",
-                      fmt::format("no folder with {} in {} or below; fetch it with data/get.sh, or set "
+                      fmt::format("no folder with {} in {} or below{}; fetch it with data/get.sh, or set "
                                   "data.path or FEDDIP_DATA{}",
-                                  fmt::join(files_of(name), ", "), fmt::join(places, ", "),
+                                  fmt::join(files_of(name), ", "), fmt::join(places, ", "), incomplete,
                                   name == config::dataset_name::fashion_mnist
                                       ? ", or install Debian's package dataset-fashion-mnist"
                                       : ""));

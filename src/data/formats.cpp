@@ -53,6 +53,7 @@ void read_idx_images(byte_source& file, image_shape shape, std::span<std::uint8_
     expect_size(file, "images", pixels.size() / shape.size());
     expect_size(file, "rows", static_cast<std::size_t>(shape.height));
     expect_size(file, "columns", static_cast<std::size_t>(shape.width));
+    file.expect_size(4 * sizeof(std::uint32_t) + pixels.size());
     file.read(pixels);
     file.expect_end();
 }
@@ -60,6 +61,7 @@ void read_idx_images(byte_source& file, image_shape shape, std::span<std::uint8_
 void read_idx_labels(byte_source& file, int classes, std::span<std::uint8_t> labels) {
     expect_magic(file, idx_labels);
     expect_size(file, "labels", labels.size());
+    file.expect_size(2 * sizeof(std::uint32_t) + labels.size());
     file.read(labels);
     file.expect_end();
     for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -69,6 +71,8 @@ void read_idx_labels(byte_source& file, int classes, std::span<std::uint8_t> lab
 
 void read_cifar(byte_source& file, cifar_labels kind, image_shape shape, int classes,
                 std::span<std::uint8_t> pixels, std::span<std::uint8_t> labels) {
+    const std::size_t label_bytes = kind == cifar_labels::one ? 1 : 2;
+    file.expect_size(labels.size() * (label_bytes + shape.size()));
     for (std::size_t i = 0; i < labels.size(); ++i) {
         if (kind == cifar_labels::coarse_and_fine) {
             std::uint8_t coarse = 0;

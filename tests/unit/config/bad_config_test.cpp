@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(syntax, bad_file,
                                          bad{"\n\n[data]\npath = ", "cannot parse the config (bad.toml:4)"},
                                          bad{"[data]\npath = \"a\"\npath = \"b\"", "(bad.toml:3)"},
                                          bad{"[data]\n[data]", "(bad.toml:2)"},
-                                         bad{"\xff\xfe", "cannot parse"},
+                                         bad{"\xff\xfe", "cannot parse"}, bad{"a=[[n\n_ra[", "cannot parse"},
                                          bad{"[federation]\nseed = 99999999999999999999", "cannot parse"}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -150,7 +150,7 @@ TEST_P(bad_override, is_refused_in_one_line_that_repeats_it) {
 INSTANTIATE_TEST_SUITE_P(
     overrides, bad_override,
     testing::Values(bad_option{"federation.rounds", "(--set federation.rounds): expected section.key=value"},
-                    bad_option{"rounds=3", "expected section.key=value"},
+                    bad_option{"rounds=3", "rounds belongs to [federation]"},
                     bad_option{"", "expected section.key=value"},
                     bad_option{"=3", "expected section.key=value"}, bad_option{".=3", "unknown section []"},
                     bad_option{"data.=3", "unknown key data."},

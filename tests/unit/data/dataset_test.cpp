@@ -97,7 +97,7 @@ TEST(locate, does_not_look_elsewhere_when_the_folder_given_lacks_a_file) {
         test::message_of<input_error>([&] { locate(dataset_name::fashion_mnist, given.path().string()); });
 
     EXPECT_THAT(complaint, HasSubstr(given.path().string()));
-    EXPECT_THAT(complaint, HasSubstr("t10k-labels-idx1-ubyte"));
+    EXPECT_THAT(complaint, HasSubstr(given.path().string() + " lacks t10k-labels-idx1-ubyte;"));
     EXPECT_THAT(complaint, HasSubstr("data/get.sh"));
 }
 

@@ -98,6 +98,10 @@ TEST(idx, refuses_every_truncation_and_anything_that_follows) {
         const bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
 
         EXPECT_THAT(images_complaint(cut, 2), HasSubstr("it ends after " + std::to_string(size)));
+        if (size >= 16) {
+            EXPECT_THAT(images_complaint(cut, 2),
+                        HasSubstr("bytes, expected " + std::to_string(whole.size())));
+        }
     }
     EXPECT_THAT(images_complaint(whole + bytes{0}, 2), HasSubstr("it goes on after"));
 }
@@ -140,7 +144,7 @@ TEST(cifar, refuses_every_truncation_and_anything_that_follows) {
         const bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
 
         EXPECT_THAT(cifar_complaint(cut, cifar_labels::one, 2),
-                    HasSubstr("it ends after " + std::to_string(size)));
+                    HasSubstr("it ends after " + std::to_string(size) + " bytes, expected 26;"));
     }
     EXPECT_THAT(cifar_complaint(whole + bytes{0}, cifar_labels::one, 2), HasSubstr("it goes on after"));
 }
