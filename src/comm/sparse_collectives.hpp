@@ -1,0 +1,69 @@
+// Collectives on sparse vectors. On a mask that all ranks hold only alive values travel, no positions; masks
+// that are new to the receivers, and vectors with supports of their own, travel with coded positions.
+#pragma once
+
+#include "comm/communicator.hpp"
+#include "sparse/mask.hpp"
+#include "sparse/sparse_vector.hpp"
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace feddip::comm {
+
+// A part of the mask whose alive values travel as one message.
+struct masked_piece {
+    std::size_t first_word, last_word; // of the mask, the last one excluded
+    std::size_t values;                // alive ones
+
+    bool operator==(const masked_piece&) const = default;
+};
+
+// The whole mask in pieces of at most `most` + 63 values; pieces without values are left out.
+std::vector<masked_piece> pieces_of(const sparse::mask& m, std::size_t most);
+
+// What travels is planned once per mask, then used for any number of exchanges. Vectors are dense in memory
+// (m.size() floats); entries outside the mask are neither read nor written. Beside them a rank needs the
+// memory of three pieces, whatever the mask, the number of ranks and the length. With the mask 1 0 1 0:
+//
+//     broadcast    rank 0      rank 1      rank 2        sum    rank 0        rank 1      rank 2
+//     before       a . b .     . . . .     . . . .              a . b .       c . d .     e . f .
+//     on the wire     a b ------> a b ------> a b                  a b <------- c d
+//                                                                  a b <------------------- e f
+//     after        a . b .     a . b .     a . b .              p . q .       c . d .     e . f .
+//                                                               p = (a + c) + e, q = (b + d) + f
+class masked_exchange {
+public:
+    static constexpr std::size_t values_per_piece = std::size_t{1} << 18;
+    explicit masked_exchange(const sparse::mask& m, std::size_t most = values_per_piece);
+
+    const sparse::mask& mask() const { return mask_; }
+
+    // Collective: on the mask, every rank's vector becomes that of `root`.
+    void broadcast(communicator& c, int root, std::span<float> vector) const;
+
+    // Collective: on the mask, rank 0's vector becomes the sum over ranks, in the order of fl's slot tree
+    // with one slot per rank; those of the others stay.
+    void sum(communicator& c, std::span<float> vector) const;
+
+private:
+    void pack(const masked_piece& p, std::span<const float> vector, std::span<float> packed) const;
+    void unpack(const masked_piece& p, std::span<const float> packed, std::span<float> vector) const;
+
+    sparse::mask mask_;
+    std::vector<masked_piece> pieces_;
+    std::size_t largest_ = 0; // values of the largest piece
+};
+
+// Collective: every rank's mask becomes that of `root`, coded as the difference to `base` where that is
+// smaller. `base` is a mask that all ranks hold, or null everywhere.
+void broadcast_mask(communicator& c, int root, const parameter_layout& layout, const sparse::mask* base,
+                    sparse::mask& m);
+
+// Collective: at rank 0 the sum over ranks, alive where any is, in the order of fl's slot tree with one slot
+// per rank; elsewhere nothing is alive.
+sparse::sparse_vector sum_over_union(communicator& c, const parameter_layout& layout,
+                                     const sparse::mask* base, sparse::sparse_vector mine);
+
+} // namespace feddip::comm
