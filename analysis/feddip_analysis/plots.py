@@ -136,7 +136,8 @@ def loss(axes: Axes, groups: Sequence[Group]) -> None:
         axes.set_ylabel("training loss")
     else:
         axes.set_ylabel("test loss")
-    axes.set_ylim(bottom=0)
+    highest = max((line.get_ydata().max() for line in axes.lines), default=1.0)
+    axes.set_ylim(0, 1.06 * highest)
 
 
 def accuracy_over_bytes(axes: Axes, groups: Sequence[Group]) -> None:
@@ -165,7 +166,7 @@ def time_per_phase(axes: Axes, groups: Sequence[Group]) -> None:
     for name, colour, hatch in zip(phases[0], COLOURS, HATCHES):
         width = np.array([p[name] for p in phases])
         colour = "#BFBFBF" if name == "other" else colour
-        axes.barh(y, width, 0.6, left, label=name, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5)
+        axes.barh(y, width, 0.6, left, label=name, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
         left += width
     axes.set_yticks(y, [group.label for group in groups])
     axes.set_xlabel("mean time of a round (s)")
@@ -184,7 +185,7 @@ def layer_densities(groups: Sequence[Group]) -> Figure | None:
     shown = [group for group in groups if _has_mask(group)]
     if not shown:
         return None
-    heights = [max(0.9, 0.17 * group.first.sizes["layer"]) + 0.55 for group in shown]
+    heights = [max(1.3, 0.17 * group.first.sizes["layer"]) + 0.45 for group in shown]
     figure, rows = plt.subplots(
         len(shown), 1, figsize=(6.4, sum(heights) + 0.2), height_ratios=heights, squeeze=False
     )

@@ -1,44 +1,15 @@
-// Checkpoints: all that a run needs to go on bit for bit, in HDF5.
-//
-// The file is a block of 512 bytes of text (an HDF5 user block: h5dump and h5py skip it, `head -3` shows it)
-// with the format's version and the size and XXH3-64 checksum of everything behind it, and then
-//     /config_toml            UTF-8 bytes
-//     /rounds_done
-//     /model/mask             bits of the mask, in 64-bit words
-//     /model/mask_version, /model/prunable
-//     /model/weights          alive weights in mask order (all weights, should a pruned one not be 0)
-//     /model/tail             biases, norms and running statistics
-//     /client_mask_version    one per client
-//     /recent_masks/version, /recent_masks/mask    [masks], [masks, words]
-//     /history/<column of /rounds>, /history/layer_density, /history/clients/<column of /clients>
-// Layer densities and client records lie one round after the other; *_per_round says how many each round has.
-// The checksum is verified before HDF5 sees a single byte.
+// Where checkpoints lie, when they are written, and which of them a run goes on from.
 #pragma once
 
 #include "fl/observer.hpp"
+#include "io/checkpoint_codec.hpp"
 
-#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
-#include <vector>
 
 namespace feddip::io {
-
-struct checkpoint {
-    std::string config_toml;
-    fl::run_state state;
-};
-
-std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state);
-// Throws error when the bytes are damaged, of another format, or contradict each other. `name` is for
-// messages.
-checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string& name);
-
-// Whether the bytes, damaged or not, claim to be a checkpoint.
-bool looks_like_checkpoint(std::span<const std::byte> bytes);
 
 // Checkpoints are `stem`.ckpt-ROUND.h5. `configured` is [checkpoint] path: a folder, empty for that of the
 // results.
@@ -55,10 +26,7 @@ void ensure_checkpoints_writable(const std::filesystem::path& stem, bool resume)
 // there is none at all; throws input_error when there are some and all are damaged.
 std::optional<checkpoint> load_newest(const std::filesystem::path& stem);
 
-// The keys in which two configs (as config::to_toml writes them) differ so that the results would, each as
-// "federation.seed is 1 in the checkpoint and 2 now".
-std::vector<std::string> config_differences(const std::string& of_checkpoint, const std::string& now);
-// Throws input_error that names the differences.
+// Throws input_error that names the keys in which the run's config differs so that its results would.
 void ensure_same_run(const checkpoint& c, const std::string& config_toml, const std::filesystem::path& stem);
 
 // Writes a checkpoint every `every_rounds` rounds and at the end or when the run is stopped; never if that is

@@ -1,0 +1,40 @@
+// Checkpoints: all that a run needs to go on bit for bit, in HDF5.
+//
+// The file is a block of 512 bytes of text (an HDF5 user block: h5dump and h5py skip it, `head -3` shows it)
+// with the format's version and the size and XXH3-64 checksum of everything behind it, and then
+//     /config_toml            UTF-8 bytes
+//     /rounds_done
+//     /model/mask             bits of the mask, in 64-bit words
+//     /model/mask_version, /model/prunable
+//     /model/weights          alive weights in mask order (all weights, should a pruned one not be 0)
+//     /model/tail             biases, norms and running statistics
+//     /client_mask_version    one per client
+//     /recent_masks/version, /recent_masks/mask    [masks], [masks, words]
+//     /history/<column of /rounds>, /history/layer_density, /history/clients/<column of /clients>
+// Layer densities and client records lie one round after the other; *_per_round says how many each round has.
+// The checksum is verified before HDF5 sees a single byte.
+#pragma once
+
+#include "fl/state.hpp"
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace feddip::io {
+
+struct checkpoint {
+    std::string config_toml;
+    fl::run_state state;
+};
+
+std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state);
+// Throws error when the bytes are damaged, of another format, or contradict each other. `name` is for
+// messages.
+checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string& name);
+
+// Whether the bytes, damaged or not, claim to be a checkpoint.
+bool looks_like_checkpoint(std::span<const std::byte> bytes);
+
+} // namespace feddip::io
