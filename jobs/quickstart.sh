@@ -35,7 +35,8 @@ else
 fi
 
 say "Drawing"
-"$python" "$feddip_root/analysis/plot.py" "$results" --out "${results%.h5}.png"
+pictures=${results%.h5}-pictures
+"$python" "$feddip_root/analysis/plot.py" "$results" --out "$pictures" >/dev/null
 say "Summary"
 "$python" "$feddip_root/analysis/summary.py" "$results"
-printf '\nresults  %s\npicture  %s\n' "$results" "${results%.h5}.png"
+printf '\nresults  %s\npicture  %s\n' "$results" "$pictures/overview.png"
