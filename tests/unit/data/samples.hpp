@@ -56,12 +56,12 @@ inline bytes gzip(const bytes& plain) {
     stream.next_out = out.data();
     stream.avail_out = static_cast<uInt>(out.size());
     const int status = deflate(&stream, Z_FINISH);
-    out.resize(out.size() - stream.avail_out);
+    const auto size = static_cast<std::ptrdiff_t>(stream.total_out);
     deflateEnd(&stream);
     if (status != Z_STREAM_END) {
         throw std::runtime_error("deflate");
     }
-    return out;
+    return {out.begin(), out.begin() + size};
 }
 
 inline void write_file(const std::filesystem::path& file, const bytes& content) {
