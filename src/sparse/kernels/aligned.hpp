@@ -3,17 +3,17 @@
 #include "sparse/kernels/kernels.hpp"
 
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
-#include <new>
 
 namespace feddip::sparse::kernels {
 
-// Floats at an address that vectors may be loaded from, 0 at first.
+// Floats at an address that vectors may be loaded from, 0 at first. Large arrays ask for huge pages: tiles
+// touch many pages at once, and looking these up can cost as much as the arithmetic.
 class aligned_floats {
 public:
     aligned_floats() = default;
-    explicit aligned_floats(std::size_t size)
-        : data_(new (std::align_val_t{alignment}) float[size]()), size_(size) {}
+    explicit aligned_floats(std::size_t size);
 
     float* data() { return data_.get(); }
     const float* data() const { return data_.get(); }
@@ -21,7 +21,7 @@ public:
 
 private:
     struct release {
-        void operator()(float* p) const { ::operator delete[](p, std::align_val_t{alignment}); }
+        void operator()(float* p) const { std::free(p); }
     };
     std::unique_ptr<float[], release> data_;
     std::size_t size_ = 0;

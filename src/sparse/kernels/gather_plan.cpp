@@ -35,7 +35,10 @@ int gather_plan::block_channels(int block) const {
 }
 
 std::ptrdiff_t gather_plan::out_pixel(int channel, int y, int x) const {
-    return (std::ptrdiff_t{1} * channel * shape_.out_order.channel + y * shape_.out_order.row + x) * lanes;
+    const int out_y = shape_.phase_y + y * shape_.phase_step;
+    const int out_x = shape_.phase_x + x * shape_.phase_step;
+    return (std::ptrdiff_t{1} * channel * shape_.out_order.channel + out_y * shape_.out_order.row + out_x) *
+           lanes;
 }
 
 void gather_plan::choose_tile() {
@@ -95,7 +98,7 @@ void gather_plan::place_taps(const std::vector<tap>& taps) {
         first_[i] += first_[i - 1];
     }
     taps_.resize(taps.size());
-    source_.resize(taps.size());
+    rank_.resize(taps.size());
     std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
     for (const tap& t : taps) {
         const int from_y = clipped_ ? 0 : t.dy - shape_.first_shift_y;
@@ -105,7 +108,7 @@ void gather_plan::place_taps(const std::vector<tap>& taps) {
         const std::ptrdiff_t floats = (t.in % channels_per_block_) * slab_channel_ + vector * lanes;
         const std::uint32_t at = next[bucket(t)]++;
         taps_[at] = {static_cast<std::int32_t>(floats * std::ptrdiff_t{sizeof(float)}), 0.0F};
-        source_[at] = t.source;
+        rank_[at] = t.rank;
     }
 }
 
@@ -160,9 +163,9 @@ void gather_plan::add_row_runs(int out_x, int in_y, int plane_x, int slab_row) {
     }
 }
 
-void gather_plan::load_weights(const float* weights) {
+void gather_plan::load_weights(const float* alive_values) {
     for (std::size_t i = 0; i < taps_.size(); ++i) {
-        taps_[i].weight = weights[source_[i]];
+        taps_[i].weight = alive_values[rank_[i]];
     }
 }
 
@@ -179,10 +182,12 @@ void gather_plan::pack(const kernel_table& kernels, int tile, int block, const f
 }
 
 void gather_plan::gather(const kernel_table& kernels, int tile, const float* in, const float* bias,
-                         float* out, bool relu, float* workspace) const {
+                         float* out, finish how, float* workspace) const {
+    if (how == finish::accumulate && size() == 0 && bias == nullptr) {
+        return;
+    }
     const placed_tile& at = tiles_[tile];
     const tile_shape shape = tile_shapes[tile_index_];
-    const bool direct = at.whole && shape_.phase_step == 1;
     float* slab = workspace;
     float* partial = workspace + channels_per_block_ * slab_channel_;
     const auto function = clipped_ ? kernels.gather_clipped : kernels.gather[tile_index_][margin_index_];
@@ -195,41 +200,43 @@ void gather_plan::gather(const kernel_table& kernels, int tile, const float* in,
     a.out = partial;
     a.out_channel = std::ptrdiff_t{1} * shape.pixels() * lanes;
     a.out_row = std::ptrdiff_t{1} * shape.width * lanes;
-    for (int block = 0; block < blocks_; ++block) {
+    a.out_column = lanes;
+    a.how = finish::store;
+    const int blocks = size() > 0 ? blocks_ : 1;
+    for (int block = 0; block < blocks; ++block) {
         if (size() > 0) {
             pack(kernels, tile, block, in, slab);
         }
         a.first = first_tap(block, 0);
-        if (block == blocks_ - 1) {
-            a.relu = relu;
-            if (direct) {
-                a.out = out + out_pixel(0, at.y, at.x);
-                a.out_channel = std::ptrdiff_t{lanes} * shape_.out_order.channel;
-                a.out_row = std::ptrdiff_t{lanes} * shape_.out_order.row;
-            }
+        if (block == blocks - 1 && at.whole) {
+            a.how = how;
+            a.out = out + out_pixel(0, at.y, at.x);
+            a.out_channel = std::ptrdiff_t{lanes} * shape_.out_order.channel;
+            a.out_row = std::ptrdiff_t{lanes} * shape_.out_order.row * shape_.phase_step;
+            a.out_column = std::ptrdiff_t{lanes} * shape_.phase_step;
         }
         function(a);
         a.partial = partial;
     }
-    if (!direct) {
-        copy_tile(at, partial, out);
+    if (!at.whole) {
+        copy_tile(kernels, at, partial, out, how);
     }
 }
 
-void gather_plan::copy_tile(const placed_tile& at, const float* partial, float* out) const {
+void gather_plan::copy_tile(const kernel_table& kernels, const placed_tile& at, const float* partial,
+                            float* out, finish how) const {
     const tile_shape shape = tile_shapes[tile_index_];
-    const int height = std::min(shape.height, rows_ - at.y);
-    const int width = std::min(shape.width, columns_ - at.x);
-    for (int channel = 0; channel < shape_.out_channels; ++channel) {
-        for (int y = 0; y < height; ++y) {
-            const int out_y = shape_.phase_y + (at.y + y) * shape_.phase_step;
-            for (int x = 0; x < width; ++x) {
-                const int out_x = shape_.phase_x + (at.x + x) * shape_.phase_step;
-                const float* from = partial + (channel * shape.pixels() + y * shape.width + x) * lanes;
-                std::copy_n(from, lanes, out + out_pixel(channel, out_y, out_x));
-            }
-        }
-    }
+    kernels.copy_tile({.partial = partial,
+                       .partial_row = std::ptrdiff_t{lanes} * shape.width,
+                       .partial_channel = std::ptrdiff_t{lanes} * shape.pixels(),
+                       .out = out + out_pixel(0, at.y, at.x),
+                       .out_channel = std::ptrdiff_t{lanes} * shape_.out_order.channel,
+                       .out_row = std::ptrdiff_t{lanes} * shape_.out_order.row * shape_.phase_step,
+                       .out_column = std::ptrdiff_t{lanes} * shape_.phase_step,
+                       .channels = shape_.out_channels,
+                       .height = std::min(shape.height, rows_ - at.y),
+                       .width = std::min(shape.width, columns_ - at.x),
+                       .how = how});
 }
 
 gather_plan::gradient_sums gather_plan::make_sums(int first_channel, int last_channel) const {
@@ -309,7 +316,7 @@ void gather_plan::add_gradients(const kernel_table& kernels, int tile, const flo
 }
 
 void gather_plan::store_gradients(const kernel_table& kernels, gradient_sums& sums,
-                                  float* weight_gradient) const {
+                                  float* alive_gradient) const {
     if (sums.keeps_lanes) {
         kernels.reduce(sums.partial.data(), sums.totals.size(), sums.totals.data());
     }
@@ -317,7 +324,7 @@ void gather_plan::store_gradients(const kernel_table& kernels, gradient_sums& su
         const std::uint32_t begin = *first_tap(block, sums.first_channel);
         const std::uint32_t end = *first_tap(block, sums.last_channel);
         for (std::uint32_t i = begin; i < end; ++i) {
-            weight_gradient[source_[i]] = sums.totals[sums.block_start[block] + (i - begin)];
+            alive_gradient[rank_[i]] = sums.totals[sums.block_start[block] + (i - begin)];
         }
     }
     std::fill(sums.totals.begin(), sums.totals.end(), 0.0F);

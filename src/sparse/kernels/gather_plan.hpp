@@ -21,13 +21,13 @@
 
 namespace feddip::sparse::kernels {
 
-// out[out][y][x] += weight[source] * in[in][y * step + dy][x * step + dx], 0 outside the input.
+// out[out][y][x] += weights[rank] * in[in][y * step + dy][x * step + dx], 0 outside the input.
 struct tap {
     std::int32_t in;
     std::int32_t out;
     std::int32_t dy;
     std::int32_t dx;
-    std::uint32_t source; // of the weight, in its tensor
+    std::uint32_t rank; // of the weight among the alive ones, in mask order
 };
 
 // Where pixel (y, x) of a channel lies: channel_index * channel + y * row + x, in vectors of 16 samples.
@@ -53,16 +53,16 @@ public:
 
     std::size_t size() const { return taps_.size(); } // alive weights
     int tile_count() const { return static_cast<int>(tiles_.size()); }
-    void load_weights(const float* weights);
+    void load_weights(const float* alive_values);
     // Changes the number of rows of input and output, up to those of the shape; for plans that keep them the
     // same.
     void resize_rows(int rows);
 
     std::size_t workspace() const; // floats that one thread needs for `gather` or `add_gradients`
 
-    // One tile of one block of 16 samples: out = taps * in + bias.
+    // One tile of one block of 16 samples: out = taps * in + bias, finished as told.
     void gather(const kernel_table& kernels, int tile, const float* in, const float* bias, float* out,
-                bool relu, float* workspace) const;
+                finish how, float* workspace) const;
 
     // Weight gradients, where the plan is a forward pass with phase_step 1. Sums are kept for the taps of the
     // output channels [first_channel, last_channel) alone, so that threads share nothing.
@@ -78,8 +78,8 @@ public:
     // Adds one tile's share of the gradients; `bias` (first_channel .. last_channel) may be null.
     void add_gradients(const kernel_table& kernels, int tile, const float* in, const float* out_gradient,
                        gradient_sums& sums, float* workspace) const;
-    // Writes the totals to their places in the tensor and sets them to 0.
-    void store_gradients(const kernel_table& kernels, gradient_sums& sums, float* weight_gradient) const;
+    // Writes the totals to their places among the alive weights and sets them to 0.
+    void store_gradients(const kernel_table& kernels, gradient_sums& sums, float* alive_gradient) const;
 
 private:
     struct placed_tile {
@@ -92,14 +92,15 @@ private:
         return first_.data() + (std::size_t(block) * shape_.out_channels + channel) * groups_;
     }
     int block_channels(int block) const;
-    std::ptrdiff_t out_pixel(int channel, int y, int x) const; // floats from the start
+    std::ptrdiff_t out_pixel(int channel, int y, int x) const; // of the phase; in floats from the start
     void choose_tile();
     void choose_blocks(std::size_t alive);
     void place_taps(const std::vector<tap>& taps);
     void place_tiles();
     void add_row_runs(int out_x, int in_y, int phase_x, int slab_row);
     void pack(const kernel_table& kernels, int tile, int block, const float* in, float* slab) const;
-    void copy_tile(const placed_tile& at, const float* partial, float* out) const;
+    void copy_tile(const kernel_table& kernels, const placed_tile& at, const float* partial, float* out,
+                   finish how) const;
     void copy_gradient_tile(const placed_tile& at, const float* out_gradient, int first_channel,
                             int last_channel, float* partial) const;
 
@@ -115,8 +116,8 @@ private:
     int channels_per_block_ = 0;
     int blocks_ = 0;
 
-    std::vector<weighted_tap> taps_; // by input block, output channel, group
-    std::vector<std::uint32_t> source_;
+    std::vector<weighted_tap> taps_;  // by input block, output channel, group
+    std::vector<std::uint32_t> rank_; // of each tap
     std::vector<std::uint32_t> first_;
     std::vector<placed_tile> tiles_;
     std::vector<slab_run> runs_;

@@ -11,6 +11,13 @@
 namespace feddip::sparse::kernels {
 namespace {
 
+FEDDIP_INLINE void put(float* out, vector sum, finish how) {
+    if (how == finish::accumulate) {
+        sum += load(out);
+    }
+    store(out, how == finish::rectify ? positive(sum) : sum);
+}
+
 // Rows of a tile whose sums fit into the registers together, one being left for the weight and one spare.
 constexpr int rows_at_once(tile_shape tile) {
     int rows = tile.height;
@@ -86,21 +93,12 @@ FEDDIP_INLINE void gather_rows(const gather_arguments& a, int channel, int part)
         add_taps<rows, columns, pitch, false, top, 0>(tile, slab, a.taps + a.first[channel],
                                                       a.taps + a.first[channel + 1]);
     }
-    if (a.relu) {
-        FEDDIP_UNROLL
-        for (int y = 0; y < rows; ++y) {
-            FEDDIP_UNROLL
-            for (int x = 0; x < columns; ++x) {
-                tile.at[y][x] = positive(tile.at[y][x]);
-            }
-        }
-    }
     float* out = a.out + channel * a.out_channel + top * a.out_row + part * width;
     FEDDIP_UNROLL
     for (int y = 0; y < rows; ++y) {
         FEDDIP_UNROLL
         for (int x = 0; x < columns; ++x) {
-            store(out + y * a.out_row + x * lanes, tile.at[y][x]);
+            put(out + y * a.out_row + x * a.out_column, tile.at[y][x], a.how);
         }
     }
 }
@@ -181,6 +179,20 @@ void gradient(const gradient_arguments& a) {
                 (gradient_rows<shape, margin, clipped, group * rows>(a, channel, part), ...);
             }
             (std::make_integer_sequence<int, shape.height / rows>{});
+        }
+    }
+}
+
+void copy_tile(const copy_arguments& a) {
+    for (int channel = 0; channel < a.channels; ++channel) {
+        for (int y = 0; y < a.height; ++y) {
+            const float* from = a.partial + channel * a.partial_channel + y * a.partial_row;
+            float* to = a.out + channel * a.out_channel + y * a.out_row;
+            for (int x = 0; x < a.width; ++x, from += lanes, to += a.out_column) {
+                for (int part = 0; part < parts; ++part) {
+                    put(to + part * width, load(from + part * width), a.how);
+                }
+            }
         }
     }
 }
@@ -293,6 +305,7 @@ constexpr kernel_table make_table(std::index_sequence<tile...>) {
     (fill_tile<tile>(table, std::make_index_sequence<slab_margins.size()>{}), ...);
     table.gather_clipped = gather<tile_shape{4, 4}, 2, true>;
     table.gradient_clipped = gradient<tile_shape{4, 4}, 2, true>;
+    table.copy_tile = copy_tile;
     table.pack = pack;
     table.reduce = reduce;
     table.sum = sum;

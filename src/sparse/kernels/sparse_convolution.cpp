@@ -71,18 +71,18 @@ gather_shape backward_shape(const convolution_shape& s, int phase_y, int phase_x
 
 struct alive_weight {
     int out, in, ky, kx;
-    std::uint32_t source;
+    std::uint32_t position; // in the tensor
 };
 
 std::vector<alive_weight> alive_weights(const convolution_shape& s, const mask& m, std::size_t first_bit) {
     std::vector<alive_weight> alive;
-    std::uint32_t source = 0;
+    std::uint32_t position = 0;
     for (int out = 0; out < s.out_channels; ++out) {
         for (int in = 0; in < s.in_channels; ++in) {
             for (int ky = 0; ky < s.kernel; ++ky) {
-                for (int kx = 0; kx < s.kernel; ++kx, ++source) {
-                    if (m[first_bit + source]) {
-                        alive.push_back({out, in, ky, kx, source});
+                for (int kx = 0; kx < s.kernel; ++kx, ++position) {
+                    if (m[first_bit + position]) {
+                        alive.push_back({out, in, ky, kx, position});
                     }
                 }
             }
@@ -95,7 +95,8 @@ gather_plan forward_plan(const convolution_shape& s, const std::vector<alive_wei
     std::vector<tap> taps;
     taps.reserve(alive.size());
     for (const alive_weight& w : alive) {
-        taps.push_back({w.in, w.out, w.ky - s.padding, w.kx - s.padding, w.source});
+        taps.push_back(
+            {w.in, w.out, w.ky - s.padding, w.kx - s.padding, static_cast<std::uint32_t>(taps.size())});
     }
     return {forward_shape(s), taps};
 }
@@ -105,11 +106,12 @@ std::vector<gather_plan> backward_plans(const convolution_shape& s, const std::v
     for (int phase_y = 0; phase_y < std::min(s.stride, s.height); ++phase_y) {
         for (int phase_x = 0; phase_x < std::min(s.stride, s.width); ++phase_x) {
             std::vector<tap> taps;
-            for (const alive_weight& w : alive) {
+            for (std::uint32_t rank = 0; rank < alive.size(); ++rank) {
+                const alive_weight& w = alive[rank];
                 const int y = phase_y + s.padding - w.ky;
                 const int x = phase_x + s.padding - w.kx;
                 if (y % s.stride == 0 && x % s.stride == 0) {
-                    taps.push_back({w.out, w.in, y / s.stride, x / s.stride, w.source});
+                    taps.push_back({w.out, w.in, y / s.stride, x / s.stride, rank});
                 }
             }
             plans.emplace_back(backward_shape(s, phase_y, phase_x), taps);
@@ -133,10 +135,12 @@ void check(const convolution_shape& s, const mask& m, std::size_t first_bit) {
 } // namespace
 
 struct sparse_convolution::implementation {
-    implementation(const convolution_shape& s, const std::vector<alive_weight>& alive,
-                   const execution& execute)
-        : shape(s), how(execute), kernels(kernels_for(execute.instructions)), forward(forward_plan(s, alive)),
-          backward(backward_plans(s, alive)) {
+    implementation(const convolution_shape& s, const std::vector<alive_weight>& weights, const execution& how)
+        : shape(s), kernels(kernels_for(how.instructions)), forward(forward_plan(s, weights)),
+          backward(backward_plans(s, weights)) {
+        for (const alive_weight& w : weights) {
+            alive.add(w.position);
+        }
         std::size_t workspace = forward.workspace();
         for (const gather_plan& plan : backward) {
             workspace = std::max(workspace, plan.workspace());
@@ -158,8 +162,8 @@ struct sparse_convolution::implementation {
     int threads() const { return static_cast<int>(workspaces.size()); }
 
     convolution_shape shape;
-    execution how;
     const kernel_table& kernels;
+    packed_weights alive;
     gather_plan forward;
     std::vector<gather_plan> backward;      // one per stride phase
     std::vector<aligned_floats> workspaces; // by thread
@@ -183,10 +187,15 @@ std::size_t sparse_convolution::alive() const {
 }
 
 void sparse_convolution::load_weights(const float* oihw, bool for_backward_input) {
-    impl_->forward.load_weights(oihw);
+    impl_->alive.gather(oihw);
+    load_packed_weights(impl_->alive.values(), for_backward_input);
+}
+
+void sparse_convolution::load_packed_weights(const float* alive_values, bool for_backward_input) {
+    impl_->forward.load_weights(alive_values);
     if (for_backward_input) {
         for (gather_plan& plan : impl_->backward) {
-            plan.load_weights(oihw);
+            plan.load_weights(alive_values);
         }
     }
 }
@@ -195,36 +204,41 @@ void sparse_convolution::forward(const float* input, const float* bias, float* o
                                  bool relu) {
     implementation& i = *impl_;
     const int tiles = i.forward.tile_count();
+    const finish how = relu ? finish::rectify : finish::store;
 #pragma omp parallel for schedule(static) num_threads(i.threads()) if (i.threads() > 1)
     for (int item = 0; item < blocks * tiles; ++item) {
         const int block = item / tiles;
         i.forward.gather(i.kernels, item % tiles, input + block * i.input_size(), bias,
-                         output + block * i.output_size(), relu, i.workspaces[this_thread()].data());
+                         output + block * i.output_size(), how, i.workspaces[this_thread()].data());
     }
 }
 
-void sparse_convolution::backward_input(const float* output_gradient, float* input_gradient, int blocks) {
+void sparse_convolution::backward_input(const float* output_gradient, float* input_gradient, int blocks,
+                                        bool accumulate) {
     implementation& i = *impl_;
-    int tiles = 0;
-    for (const gather_plan& plan : i.backward) {
-        tiles += plan.tile_count();
-    }
+    const int tiles = i.backward.front().tile_count(); // phase 0 has the most
+    const finish how = accumulate ? finish::accumulate : finish::store;
 #pragma omp parallel for schedule(static) num_threads(i.threads()) if (i.threads() > 1)
     for (int item = 0; item < blocks * tiles; ++item) {
         const int block = item / tiles;
-        int tile = item % tiles;
-        auto plan = i.backward.begin();
-        while (tile >= plan->tile_count()) {
-            tile -= plan->tile_count();
-            ++plan;
+        const int tile = item % tiles;
+        for (const gather_plan& plan : i.backward) {
+            if (tile < plan.tile_count()) {
+                plan.gather(i.kernels, tile, output_gradient + block * i.output_size(), nullptr,
+                            input_gradient + block * i.input_size(), how, i.workspaces[this_thread()].data());
+            }
         }
-        plan->gather(i.kernels, tile, output_gradient + block * i.output_size(), nullptr,
-                     input_gradient + block * i.input_size(), false, i.workspaces[this_thread()].data());
     }
 }
 
 void sparse_convolution::backward_weights(const float* input, const float* output_gradient,
                                           float* weight_gradient, float* bias_gradient, int blocks) {
+    backward_packed_weights(input, output_gradient, impl_->alive.values(), bias_gradient, blocks);
+    impl_->alive.scatter(weight_gradient);
+}
+
+void sparse_convolution::backward_packed_weights(const float* input, const float* output_gradient,
+                                                 float* alive_gradient, float* bias_gradient, int blocks) {
     implementation& i = *impl_;
     const int tiles = i.forward.tile_count();
 #pragma omp parallel for schedule(static) num_threads(i.threads()) if (i.threads() > 1)
@@ -235,7 +249,7 @@ void sparse_convolution::backward_weights(const float* input, const float* outpu
                                     output_gradient + block * i.output_size(), i.sums[t],
                                     i.workspaces[t].data());
         }
-        i.forward.store_gradients(i.kernels, i.sums[t], weight_gradient);
+        i.forward.store_gradients(i.kernels, i.sums[t], alive_gradient);
     }
     if (bias_gradient != nullptr) {
         sum_channels(i.kernels, output_gradient, blocks, i.shape.out_channels,

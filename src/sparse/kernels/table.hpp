@@ -34,17 +34,36 @@ struct slab_run {
     std::int32_t step; // between source vectors
 };
 
+// What becomes of finished sums: out = sum, out = max(0, sum) or out += sum.
+enum class finish { store, rectify, accumulate };
+
 struct gather_arguments {
     const float* slab;
     const weighted_tap* taps;
     const std::uint32_t* first; // channel c owns the taps first[c] .. first[c + 1] - 1
     int channels;
-    const float* partial;       // sums so far, [channels][pixels][16]; null: start from the bias
-    const float* bias;          // null: 0
-    float* out;                 // [channels][rows][tile width][16]
+    const float* partial; // sums so far, [channels][pixels][16]; null: start from the bias
+    const float* bias;    // null: 0
+    float* out;
     std::ptrdiff_t out_channel; // strides, in floats
     std::ptrdiff_t out_row;
-    bool relu;
+    std::ptrdiff_t out_column;
+    finish how;
+};
+
+// The part of a tile that lies inside the output, from its partial sums.
+struct copy_arguments {
+    const float* partial;
+    std::ptrdiff_t partial_row;
+    std::ptrdiff_t partial_channel;
+    float* out;
+    std::ptrdiff_t out_channel;
+    std::ptrdiff_t out_row;
+    std::ptrdiff_t out_column;
+    int channels;
+    int height;
+    int width;
+    finish how;
 };
 
 struct gradient_arguments {
@@ -69,6 +88,7 @@ struct kernel_table {
     gather_function gather_clipped;
     gradient_function gradient_clipped;
 
+    void (*copy_tile)(const copy_arguments&);
     void (*pack)(const float* image, std::ptrdiff_t image_channel, int channels, const slab_run* runs,
                  std::size_t run_count, float* slab, std::ptrdiff_t slab_channel);
     // totals[i] += sum of sums[i][0 .. 15]; sums is set to 0. Reads and writes up to 15 rows past `count`.
