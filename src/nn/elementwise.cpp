@@ -1,18 +1,12 @@
 #include "nn/elementwise.hpp"
 
+#include "nn/vectorized.hpp"
+
 #include <algorithm>
 
 namespace feddip::nn {
 
 namespace {
-
-// Built for each instruction set and chosen when the program starts. A function with target_clones must not
-// hold an OpenMP region itself: its outlined body would be built for the baseline only.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FEDDIP_VECTORIZED [[gnu::target_clones("avx512f", "avx2", "default")]]
-#else
-#define FEDDIP_VECTORIZED
-#endif
 
 FEDDIP_VECTORIZED
 void relu_backward_range(const float* out, const float* diff_out, float* diff_in, std::size_t n) {

@@ -1,5 +1,7 @@
 #include "nn/sgd.hpp"
 
+#include "nn/vectorized.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -10,12 +12,6 @@
 namespace feddip::nn {
 
 namespace {
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FEDDIP_VECTORIZED [[gnu::target_clones("avx512f", "avx2", "default")]]
-#else
-#define FEDDIP_VECTORIZED
-#endif
 
 constexpr std::size_t word_bits = 64;
 
