@@ -2,13 +2,14 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "io/config_text.hpp"
+#include "config/config.hpp"
 #include "io/files.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <string_view>
 
@@ -64,6 +65,13 @@ void remove_if_possible(const fs::path& path) {
     fs::remove(path, ignored);
 }
 
+// Keys in which runs may differ and still give the same bits.
+bool leaves_results_alone(std::string_view key) {
+    constexpr std::array<std::string_view, 2> exact = {"data.path", "federation.rank0_trains"};
+    return key.starts_with("checkpoint.") || key.starts_with("output.") ||
+           std::find(exact.begin(), exact.end(), key) != exact.end();
+}
+
 } // namespace
 
 fs::path checkpoint_stem(const fs::path& results_file, const std::string& configured) {
@@ -98,6 +106,18 @@ std::optional<checkpoint> load_newest(const fs::path& stem) {
                           "none of its checkpoints can be read; remove them to start anew");
     }
     return std::nullopt;
+}
+
+std::vector<std::string> config_differences(const std::string& of_checkpoint, const std::string& now) {
+    const config::run_config before = config::parse(of_checkpoint, "the checkpoint's config", {});
+    const config::run_config after = config::parse(now, "the run's config", {});
+    std::vector<std::string> named;
+    for (const auto& [key, left, right] : config::differences(before, after)) {
+        if (!leaves_results_alone(key)) {
+            named.push_back(fmt::format("{} is {} in the checkpoint and {} now", key, left, right));
+        }
+    }
+    return named;
 }
 
 void ensure_same_run(const checkpoint& c, const std::string& config_toml, const fs::path& stem) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace feddip::io {
 
@@ -26,6 +27,9 @@ void ensure_checkpoints_writable(const std::filesystem::path& stem, bool resume)
 // there is none at all; throws input_error when there are some and all are damaged.
 std::optional<checkpoint> load_newest(const std::filesystem::path& stem);
 
+// The keys in which two configs (as config::to_toml writes them) differ so that the results would, each as
+// "federation.seed is 1 in the checkpoint and 2 now". Throws input_error for a text that is no config.
+std::vector<std::string> config_differences(const std::string& of_checkpoint, const std::string& now);
 // Throws input_error that names the keys in which the run's config differs so that its results would.
 void ensure_same_run(const checkpoint& c, const std::string& config_toml, const std::filesystem::path& stem);
 

@@ -1,8 +1,8 @@
 #include "io/info.hpp"
 
 #include "base/error.hpp"
+#include "config/config.hpp"
 #include "io/checkpoint.hpp"
-#include "io/config_text.hpp"
 #include "io/files.hpp"
 #include "io/results.hpp"
 
@@ -94,22 +94,17 @@ std::string results_info(const std::filesystem::path& path) {
                        r.header.complete ? "complete" : "not complete", history_lines(r.rounds));
 }
 
-std::string unquoted(std::string value) {
-    value.erase(std::remove(value.begin(), value.end(), '"'), value.end());
-    return value;
-}
-
 std::string checkpoint_info(const std::filesystem::path& path, std::span<const std::byte> bytes) {
     const checkpoint c = decode_checkpoint(bytes, path.string());
-    auto keys = config_keys(c.config_toml);
+    const config::run_config run = config::parse(c.config_toml, path.string(), {});
     return fmt::format("{}: checkpoint, checksum ok\n"
                        "run        {}, {} on {}, seed {}\n"
                        "rounds     {} of {}\n"
                        "model      {} values, {} of {} prunable weights alive, mask version {}\n"
                        "{}",
-                       path.string(), unquoted(keys["method.name"]), unquoted(keys["model.name"]),
-                       unquoted(keys["data.dataset"]), keys["federation.seed"], c.state.rounds_done,
-                       keys["federation.rounds"], c.state.model.state.size(), c.state.model.mask.count(),
+                       path.string(), run.method.name, config::to_string(run.model.name),
+                       config::to_string(run.data.dataset), run.federation.seed, c.state.rounds_done,
+                       run.federation.rounds, c.state.model.state.size(), c.state.model.mask.count(),
                        c.state.model.mask.size(), c.state.model.mask_version, history_lines(c.state.history));
 }
 

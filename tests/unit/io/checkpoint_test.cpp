@@ -225,6 +225,26 @@ TEST(checkpoint_stem, lies_beside_the_results_or_in_the_configured_folder) {
     EXPECT_EQ(checkpoint_stem("runs/a.h5", "scratch"), "scratch/a");
 }
 
+TEST(config_differences, names_each_key_with_both_values) {
+    const std::string before = "[federation]\nseed = 1\nrounds = 10\n";
+    const std::string now = "[federation]\nseed = 2\nrounds = 10\nbatch_size = 64\n";
+    EXPECT_THAT(config_differences(before, now),
+                ElementsAre("federation.batch_size is 128 in the checkpoint and 64 now",
+                            "federation.seed is 1 in the checkpoint and 2 now"));
+}
+
+TEST(config_differences, ignores_keys_that_leave_results_alone) {
+    const std::string before = "[data]\npath = \"\"\n[checkpoint]\nkeep = 2\n[output]\npath = \"\"\n";
+    const std::string now = "[data]\npath = \"elsewhere\"\n[checkpoint]\nkeep = 9\n[output]\npath = \"x\"\n";
+    EXPECT_TRUE(config_differences(before, now).empty());
+}
+
+TEST(config_differences, counts_threads_and_communication) {
+    const std::string before = "[communication]\nupload = \"sparse\"\n[compute]\nthreads = 1\n";
+    const std::string now = "[communication]\nupload = \"dense\"\n[compute]\nthreads = 2\n";
+    EXPECT_EQ(config_differences(before, now).size(), 2U);
+}
+
 TEST(ensure_same_run, refuses_another_config_and_names_the_key) {
     const checkpoint c{config, {}};
     EXPECT_NO_THROW(ensure_same_run(c, config, "run"));
