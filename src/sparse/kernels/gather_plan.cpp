@@ -15,6 +15,9 @@ constexpr std::size_t largest_slab = 512 * 1024;     // bytes: well within a sec
 constexpr std::size_t lane_sums_budget = 256 * 1024; // bytes
 constexpr std::size_t taps_per_reduction = 256;      // 16 KiB of partial sums
 
+constexpr std::size_t near_input =
+    512 * 1024; // bytes: a smaller input stays in the second-level cache by itself
+
 int divided_up(int a, int b) {
     return (a + b - 1) / b;
 }
@@ -83,6 +86,8 @@ void gather_plan::choose_blocks(std::size_t alive) {
     blocks_ = divided_up(shape_.in_channels, static_cast<int>(channels));
     channels_per_block_ = divided_up(shape_.in_channels, blocks_);
     blocks_ = divided_up(shape_.in_channels, channels_per_block_);
+    const std::size_t vectors = std::size_t(shape_.in_channels) * shape_.in_height * shape_.in_width;
+    prefetches_ = vectors * lanes * sizeof(float) > near_input && !getenv("NOPF");
 }
 
 void gather_plan::place_taps(const std::vector<tap>& taps) {
@@ -181,6 +186,25 @@ void gather_plan::pack(const kernel_table& kernels, int tile, int block, const f
                  block_channels(block), runs_.data() + at.first_run, at.runs, slab, slab_channel_);
 }
 
+prefetch_queue gather_plan::prefetch_after(int tile, int block, const float* in, int steps) const {
+    const std::ptrdiff_t in_channel = std::ptrdiff_t{lanes} * shape_.in_order.channel;
+    block = (block + 1) % blocks_;
+    tile += block == 0 ? 1 : 0;
+    prefetch_queue queue{};
+    if (!prefetches_ || tile >= tile_count()) {
+        return queue;
+    }
+    const placed_tile& at = tiles_[tile];
+    queue.image = in + std::ptrdiff_t{1} * block * channels_per_block_ * in_channel;
+    queue.image_channel = in_channel;
+    queue.channels = block_channels(block);
+    queue.runs = runs_.data() + at.first_run;
+    queue.run_count = at.runs;
+    queue.runs_per_step =
+        static_cast<std::uint32_t>(divided_up(queue.channels * static_cast<int>(at.runs), steps));
+    return queue;
+}
+
 void gather_plan::gather(const kernel_table& kernels, int tile, const float* in, const float* bias,
                          float* out, finish how, float* workspace) const {
     if (how == finish::accumulate && size() == 0 && bias == nullptr) {
@@ -215,6 +239,8 @@ void gather_plan::gather(const kernel_table& kernels, int tile, const float* in,
             a.out_row = std::ptrdiff_t{lanes} * shape_.out_order.row * shape_.phase_step;
             a.out_column = std::ptrdiff_t{lanes} * shape_.phase_step;
         }
+        prefetch_queue next = prefetch_after(tile, block, in, shape_.out_channels);
+        a.next = &next;
         function(a);
         a.partial = partial;
     }
@@ -288,6 +314,7 @@ void gather_plan::add_gradients(const kernel_table& kernels, int tile, const flo
 
     for (int block = 0; block < blocks_; ++block) {
         pack(kernels, tile, block, in, slab);
+        prefetch_queue next = prefetch_after(tile, block, in, sums.last_channel - sums.first_channel);
         std::size_t done = sums.block_start[block];
         for (int channel = sums.first_channel; channel < sums.last_channel;) {
             const std::uint32_t begin = *first_tap(block, channel);
@@ -304,6 +331,7 @@ void gather_plan::add_gradients(const kernel_table& kernels, int tile, const flo
             a.gradient =
                 gradient + std::ptrdiff_t{1} * (channel - sums.first_channel) * shape.pixels() * lanes;
             a.sums = sums.partial.data() + (sums.keeps_lanes ? done * lanes : 0);
+            a.next = &next;
             function(a);
             const std::size_t count = *first_tap(block, end) - begin;
             if (!sums.keeps_lanes) {

@@ -99,6 +99,9 @@ private:
     void place_tiles();
     void add_row_runs(int out_x, int in_y, int phase_x, int slab_row);
     void pack(const kernel_table& kernels, int tile, int block, const float* in, float* slab) const;
+    // For the slab that follows (tile, block), whose work has `steps` steps; null channels where there is
+    // none.
+    prefetch_queue prefetch_after(int tile, int block, const float* in, int steps) const;
     void copy_tile(const kernel_table& kernels, const placed_tile& at, const float* partial, float* out,
                    finish how) const;
     void copy_gradient_tile(const placed_tile& at, const float* out_gradient, int first_channel,
@@ -115,6 +118,7 @@ private:
     std::ptrdiff_t slab_channel_ = 0; // floats
     int channels_per_block_ = 0;
     int blocks_ = 0;
+    bool prefetches_ = false;
 
     std::vector<weighted_tap> taps_;  // by input block, output channel, group
     std::vector<std::uint32_t> rank_; // of each tap

@@ -103,6 +103,22 @@ FEDDIP_INLINE void gather_rows(const gather_arguments& a, int channel, int part)
     }
 }
 
+FEDDIP_INLINE void prefetch_step(prefetch_queue& queue) {
+    for (std::uint32_t i = 0; i < queue.runs_per_step && queue.channels > 0; ++i) {
+        const slab_run& run = queue.runs[queue.next_run];
+        const float* from = queue.image + run.source * lanes;
+        for (int vector_index = 0; run.source >= 0 && vector_index < run.count; ++vector_index) {
+            __builtin_prefetch(from, 0, 2);
+            from += run.step * lanes;
+        }
+        if (++queue.next_run == queue.run_count) {
+            queue.next_run = 0;
+            queue.image += queue.image_channel;
+            --queue.channels;
+        }
+    }
+}
+
 template <tile_shape shape, int margin, bool clipped>
 void gather(const gather_arguments& a) {
     constexpr int rows = rows_at_once(shape);
@@ -112,6 +128,9 @@ void gather(const gather_arguments& a) {
                 (gather_rows<shape, margin, clipped, group * rows>(a, channel, part), ...);
             }
             (std::make_integer_sequence<int, shape.height / rows>{});
+        }
+        if (a.next != nullptr) {
+            prefetch_step(*a.next);
         }
     }
 }
@@ -179,6 +198,9 @@ void gradient(const gradient_arguments& a) {
                 (gradient_rows<shape, margin, clipped, group * rows>(a, channel, part), ...);
             }
             (std::make_integer_sequence<int, shape.height / rows>{});
+        }
+        if (a.next != nullptr) {
+            prefetch_step(*a.next);
         }
     }
 }

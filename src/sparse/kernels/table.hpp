@@ -34,6 +34,18 @@ struct slab_run {
     std::int32_t step; // between source vectors
 };
 
+// The runs that the next slab will be packed from, fetched into the second-level cache piece by piece while
+// this one is worked on. They lie too scattered for the processor to foresee.
+struct prefetch_queue {
+    const float* image;
+    std::ptrdiff_t image_channel;
+    int channels; // left
+    const slab_run* runs;
+    std::uint32_t run_count;
+    std::uint32_t next_run;
+    std::uint32_t runs_per_step; // a step: the work on one output channel
+};
+
 // What becomes of finished sums: out = sum, out = max(0, sum) or out += sum.
 enum class finish { store, rectify, accumulate };
 
@@ -49,6 +61,7 @@ struct gather_arguments {
     std::ptrdiff_t out_row;
     std::ptrdiff_t out_column;
     finish how;
+    prefetch_queue* next; // may be null
 };
 
 // The part of a tile that lies inside the output, from its partial sums.
@@ -73,6 +86,7 @@ struct gradient_arguments {
     int channels;
     const float* gradient; // [channels][pixels][16]
     float* sums;           // [taps from first[0] on][16], added to
+    prefetch_queue* next;  // may be null
 };
 
 struct kernel_table {
