@@ -1,8 +1,7 @@
 #include "nn/elementwise.hpp"
 
+#include "nn/chunks.hpp"
 #include "nn/vectorized.hpp"
-
-#include <algorithm>
 
 namespace feddip::nn {
 
@@ -37,34 +36,22 @@ void scale_kept_range(const float* in, const std::uint8_t* kept, float scale, fl
     }
 }
 
-// Calls f(first, length) for chunks of 0 .. n - 1.
-template <typename F>
-void in_chunks(std::size_t n, F&& f) {
-    constexpr std::size_t chunk = 1 << 14;
-    const auto chunks = static_cast<std::int64_t>((n + chunk - 1) / chunk);
-#pragma omp parallel for schedule(static) if (chunks > 1)
-    for (std::int64_t c = 0; c < chunks; ++c) {
-        const std::size_t first = static_cast<std::size_t>(c) * chunk;
-        f(first, std::min(chunk, n - first));
-    }
-}
-
 } // namespace
 
 void relu_backward(const float* out, const float* diff_out, float* diff_in, std::size_t n) {
-    in_chunks(n, [=](std::size_t first, std::size_t length) {
+    in_chunks(n, [=](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
         relu_backward_range(out + first, diff_out + first, diff_in + first, length);
     });
 }
 
 void add(const float* a, const float* b, float* sum, std::size_t n, bool relu) {
-    in_chunks(n, [=](std::size_t first, std::size_t length) {
+    in_chunks(n, [=](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
         (relu ? add_relu_range : add_range)(a + first, b + first, sum + first, length);
     });
 }
 
 void scale_kept(const float* in, const std::uint8_t* kept, float scale, float* out, std::size_t n) {
-    in_chunks(n, [=](std::size_t first, std::size_t length) {
+    in_chunks(n, [=](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
         scale_kept_range(in + first, kept + first, scale, out + first, length);
     });
 }

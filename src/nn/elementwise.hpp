@@ -1,5 +1,4 @@
-// Loops over floats that oneDNN has no primitive for. Threads get whole chunks, so that the bits do not
-// depend on how many there are.
+// Loops over floats that oneDNN has no primitive for.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 #include "nn/sgd.hpp"
 
+#include "nn/chunks.hpp"
 #include "nn/vectorized.hpp"
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 namespace feddip::nn {
@@ -15,7 +17,7 @@ namespace {
 
 constexpr std::size_t word_bits = 64;
 
-// Sum of squares in 8 lanes by position, then lane by lane: an order that no instruction set changes.
+// In 8 lanes by position, then lane by lane: an order that no instruction set changes.
 FEDDIP_VECTORIZED
 double sum_of_squares(const float* v, std::size_t n) {
     constexpr std::size_t lanes = 8;
@@ -36,6 +38,14 @@ double sum_of_squares(const float* v, std::size_t n) {
         total += s;
     }
     return total;
+}
+
+double norm(const float* v, std::size_t n) {
+    std::vector<double> sums(chunks_of(n));
+    in_chunks(n, [&](std::size_t chunk, std::size_t first, std::size_t length) {
+        sums[chunk] = sum_of_squares(v + first, length);
+    });
+    return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
 struct step_factors {
@@ -106,20 +116,45 @@ std::uint64_t all_alive(std::size_t n) {
     return n == word_bits ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
 }
 
-// Calls f(first, length, factors) for each trainable tensor.
+// Calls f(tensor, factors, first, length) for each chunk of each trainable tensor, `first` in the flat
+// buffer.
 template <typename F>
-void for_each_tensor(const parameter_layout& layout, const sgd_settings& settings, const float* pruned,
-                     F&& f) {
+void for_each_chunk(const parameter_layout& layout, const sgd_settings& settings, const float* pruned,
+                    F&& f) {
     for (const parameter& p : layout.parameters()) {
         if (!p.trainable()) {
             continue;
         }
         step_factors factors{settings.learning_rate, settings.weight_decay, 0.0F};
         if (p.prunable() && settings.regularization != 0.0F) {
-            const double norm = std::sqrt(sum_of_squares(pruned + p.offset, p.size));
-            factors.regularization = norm > 0 ? static_cast<float>(settings.regularization / norm) : 0.0F;
+            const double length = norm(pruned + p.offset, p.size);
+            factors.regularization = length > 0 ? static_cast<float>(settings.regularization / length) : 0.0F;
         }
-        f(p, factors);
+        in_chunks(p.size, [&](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
+            f(p, factors, p.offset + first, length);
+        });
+    }
+}
+
+void step_dense_word(const step_factors& factors, std::uint64_t bits, const float* g, float* w, float* v,
+                     std::size_t n) {
+    if (bits == 0) {
+        step_pruned(factors, g, w, n);
+        std::fill_n(v, n, 0.0F);
+    } else {
+        step_mixed(factors, bits, g, w, v, n);
+    }
+}
+
+void step_on_mask_word(const step_factors& factors, std::uint64_t bits, const float* g, float* v,
+                       std::size_t n) {
+    if (bits == all_alive(n)) {
+        step_in_place(factors, g, v, n);
+        return;
+    }
+    for (; bits != 0; bits &= bits - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(bits));
+        v[i] = stepped(factors, g[i], v[i], v[i]);
     }
 }
 
@@ -127,46 +162,37 @@ void for_each_tensor(const parameter_layout& layout, const sgd_settings& setting
 
 void sgd_step_dense(const parameter_layout& layout, const sgd_settings& settings, const sparse::mask* m,
                     std::span<const float> gradients, std::span<float> dense, std::span<float> pruned) {
-    for_each_tensor(layout, settings, pruned.data(), [&](const parameter& p, const step_factors& factors) {
-        if (!p.prunable() || m == nullptr) {
-            step_alive(factors, gradients.data() + p.offset, dense.data() + p.offset,
-                       pruned.data() + p.offset, p.size);
-            return;
-        }
-        for_each_word(*m, p.offset, p.size, [&](std::size_t first, std::size_t n, std::uint64_t bits) {
-            const float* const g = gradients.data() + first;
-            float* const w = dense.data() + first;
-            float* const v = pruned.data() + first;
-            if (bits == 0) {
-                step_pruned(factors, g, w, n);
-                std::fill_n(v, n, 0.0F);
-            } else {
-                step_mixed(factors, bits, g, w, v, n);
+    const float* const g = gradients.data();
+    float* const w = dense.data();
+    float* const v = pruned.data();
+    for_each_chunk(
+        layout, settings, v,
+        [&](const parameter& p, const step_factors& factors, std::size_t first, std::size_t length) {
+            if (!p.prunable() || m == nullptr) {
+                step_alive(factors, g + first, w + first, v + first, length);
+                return;
             }
+            for_each_word(*m, first, length, [&](std::size_t i, std::size_t n, std::uint64_t bits) {
+                step_dense_word(factors, bits, g + i, w + i, v + i, n);
+            });
         });
-    });
 }
 
 void sgd_step_on_mask(const parameter_layout& layout, const sgd_settings& settings, const sparse::mask& m,
                       std::span<const float> gradients, std::span<float> pruned) {
-    for_each_tensor(layout, settings, pruned.data(), [&](const parameter& p, const step_factors& factors) {
-        const float* const g = gradients.data();
-        float* const v = pruned.data();
-        if (!p.prunable()) {
-            step_in_place(factors, g + p.offset, v + p.offset, p.size);
-            return;
-        }
-        for_each_word(m, p.offset, p.size, [&](std::size_t first, std::size_t n, std::uint64_t bits) {
-            if (bits == all_alive(n)) {
-                step_in_place(factors, g + first, v + first, n);
+    const float* const g = gradients.data();
+    float* const v = pruned.data();
+    for_each_chunk(
+        layout, settings, v,
+        [&](const parameter& p, const step_factors& factors, std::size_t first, std::size_t length) {
+            if (!p.prunable()) {
+                step_in_place(factors, g + first, v + first, length);
                 return;
             }
-            for (; bits != 0; bits &= bits - 1) {
-                const auto i = first + static_cast<std::size_t>(std::countr_zero(bits));
-                v[i] = stepped(factors, g[i], v[i], v[i]);
-            }
+            for_each_word(m, first, length, [&](std::size_t i, std::size_t n, std::uint64_t bits) {
+                step_on_mask_word(factors, bits, g + i, v + i, n);
+            });
         });
-    });
 }
 
 } // namespace feddip::nn

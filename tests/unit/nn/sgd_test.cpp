@@ -17,7 +17,7 @@ parameter_layout odd_layout() {
     return parameter_layout({tensor("a.weight", role::weight, 150), tensor("a.bias", role::bias, 6),
                              tensor("b.weight", role::weight, 1003), tensor("b.scale", role::norm_scale, 17),
                              tensor("b.mean", role::running_mean, 17), tensor("c.weight", role::weight, 64),
-                             tensor("d.weight", role::weight, 1)});
+                             tensor("d.weight", role::weight, 1), tensor("e.weight", role::weight, 40001)});
 }
 
 struct problem {
