@@ -16,16 +16,17 @@ struct partition {
     std::size_t clients() const { return train.size(); }
 };
 
-// iid:          each class dealt out evenly, in random order: in turn, and the next class goes on where the
-// last one
-//               stopped, so that clients differ by at most one image of a class and at most one in all
+// iid: each class dealt out evenly, in random order: in turn, and the next class goes on where the last one
+// stopped, so that clients differ by at most one image of a class and by at most one in all.
+//
 // pathological: `classes_per_client` classes per client, each class split over equally many clients in nearly
-//               equal parts; the test share has the client's own classes. input_error unless
-//               clients x classes_per_client is a multiple of the number of classes
-// dirichlet:    per class, shares over the clients from Dir(alpha), the same for training and test images; a
-// client that
-//               already has its N_samples/N training images takes no more; drawn again until every client has
-//               at least 100 training images and a test image (input_error after many draws)
+// equal parts; the test share has the client's own classes. input_error unless clients x classes_per_client
+// is a multiple of the number of classes.
+//
+// dirichlet: per class, shares over the clients from Dir(alpha), the same for training and test images; a
+// client that already has its N_samples/N training images takes no more; drawn again until every client has
+// at least 100 training images and one test image (input_error after 1000 draws).
+//
 // Every client has at least one training image, else input_error.
 // A pure function of the labels, the settings and the seed.
 partition make_partition(const dataset& data, const config::data_section& settings, int clients,
