@@ -31,16 +31,16 @@ memory::desc described(const memory::dims& dims, tag layout) {
 dnnl::convolution_forward::primitive_desc forward_primitive(const plan_builder& plan, const geometry& g,
                                                             const memory::desc& src, const memory::desc& dst,
                                                             bool relu) {
+    // In inference too: what oneDNN 2.6 prefers there is slower, up to 1.7 times.
+    const auto kind = dnnl::prop_kind::forward_training;
     const auto direct = dnnl::algorithm::convolution_direct;
     const auto attributes = relu_after(relu);
     if (g.has_bias) {
-        return {{plan.forward_kind(), direct, src, g.weights, g.bias, dst, g.strides, g.padding, g.padding},
+        return {{kind, direct, src, g.weights, g.bias, dst, g.strides, g.padding, g.padding},
                 attributes,
                 plan.engine()};
     }
-    return {{plan.forward_kind(), direct, src, g.weights, dst, g.strides, g.padding, g.padding},
-            attributes,
-            plan.engine()};
+    return {{kind, direct, src, g.weights, dst, g.strides, g.padding, g.padding}, attributes, plan.engine()};
 }
 
 dnnl::convolution_backward_weights::primitive_desc

@@ -3,6 +3,7 @@
 #include "support.hpp"
 
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <cmath>
 #include <limits>
@@ -42,7 +43,16 @@ batch_score train(network& net, const data::batch& b) {
     return net.train(b, dropout);
 }
 
-TEST(network, the_same_step_twice_gives_the_same_bits) {
+class network_with_threads : public testing::TestWithParam<int> {
+protected:
+    void SetUp() override { omp_set_num_threads(GetParam()); }
+    void TearDown() override { omp_set_num_threads(before_); }
+
+private:
+    int before_ = omp_get_max_threads();
+};
+
+TEST_P(network_with_threads, gives_the_same_bits_for_the_same_step) {
     const synthetic_batch batch({3, 8, 8}, 20, classes);
     std::vector<std::vector<float>> gradients;
     std::vector<std::vector<float>> states;
@@ -56,6 +66,8 @@ TEST(network, the_same_step_twice_gives_the_same_bits) {
     EXPECT_EQ(gradients[0], gradients[1]);
     EXPECT_EQ(states[0], states[1]);
 }
+
+INSTANTIATE_TEST_SUITE_P(network, network_with_threads, testing::Values(1, 2, 3));
 
 TEST(network, a_step_does_not_depend_on_what_ran_before) {
     const synthetic_batch batch({3, 8, 8}, 20, classes);
