@@ -1,0 +1,141 @@
+// Whole runs over MPI against the same run on one rank.
+#include "comm/mpi_transport.hpp"
+#include "fl/in_process_transport.hpp"
+#include "fl/round_loop.hpp"
+#include "mpi/independent_count.hpp"
+#include "unit/fl/federation.hpp"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <vector>
+
+namespace {
+
+using feddip::comm::communicator;
+using feddip::comm::mpi_transport;
+using feddip::test::bytes_handed_to_mpi;
+using feddip::test::small_federation;
+namespace fl = feddip::fl;
+
+// Compares the count of a transport with the independent one whenever the round loop asks for it.
+class witnessed_transport : public mpi_transport {
+public:
+    explicit witnessed_transport(communicator c) : mpi_transport(std::move(c)) {}
+
+    std::uint64_t bytes_sent() const override {
+        const std::uint64_t bytes = mpi_transport::bytes_sent();
+        EXPECT_EQ(bytes, bytes_handed_to_mpi() - before_);
+        last_reported = bytes;
+        return bytes;
+    }
+
+    mutable std::uint64_t last_reported = 0;
+
+private:
+    std::uint64_t before_ = bytes_handed_to_mpi();
+};
+
+fl::run_result run(const small_federation& federation, fl::transport& ranks) {
+    return fl::run({federation.config, federation.data, federation.shares}, ranks, {}, {},
+                   [] { return false; });
+}
+
+std::vector<std::uint32_t> bits(std::span<const float> values) {
+    std::vector<std::uint32_t> result;
+    for (const float v : values) {
+        result.push_back(std::bit_cast<std::uint32_t>(v));
+    }
+    return result;
+}
+
+void expect_same_run(const fl::run_state& over_mpi, const fl::run_state& alone) {
+    EXPECT_EQ(bits(over_mpi.model.state), bits(alone.model.state));
+    EXPECT_EQ(over_mpi.model.mask, alone.model.mask);
+    EXPECT_EQ(over_mpi.client_mask_version, alone.client_mask_version);
+    ASSERT_EQ(over_mpi.history.size(), alone.history.size());
+    for (std::size_t t = 0; t < alone.history.size(); ++t) {
+        const fl::round_record& a = over_mpi.history[t];
+        const fl::round_record& b = alone.history[t];
+        EXPECT_EQ(a.test_accuracy, b.test_accuracy);
+        EXPECT_EQ(a.test_loss, b.test_loss);
+        EXPECT_EQ(a.train_loss, b.train_loss);
+        EXPECT_EQ(a.sparsity, b.sparsity);
+        EXPECT_EQ(a.mask_change, b.mask_change);
+        EXPECT_EQ(a.pruning_error, b.pruning_error);
+        EXPECT_EQ(a.bytes_down, b.bytes_down);
+        EXPECT_EQ(a.bytes_up, b.bytes_up);
+        EXPECT_EQ(a.bytes_positions, b.bytes_positions);
+        EXPECT_EQ(a.layer_density, b.layer_density);
+    }
+}
+
+class federation : public testing::TestWithParam<std::string> {};
+
+// Small enough that four ranks on two busy cores are done in seconds.
+void make_tiny(small_federation& what) {
+    what.config.federation.rounds = 3;
+    what.config.federation.local_epochs = 1;
+}
+
+TEST_P(federation, over_mpi_ends_in_the_bits_of_one_rank) {
+    small_federation what;
+    make_tiny(what);
+    what.config.method.name = GetParam();
+    witnessed_transport ranks(communicator::world());
+
+    const fl::run_result over_mpi = run(what, ranks);
+
+    EXPECT_TRUE(over_mpi.complete);
+    std::vector<float> of_rank_0 = over_mpi.state.model.state;
+    auto c = communicator::world();
+    c.broadcast(0, std::as_writable_bytes(std::span(of_rank_0)));
+    EXPECT_EQ(bits(over_mpi.state.model.state), bits(of_rank_0));
+    if (ranks.rank() == 0) {
+        fl::in_process_transport alone;
+        expect_same_run(over_mpi.state, run(what, alone).state);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(methods, federation, testing::Values("feddip", "fedavg"));
+
+TEST(federation_traffic, recorded_over_the_rounds_is_what_mpi_was_handed) {
+    small_federation what;
+    make_tiny(what);
+    witnessed_transport ranks(communicator::world());
+
+    const fl::run_result result = run(what, ranks);
+
+    std::uint64_t all_ranks = 0;
+    auto c = communicator::world();
+    for (const std::uint64_t bytes : c.gather(0, ranks.last_reported)) {
+        all_ranks += bytes;
+    }
+    if (ranks.rank() == 0) {
+        std::uint64_t recorded = 0;
+        for (const fl::round_record& record : result.state.history) {
+            recorded += record.mpi_bytes;
+        }
+        EXPECT_EQ(recorded, all_ranks);
+        EXPECT_GT(recorded, 0U);
+    }
+}
+
+TEST(federation_placement, rank_0_may_leave_the_training_to_the_others) {
+    small_federation what;
+    make_tiny(what);
+    what.config.federation.rank0_trains = false;
+    mpi_transport ranks(communicator::world());
+
+    const fl::run_result over_mpi = run(what, ranks);
+
+    if (ranks.rank() == 0) {
+        fl::in_process_transport alone;
+        expect_same_run(over_mpi.state, run(what, alone).state);
+    }
+}
+
+} // namespace
