@@ -18,7 +18,9 @@ from feddip_analysis import NotAResultsFile, group_runs, load, markdown, plots, 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files (HDF5)")
-    parser.add_argument("--out", type=Path, default=Path("pictures"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pictures"), metavar="DIR", help="default: %(default)s"
+    )
     parser.add_argument(
         "--reference",
         type=Path,

@@ -60,7 +60,10 @@ def _percent(share: float, _position: int) -> str:
 
 
 def _looks(n: int) -> list[dict]:
-    return [{"color": c, "linestyle": l} for c, l, _ in zip(cycle(COLOURS), cycle(LINES), range(n))]
+    return [
+        {"color": colour, "linestyle": line}
+        for colour, line, _ in zip(cycle(COLOURS), cycle(LINES), range(n))
+    ]
 
 
 def _band(axes: Axes, x: np.ndarray, curves: np.ndarray, label: str, look: dict) -> None:

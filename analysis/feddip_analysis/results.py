@@ -32,6 +32,14 @@ DISPLAY_NAMES = {
     "cifar-100": "CIFAR-100",
 }
 
+_SYMBOLS = {
+    "target": "$s_p$",
+    "initial": "$s_0$",
+    "horizon": "$R$",
+    "rounds": "$T$",
+    "maximum": "$\\lambda$",
+}
+
 # Keys in which runs may differ and still be the same experiment.
 _NOT_THE_EXPERIMENT = ("federation.seed", "federation.rank0_trains", "data.path")
 _SECTIONS_NOT_THE_EXPERIMENT = ("checkpoint.", "output.", "compute.")
@@ -153,9 +161,8 @@ def _setting(key: str, value: object) -> str:
     if key in ("model", "dataset"):
         return DISPLAY_NAMES.get(str(value), str(value))
     name = key.split(".")[1].replace("_", " ")
-    short = {"target": "$s_p$", "initial": "$s_0$", "horizon": "$R$", "rounds": "$T$", "maximum": "$\\lambda$"}
     text = f"{value:g}" if isinstance(value, float) else str(value).lower()
-    return f"{short[name]} = {text}" if name in short else f"{name} {text}"
+    return f"{_SYMBOLS[name]} = {text}" if name in _SYMBOLS else f"{name} {text}"
 
 
 def mean_of_last(values: xr.DataArray, rounds: int = 10) -> float:

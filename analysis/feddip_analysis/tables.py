@@ -76,8 +76,8 @@ def summary_lines(run: xr.Dataset) -> list[str]:
     state = "complete" if a["complete"] else "not complete"
     method = results.method_name(results.experiment(run))
     ran = (
-        f"ran       {method}, {_display(a['model'])} on {_display(a['dataset'])}, seed {a['seed']}, {run.sizes['round']} of "
-        f"{a['rounds']} rounds ({state}), {a['mpi_ranks']} rank(s)"
+        f"ran       {method}, {_display(a['model'])} on {_display(a['dataset'])}, seed {a['seed']}, "
+        f"{run.sizes['round']} of {a['rounds']} rounds ({state}), {a['mpi_ranks']} rank(s)"
     )
     if run.sizes["round"] == 0:
         return [ran, "accuracy  not measured", "sparsity  -", "traffic   -", "time      -"]

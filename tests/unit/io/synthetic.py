@@ -64,7 +64,9 @@ def rounds_of(method, seed, rounds, target):
     return t, columns, density
 
 
-def write_results(path, method="feddip", seed=1, rounds=60, target=0.9, maximum=1e-3, per_client=False, every=1):
+def write_results(
+    path, method="feddip", seed=1, rounds=60, target=0.9, maximum=1e-3, per_client=False, every=1
+):
     t, columns, density = rounds_of(method, seed, rounds, target)
     for name in ("test_accuracy", "test_loss"):
         columns[name][t % every != 0] = np.nan
