@@ -1,0 +1,261 @@
+// How much faster are collectives on sparse vectors than MPI's on dense ones, and than gathering (index,
+// value) pairs? Run under mpirun; README-collectives.md says how, and what came out.
+//
+// All ranks run the same number of iterations (fixed, or they would disagree and hang), and the time of an
+// iteration is that of the slowest rank. Only rank 0 reports.
+#include "base/random.hpp"
+#include "comm/sparse_collectives.hpp"
+#include "sparse/start.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace feddip;
+using comm::communicator;
+
+constexpr int iterations = 10;
+
+// The prunable tensors of the two larger models, by size.
+const std::vector<std::int64_t> alexnet{1728, 110592, 663552, 884736, 589824, 4194304, 16777216, 40960};
+const std::vector<std::int64_t> resnet18{1728,   36864,   36864,   36864,  36864,   73728,   147456,
+                                         8192,   147456,  147456,  294912, 589824,  32768,   589824,
+                                         589824, 1179648, 2359296, 131072, 2359296, 2359296, 51200};
+
+parameter_layout layout_of(const std::vector<std::int64_t>& sizes) {
+    std::vector<parameter> tensors;
+    for (const std::int64_t size : sizes) {
+        tensors.push_back({"weight" + std::to_string(tensors.size()), role::weight, {size}, 0, 0, size});
+    }
+    return parameter_layout(tensors);
+}
+
+// A model whose layers all have the same density, and this rank's vector, which is zero outside its mask.
+struct scenario {
+    scenario(communicator& ranks, const std::vector<std::int64_t>& sizes, double sparsity)
+        : c(ranks), layout(layout_of(sizes)), shared(draw(0, sparsity)), own(draw(1U + c.rank(), sparsity)),
+          vector(layout.prunable_size()) {
+        fill(shared);
+    }
+
+    sparse::mask draw(std::uint32_t number, double sparsity) const {
+        random_stream random(1, number, 0, purpose::test);
+        return sparse::random_mask(layout, std::vector<double>(layout.weights().size(), 1 - sparsity),
+                                   random);
+    }
+
+    void fill(const sparse::mask& m) {
+        std::ranges::fill(vector, 0.0F);
+        m.for_each_alive([&](std::size_t i) { vector[i] = value_at(i, c.rank()); });
+    }
+
+    // Whole and small, so that sums are exact in any order.
+    static float value_at(std::size_t i, int rank) { return static_cast<float>(i % 1000 + rank); }
+    float total_at(std::size_t i) const {
+        const auto n = static_cast<float>(c.size());
+        return n * static_cast<float>(i % 1000) + n * (n - 1) / 2;
+    }
+
+    communicator& c;
+    parameter_layout layout;
+    sparse::mask shared; // the same on all ranks
+    sparse::mask own;    // of this rank alone
+    std::vector<float> vector;
+};
+
+double slowest(communicator& c, double seconds) {
+    double result = 0;
+    comm::check(MPI_Allreduce(&seconds, &result, 1, MPI_DOUBLE, MPI_MAX, c.handle()), "MPI_Allreduce");
+    return result;
+}
+
+// Times `exchange` after an untimed first call; `right` looks at the result of the last one.
+void measure(benchmark::State& state, scenario& s, const std::function<void()>& prepare,
+             const std::function<void()>& exchange, const std::function<bool()>& right) {
+    prepare();
+    exchange();
+    for (auto _ : state) {
+        prepare();
+        s.c.barrier();
+        const double start = MPI_Wtime();
+        exchange();
+        state.SetIterationTime(slowest(s.c, MPI_Wtime() - start));
+    }
+    if (s.c.maximum(right() ? 0 : 1) != 0) {
+        state.SkipWithError("the result is wrong");
+    }
+}
+
+void nothing() {}
+
+bool has_values_of_rank_0(const scenario& s) {
+    bool right = true;
+    s.shared.for_each_alive([&](std::size_t i) { right = right && s.vector[i] == scenario::value_at(i, 0); });
+    return right;
+}
+
+bool is_total(const scenario& s, const std::vector<float>& sum) {
+    bool right = true;
+    if (s.c.rank() == 0) {
+        s.shared.for_each_alive([&](std::size_t i) { right = right && sum[i] == s.total_at(i); });
+    }
+    return right;
+}
+
+void dense_broadcast(benchmark::State& state, scenario& s) {
+    measure(
+        state, s, nothing, [&] { s.c.broadcast(0, std::as_writable_bytes(std::span(s.vector))); },
+        [&] { return has_values_of_rank_0(s); });
+}
+
+void broadcast_on_known_mask(benchmark::State& state, scenario& s) {
+    const comm::masked_exchange exchange(s.shared);
+    measure(
+        state, s, nothing, [&] { exchange.broadcast(s.c, 0, s.vector); },
+        [&] { return has_values_of_rank_0(s); });
+}
+
+void broadcast_with_new_mask(benchmark::State& state, scenario& s) {
+    sparse::mask m;
+    measure(
+        state, s, [&] { m = s.c.rank() == 0 ? s.shared : sparse::mask(); },
+        [&] {
+            comm::broadcast_mask(s.c, 0, s.layout, nullptr, m);
+            comm::masked_exchange(m).broadcast(s.c, 0, s.vector);
+        },
+        [&] { return m == s.shared && has_values_of_rank_0(s); });
+}
+
+void dense_reduce(benchmark::State& state, scenario& s) {
+    std::vector<float> sum(s.c.rank() == 0 ? s.vector.size() : 0);
+    measure(
+        state, s, nothing,
+        [&] {
+            comm::check(MPI_Reduce(s.vector.data(), sum.data(), static_cast<int>(s.vector.size()), MPI_FLOAT,
+                                   MPI_SUM, 0, s.c.handle()),
+                        "MPI_Reduce");
+        },
+        [&] { return is_total(s, sum); });
+}
+
+void reduce_on_shared_mask(benchmark::State& state, scenario& s) {
+    const comm::masked_exchange exchange(s.shared);
+    measure(
+        state, s,
+        [&] {
+            s.shared.for_each_alive([&](std::size_t i) { s.vector[i] = scenario::value_at(i, s.c.rank()); });
+        },
+        [&] { exchange.sum(s.c, s.vector); }, [&] { return is_total(s, s.vector); });
+}
+
+void gather_pairs(benchmark::State& state, scenario& s) {
+    struct pair {
+        std::uint32_t index;
+        float value;
+    };
+    const std::size_t alive = s.shared.count();
+    const auto ranks = static_cast<std::size_t>(s.c.size());
+    const bool root = s.c.rank() == 0;
+    std::vector<pair> mine(alive);
+    std::vector<pair> all(root ? ranks * alive : 0);
+    std::vector<float> sum(root ? s.vector.size() : 0);
+    const auto bytes = static_cast<int>(alive * sizeof(pair));
+    std::vector<int> counts(ranks, bytes), places(ranks);
+    for (std::size_t r = 0; r < ranks; ++r) {
+        places[r] = static_cast<int>(r) * bytes;
+    }
+    measure(
+        state, s, [&] { std::ranges::fill(sum, 0.0F); },
+        [&] {
+            std::size_t next = 0;
+            s.shared.for_each_alive([&](std::size_t i) {
+                mine[next++] = {static_cast<std::uint32_t>(i), s.vector[i]};
+            });
+            comm::check(MPI_Gatherv(mine.data(), bytes, MPI_BYTE, all.data(), counts.data(), places.data(),
+                                    MPI_BYTE, 0, s.c.handle()),
+                        "MPI_Gatherv");
+            for (const pair& p : all) {
+                sum[p.index] += p.value;
+            }
+        },
+        [&] { return is_total(s, sum); });
+}
+
+void reduce_over_union(benchmark::State& state, scenario& s) {
+    s.fill(s.own);
+    sparse::sparse_vector mine{s.own, std::vector<float>(s.own.count())};
+    sparse::sparse_vector sum;
+    measure(
+        state, s, nothing,
+        [&] {
+            pack(s.own, s.vector, mine.values);
+            sum = comm::sum_over_union(s.c, s.layout, nullptr, mine);
+        },
+        [&] {
+            std::size_t missing = 0;
+            if (s.c.rank() == 0) {
+                s.own.for_each_alive([&](std::size_t i) { missing += sum.support[i] ? 0 : 1; });
+            }
+            return missing == 0;
+        });
+}
+
+class no_report : public benchmark::BenchmarkReporter {
+public:
+    bool ReportContext(const Context&) override { return true; }
+    void ReportRuns(const std::vector<Run>&) override {}
+};
+
+void register_all(communicator& c) {
+    using question = void (*)(benchmark::State&, scenario&);
+    const std::vector<std::pair<std::string, question>> questions{
+        {"broadcast/dense", dense_broadcast},
+        {"broadcast/known_mask", broadcast_on_known_mask},
+        {"broadcast/new_mask", broadcast_with_new_mask},
+        {"reduce/dense", dense_reduce},
+        {"reduce/gatherv_pairs", gather_pairs},
+        {"reduce/shared_mask", reduce_on_shared_mask},
+        {"reduce/union", reduce_over_union}};
+    const std::vector<std::pair<std::string, const std::vector<std::int64_t>*>> models{
+        {"resnet18", &resnet18}, {"alexnet", &alexnet}};
+    for (const auto& [model, sizes] : models) {
+        for (const double sparsity : {0.95, 0.99}) {
+            for (const auto& [name, ask] : questions) {
+                const std::string full = model + "/" + std::to_string(sparsity).substr(0, 4) + "/" + name;
+                benchmark::RegisterBenchmark(
+                    full.c_str(),
+                    [&c, sizes = sizes, sparsity, ask = ask](benchmark::State& state) {
+                        scenario s(c, *sizes, sparsity);
+                        ask(state, s);
+                    })
+                    ->Iterations(iterations)
+                    ->UseManualTime()
+                    ->Unit(benchmark::kMillisecond);
+            }
+        }
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    comm::mpi_session session(argc, argv);
+    benchmark::Initialize(&argc, argv);
+    auto c = communicator::world();
+    register_all(c);
+    if (c.rank() == 0) {
+        benchmark::RunSpecifiedBenchmarks();
+    } else {
+        no_report silent;
+        benchmark::RunSpecifiedBenchmarks(&silent);
+    }
+    benchmark::Shutdown();
+    return 0;
+}
