@@ -10,7 +10,7 @@ namespace feddip::sparse::kernels {
 namespace {
 
 constexpr std::size_t slab_budget = 36 * 1024; // bytes: leaves room in a first-level cache of 48 KiB
-constexpr std::size_t taps_wanted = 6; // per output channel and block: makes up for reloading the sums
+constexpr std::size_t products_wanted = 224; // per output channel and block: makes up for reloading the sums
 constexpr std::size_t largest_slab = 512 * 1024;     // bytes: well within a second-level cache
 constexpr std::size_t lane_sums_budget = 256 * 1024; // bytes
 constexpr std::size_t taps_per_reduction = 256;      // 16 KiB of partial sums
@@ -78,6 +78,8 @@ void gather_plan::choose_tile() {
 void gather_plan::choose_blocks(std::size_t alive) {
     const std::size_t bytes = static_cast<std::size_t>(slab_channel_) * sizeof(float);
     const std::size_t pairs = std::size_t(shape_.in_channels) * shape_.out_channels;
+    const std::size_t taps_wanted =
+        products_wanted / static_cast<std::size_t>(tile_shapes[tile_index_].pixels());
     std::size_t channels = slab_budget / bytes;
     if (alive > 0) {
         channels = std::max(channels, std::min(taps_wanted * pairs / alive, largest_slab / bytes));
@@ -87,7 +89,9 @@ void gather_plan::choose_blocks(std::size_t alive) {
     channels_per_block_ = divided_up(shape_.in_channels, blocks_);
     blocks_ = divided_up(shape_.in_channels, channels_per_block_);
     const std::size_t vectors = std::size_t(shape_.in_channels) * shape_.in_height * shape_.in_width;
-    prefetches_ = vectors * lanes * sizeof(float) > near_input && !getenv("NOPF");
+    const std::size_t out_vectors = std::size_t(shape_.out_channels) * shape_.out_height * shape_.out_width;
+    far_output_ = out_vectors * lanes * sizeof(float) > near_input;
+    prefetches_ = vectors * lanes * sizeof(float) > near_input;
 }
 
 void gather_plan::place_taps(const std::vector<tap>& taps) {
@@ -234,6 +238,7 @@ void gather_plan::gather(const kernel_table& kernels, int tile, const float* in,
         a.first = first_tap(block, 0);
         if (block == blocks - 1 && at.whole) {
             a.how = how;
+            a.far_output = far_output_;
             a.out = out + out_pixel(0, at.y, at.x);
             a.out_channel = std::ptrdiff_t{lanes} * shape_.out_order.channel;
             a.out_row = std::ptrdiff_t{lanes} * shape_.out_order.row * shape_.phase_step;

@@ -119,6 +119,7 @@ private:
     int channels_per_block_ = 0;
     int blocks_ = 0;
     bool prefetches_ = false;
+    bool far_output_ = false;
 
     std::vector<weighted_tap> taps_;  // by input block, output channel, group
     std::vector<std::uint32_t> rank_; // of each tap

@@ -119,10 +119,28 @@ FEDDIP_INLINE void prefetch_step(prefetch_queue& queue) {
     }
 }
 
+// Where a channel's sums will be written.
+template <tile_shape shape>
+FEDDIP_INLINE void prefetch_output(const gather_arguments& a, int channel) {
+    if (channel < a.channels) {
+        const float* out = a.out + channel * a.out_channel;
+        FEDDIP_UNROLL
+        for (int y = 0; y < shape.height; ++y) {
+            FEDDIP_UNROLL
+            for (int x = 0; x < shape.width; ++x) {
+                __builtin_prefetch(out + y * a.out_row + x * a.out_column, 1, 3);
+            }
+        }
+    }
+}
+
 template <tile_shape shape, int margin, bool clipped>
 void gather(const gather_arguments& a) {
     constexpr int rows = rows_at_once(shape);
     for (int channel = 0; channel < a.channels; ++channel) {
+        if (a.far_output) {
+            prefetch_output<shape>(a, channel + 2);
+        }
         for (int part = 0; part < parts; ++part) {
             [&]<int... group>(std::integer_sequence<int, group...>) {
                 (gather_rows<shape, margin, clipped, group * rows>(a, channel, part), ...);

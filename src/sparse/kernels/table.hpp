@@ -61,6 +61,7 @@ struct gather_arguments {
     std::ptrdiff_t out_row;
     std::ptrdiff_t out_column;
     finish how;
+    bool far_output;      // it is not in a near cache
     prefetch_queue* next; // may be null
 };
 
