@@ -45,10 +45,10 @@ build_release() {
     (cd "$feddip_root" && cmake --preset release "$@" >/dev/null && cmake --build --preset release) >&2
 }
 
+# Cores that this process may use; those of two hardware threads count once.
 physical_cores() {
-    local cores
-    cores=$(lscpu -p=CORE,SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l)
-    local usable
+    local cores usable
+    cores=$(lscpu -p=CORE,SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l) || cores=0
     usable=$(nproc)
     echo $((cores > 0 && cores < usable ? cores : usable))
 }
