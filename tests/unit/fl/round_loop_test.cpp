@@ -33,6 +33,8 @@ void expect_same_future(const fl::run_state& a, const fl::run_state& b) {
 TEST(round_loop, learns_and_tells_its_observers_about_every_round) {
     small_federation federation;
     federation.config.federation.rounds = 12;
+    federation.config.federation.local_epochs = 4;
+    federation.config.federation.batch_size = 16;
     federation.config.sparsity.target = 0.8;
 
     const auto result = federation.run();
