@@ -4,6 +4,8 @@
 #include "sparse/kernels/layer_table.hpp"
 #include "sparse/kernels/vector.hpp"
 
+#include <array>
+
 namespace feddip::sparse::kernels {
 namespace {
 
@@ -207,43 +209,58 @@ FEDDIP_INLINE double lane_sum(vector v) {
     return total;
 }
 
-// Sum over the channel of value(float offset, part), a vector. Each block is summed in single precision, in
-// four chains per part, and the blocks' sums in double precision.
-template <typename F>
-FEDDIP_INLINE double sum_over(const channel_blocks& at, F&& value) {
+template <int count>
+struct vectors {
+    vector at[count]{};
+};
+
+// Sums over the channel of the `count` vectors that value(offset in floats) returns. Each block is summed in
+// single precision, in several chains, and the blocks' sums in double precision.
+template <int count, typename F>
+FEDDIP_INLINE std::array<double, count> sum_over(const channel_blocks& at, F&& value) {
     constexpr int chains = 4;
-    double total = 0;
+    std::array<double, count> totals{};
     for (int block = 0; block < at.blocks; ++block) {
         const lane_weights weights(block + 1 < at.blocks ? lanes : at.last_lanes);
         for (int part = 0; part < parts; ++part) {
             const std::ptrdiff_t start = block * at.stride + part * width;
-            vector sums[chains]{};
+            vectors<count> sums[chains];
+            const auto add = [&](int chain, int pixel) {
+                const vectors<count> here = value(start + pixel * lanes);
+                FEDDIP_UNROLL
+                for (int i = 0; i < count; ++i) {
+                    sums[chain].at[i] += here.at[i];
+                }
+            };
             int pixel = 0;
             for (; pixel + chains <= at.pixels; pixel += chains) {
                 FEDDIP_UNROLL
-                for (int c = 0; c < chains; ++c) {
-                    sums[c] += value(start + (pixel + c) * lanes);
+                for (int chain = 0; chain < chains; ++chain) {
+                    add(chain, pixel + chain);
                 }
             }
             for (; pixel < at.pixels; ++pixel) {
-                sums[0] += value(start + pixel * lanes);
+                add(0, pixel);
             }
-            total += lane_sum(((sums[0] + sums[1]) + (sums[2] + sums[3])) * weights.at[part]);
+            for (int i = 0; i < count; ++i) {
+                const vector sum = (sums[0].at[i] + sums[1].at[i]) + (sums[2].at[i] + sums[3].at[i]);
+                totals[static_cast<std::size_t>(i)] += lane_sum(sum * weights.at[part]);
+            }
         }
     }
-    return total;
+    return totals;
 }
 
 double channel_sum(const channel_blocks& at, const float* x) {
-    return sum_over(at, [&](std::ptrdiff_t i) { return load(x + i); });
+    return sum_over<1>(at, [&](std::ptrdiff_t i) { return vectors<1>{{load(x + i)}}; })[0];
 }
 
 double squared_distance(const channel_blocks& at, const float* x, float mean) {
     const vector center = splat(mean);
-    return sum_over(at, [&](std::ptrdiff_t i) {
+    return sum_over<1>(at, [&](std::ptrdiff_t i) {
         const vector d = load(x + i) - center;
-        return d * d;
-    });
+        return vectors<1>{{d * d}};
+    })[0];
 }
 
 FEDDIP_INLINE vector gradient_at(const rectified_gradient& g, std::ptrdiff_t i) {
@@ -253,10 +270,11 @@ FEDDIP_INLINE vector gradient_at(const rectified_gradient& g, std::ptrdiff_t i) 
 
 gradient_moments moments(const channel_blocks& at, const float* x, const rectified_gradient& g, float mean) {
     const vector center = splat(mean);
-    gradient_moments m{};
-    m.sum = sum_over(at, [&](std::ptrdiff_t i) { return gradient_at(g, i); });
-    m.weighted = sum_over(at, [&](std::ptrdiff_t i) { return gradient_at(g, i) * (load(x + i) - center); });
-    return m;
+    const auto sums = sum_over<2>(at, [&](std::ptrdiff_t i) {
+        const vector gradient = gradient_at(g, i);
+        return vectors<2>{{gradient, gradient * (load(x + i) - center)}};
+    });
+    return {.sum = sums[0], .weighted = sums[1]};
 }
 
 template <bool has_residual, bool rectify>
