@@ -56,9 +56,9 @@ def main(folder):
     print(f"{'run':<26} {'runs':>4} {'round 20':>20} {'round 50':>20} {'round 100':>20} {'mean of last 10':>20}")
     for variant, prefix in VARIANTS.items():
         theirs = [run for name, run in reference.items() if name.startswith(prefix)]
-        for name, runs in ((variant, our_runs(folder, variant)), ("  the authors' program", theirs)):
+        for whose, runs in (("feddip", our_runs(folder, variant)), ("authors", theirs)):
             if runs:
-                print(f"{name:<26} {len(runs):>4} " + " ".join(f"{cell:>20}" for cell in figures(runs)))
+                print(f"{f'{variant}, {whose}':<26} {len(runs):>4} " + " ".join(f"{cell:>20}" for cell in figures(runs)))
 
 
 if __name__ == "__main__":
