@@ -6,8 +6,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <numeric>
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -41,7 +43,9 @@ std::vector<float> sum_over(feddip::fl::transport& transport, const std::vector<
 }
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+    return std::ranges::equal(
+        a, b, {}, [](float v) { return std::bit_cast<std::uint32_t>(v); },
+        [](float v) { return std::bit_cast<std::uint32_t>(v); });
 }
 
 // Placements of `slots` slots on `ranks` ranks: contiguous blocks, dealt in turn, backwards, all at the last
