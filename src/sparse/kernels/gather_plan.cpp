@@ -336,6 +336,7 @@ void gather_plan::add_gradients(const kernel_table& kernels, int tile, const flo
             a.gradient =
                 gradient + std::ptrdiff_t{1} * (channel - sums.first_channel) * shape.pixels() * lanes;
             a.sums = sums.partial.data() + (sums.keeps_lanes ? done * lanes : 0);
+            a.fresh = !sums.keeps_lanes;
             a.next = &next;
             function(a);
             const std::size_t count = *first_tap(block, end) - begin;
@@ -352,6 +353,7 @@ void gather_plan::store_gradients(const kernel_table& kernels, gradient_sums& su
                                   float* alive_gradient) const {
     if (sums.keeps_lanes) {
         kernels.reduce(sums.partial.data(), sums.totals.size(), sums.totals.data());
+        std::fill_n(sums.partial.data(), sums.partial.size(), 0.0F);
     }
     for (int block = 0; block < blocks_; ++block) {
         const std::uint32_t begin = *first_tap(block, sums.first_channel);

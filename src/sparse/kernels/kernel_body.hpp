@@ -156,11 +156,11 @@ void gather(const gather_arguments& a) {
 // sums[i] += sum over the tile's pixels of gradient * slab, for each tap.
 template <int rows, int columns, int pitch, bool clipped, int top, int shift>
 FEDDIP_INLINE void multiply_taps(const register_tile<rows, columns>& gradient, const float* slab,
-                                 const weighted_tap* tap, const weighted_tap* end, float* sums) {
+                                 const weighted_tap* tap, const weighted_tap* end, float* sums, bool fresh) {
     for (; tap != end; ++tap, sums += lanes) {
         const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(slab) + tap->offset);
         // Two chains, so that the latency of one addition does not set the pace.
-        vector sum[2] = {load(sums), vector{}};
+        vector sum[2] = {fresh ? vector{} : load(sums), vector{}};
         FEDDIP_UNROLL
         for (int y = 0; y < rows; ++y) {
             if (clipped && !sees_image(top + y, shift)) {
@@ -195,7 +195,8 @@ FEDDIP_INLINE void gradient_rows(const gradient_arguments& a, int channel, int p
     const auto multiply = [&]<int shift>(std::integral_constant<int, shift>, std::uint32_t begin,
                                          std::uint32_t end) {
         multiply_taps<rows, columns, pitch, clipped, top, shift>(
-            gradient, slab, a.taps + begin, a.taps + end, sums + std::size_t{begin - a.first[0]} * lanes);
+            gradient, slab, a.taps + begin, a.taps + end, sums + std::size_t{begin - a.first[0]} * lanes,
+            a.fresh && top == 0);
     };
     if constexpr (clipped) {
         const std::uint32_t* first = a.first + 3 * channel;
@@ -288,23 +289,25 @@ FEDDIP_INLINE void fold_all(vector* rows) {
     }
 }
 
-void reduce(float* sums, std::size_t count, float* totals) {
+void reduce(const float* sums, std::size_t count, float* totals) {
     for (std::size_t i = 0; i < count; i += width) {
         vector rows[width];
         FEDDIP_UNROLL
         for (int r = 0; r < width; ++r) {
-            float* row = sums + (i + r) * lanes;
+            const float* row = sums + (i + static_cast<std::size_t>(r)) * lanes;
             rows[r] = load(row);
-            store(row, vector{});
             FEDDIP_UNROLL
             for (int part = 1; part < parts; ++part) {
                 rows[r] += load(row + part * width);
-                store(row + part * width, vector{});
             }
         }
         fold_all<width / 2>(rows);
         const std::size_t valid = count - i;
-        for (std::size_t r = 0; r < width && r < valid; ++r) {
+        if (valid >= width) {
+            *reinterpret_cast<unaligned_vector*>(totals + i) += rows[0];
+            continue;
+        }
+        for (std::size_t r = 0; r < valid; ++r) {
             totals[i + r] += rows[0][r];
         }
     }

@@ -38,8 +38,6 @@ FEDDIP_INLINE void transpose(vector* rows) {
     }
 }
 
-typedef float unaligned_vector __attribute__((vector_size(width * sizeof(float)), __may_alias__, aligned(4)));
-
 void to_block(const float* rows, float* block, int valid, int size) {
     int at = 0;
     for (; at + width <= size; at += width) {

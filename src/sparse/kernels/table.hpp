@@ -87,6 +87,7 @@ struct gradient_arguments {
     int channels;
     const float* gradient; // [channels][pixels][16]
     float* sums;           // [taps from first[0] on][16], added to
+    bool fresh;            // sums are 0, whatever they hold
     prefetch_queue* next;  // may be null
 };
 
@@ -106,8 +107,8 @@ struct kernel_table {
     void (*copy_tile)(const copy_arguments&);
     void (*pack)(const float* image, std::ptrdiff_t image_channel, int channels, const slab_run* runs,
                  std::size_t run_count, float* slab, std::ptrdiff_t slab_channel);
-    // totals[i] += sum of sums[i][0 .. 15]; sums is set to 0. Reads and writes up to 15 rows past `count`.
-    void (*reduce)(float* sums, std::size_t count, float* totals);
+    // totals[i] += sum of sums[i][0 .. 15]. Reads up to 15 rows past `count`.
+    void (*reduce)(const float* sums, std::size_t count, float* totals);
     float (*sum)(const float* values, std::ptrdiff_t count); // a multiple of 16
 };
 

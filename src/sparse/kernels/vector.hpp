@@ -14,6 +14,7 @@ namespace {
 constexpr int width = FEDDIP_VECTOR_WIDTH;
 constexpr int parts = lanes / width;
 typedef float vector __attribute__((vector_size(width * sizeof(float)), __may_alias__));
+typedef float unaligned_vector __attribute__((vector_size(width * sizeof(float)), __may_alias__, aligned(4)));
 typedef int indices __attribute__((vector_size(width * sizeof(int))));
 
 FEDDIP_INLINE vector splat(float value) {
