@@ -61,7 +61,7 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         const double all_values = static_cast<double>(size) * sizeof(float);
         const double without_mask = held.known_to_all ? 0 : std::pow(1 - share_sampled, held.rounds_sent);
         round_traffic r;
-        r.all_weights = plan.trains_all_weights;
+        r.all_weights = plan.trains_all_weights();
         r.sparsity = 1 - static_cast<double>(held.alive) / static_cast<double>(size);
         r.positions = clients * without_mask * mask_entropy_bytes(size, held.alive);
         r.down = clients * (static_cast<double>(fl::header_bytes) + values + tail) + r.positions;

@@ -29,7 +29,7 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
     std::ranges::copy(model.state, network_->state().begin());
     sparse::apply(mask, network_->state().first(layout.prunable_size()));
     network_->use_mask(mask.count() == mask.size() ? nullptr : &mask,
-                       plan.trains_all_weights ? nn::gradient_scope::all : nn::gradient_scope::on_mask);
+                       plan.trains_all_weights() ? nn::gradient_scope::all : nn::gradient_scope::on_mask);
 
     data::training_batches loader(*data_, images, config_->federation.batch_size);
     double epoch_loss = 0;
@@ -44,7 +44,7 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
     }
 
     const auto trained = std::span<const float>(network_->state());
-    if (plan.trains_all_weights) {
+    if (plan.trains_all_weights()) {
         std::ranges::copy(trained.subspan(layout.trainable_size()),
                           weights_.begin() + static_cast<std::ptrdiff_t>(layout.trainable_size()));
     } else {
@@ -58,7 +58,7 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
 void local_trainer::step(const round_plan& plan, const sparse::mask& mask) {
     const auto& layout = network_->layout();
     const auto seen = network_->state().first(layout.trainable_size());
-    if (plan.trains_all_weights) {
+    if (plan.trains_all_weights()) {
         nn::sgd_step_dense(layout, plan.sgd, &mask, network_->gradients(),
                            std::span(weights_).first(layout.trainable_size()), seen);
     } else {

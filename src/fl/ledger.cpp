@@ -32,10 +32,6 @@ std::uint64_t download_ledger::mask_bytes(const run_state& state, std::uint32_t 
     return coded_[key] = code.size();
 }
 
-std::uint64_t upload_bytes(const parameter_layout& layout, const sparse::mask& m, bool all_weights) {
-    return header_bytes + sizeof(float) * upload_length(layout, m, all_weights);
-}
-
 double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double sparsity_up,
                           int clients) {
     const double whole = 32.0 * static_cast<double>(layout.trainable_size()) / (1 << 20);

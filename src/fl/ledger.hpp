@@ -33,8 +33,6 @@ private:
     std::map<std::uint32_t, std::uint64_t> coded_{}; // bytes to bring a holder of that version up to date
 };
 
-std::uint64_t upload_bytes(const parameter_layout& layout, const sparse::mask& m, bool all_weights);
-
 // The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters:
 // mebibits of values. `s` is the sparsity of what is sent: of the model downwards, of the update upwards.
 double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double sparsity_up,

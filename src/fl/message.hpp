@@ -3,7 +3,8 @@
 // Both directions carry [header | mask, where it is new to the receiver | values in the mask, in mask order |
 // tail]. The tail is everything that is never pruned: biases, and all of batch normalization including its
 // running mean and variance, which are averaged like weights. An upload of all weights carries them instead
-// of those in the mask.
+// of those in the mask; one of the largest weights has a mask of its own, coded as the difference to the
+// model's.
 #pragma once
 
 #include "base/layout.hpp"

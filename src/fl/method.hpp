@@ -16,6 +16,19 @@
 
 namespace feddip::fl {
 
+// Which weights a client sends; biases, norms and running statistics always go with them.
+enum class upload_content {
+    // Those in the mask, in mask order. Clients train only these: where the server reconfigures from nothing
+    // else,
+    // that changes no bit of w'_{t+1} (spec, section 4).
+    in_mask,
+    all_weights,
+    // The 1 - target_sparsity of its own weights with the largest magnitude, wherever they are, and their
+    // positions.
+    // What a client does not send counts as zero in the average.
+    largest,
+};
+
 // What happens in round t; the same on every rank.
 struct round_plan {
     int round = 0; // t = 0 .. T - 1
@@ -23,9 +36,9 @@ struct round_plan {
     double target_sparsity = 0;
     // The server chooses a new mask from the average.
     bool reconfigures = false;
-    // Weights outside the mask matter to the server: clients train all weights and send all.
-    // Otherwise they train and send those in the mask, which changes no bit of w'_{t+1} (spec, section 4).
-    bool trains_all_weights = false;
+    upload_content upload = upload_content::in_mask;
+
+    bool trains_all_weights() const { return upload != upload_content::in_mask; }
 };
 
 class method {

@@ -2,13 +2,13 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
-#include "base/log.hpp"
 #include "fl/client.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/ledger.hpp"
 #include "fl/message.hpp"
 #include "fl/sampling.hpp"
 #include "fl/server.hpp"
+#include "fl/update_sum.hpp"
 
 #include <fmt/format.h>
 
@@ -65,10 +65,6 @@ participation included(std::span<const client_record> clients, int round) {
     return p;
 }
 
-bool all_finite(std::span<const float> values) {
-    return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
-}
-
 class federation {
 public:
     federation(const experiment& what, transport& ranks, std::span<observer* const> observers)
@@ -89,7 +85,7 @@ private:
     round_record run_round(int round);
     cast cast_of(int round) const;
     updates train(const round_plan& plan, const cast& who);
-    updates collect(slot_sum& sum, std::span<const client_record> mine, rank_report report);
+    updates collect(update_sum& sum, std::span<const client_record> mine, rank_report report);
     void broadcast_model(const versioned_mask* known);
     void remember(versioned_mask replaced);
     void evaluate(round_record& record);
@@ -178,10 +174,8 @@ round_record federation::run_round(int round) {
             record.bytes_down += cost.bytes;
             record.bytes_positions += cost.positions;
         }
-        record.bytes_up = who.clients.size() * upload_bytes(layout_, model.mask, plan.trains_all_weights);
-        const double sparsity = model.mask.sparsity();
         record.reference_cost_mib =
-            reference_cost_mib(layout_, sparsity, plan.trains_all_weights ? 0.0 : sparsity,
+            reference_cost_mib(layout_, model.mask.sparsity(), upload_sparsity(plan, model.mask),
                                static_cast<int>(who.clients.size()));
     }
 
@@ -192,6 +186,10 @@ round_record federation::run_round(int round) {
 
     versioned_mask held{model.mask_version, model.mask};
     if (at_server()) {
+        for (const auto& c : received.clients) {
+            record.bytes_up += c.bytes_up;
+            record.bytes_positions += c.bytes_positions;
+        }
         const auto average = included(received.clients, round);
         record.train_loss = average.train_loss;
         const auto report = finish_round(*method_, plan, layout_, received.total, average.samples, model);
@@ -234,9 +232,7 @@ cast federation::cast_of(int round) const {
 
 // This rank's clients train one after another; each upload joins the sum as soon as it is there.
 updates federation::train(const round_plan& plan, const cast& who) {
-    const auto& mask = state_.model.mask;
-    std::vector<float> upload(upload_length(layout_, mask, plan.trains_all_weights));
-    auto sum = ranks_.start_sum(who.owners, upload.size());
+    update_sum sum(ranks_, plan, layout_, state_.model.mask, who.owners);
 
     int batches = 0;
     for (std::size_t s = 0; s < who.clients.size(); ++s) {
@@ -262,30 +258,18 @@ updates federation::train(const round_plan& plan, const cast& who) {
         stopwatch training;
         const int client = who.clients[s];
         const auto own_mask = method_->client_mask(plan, layout_, client);
-        auto record = trainer_.train(state_.model, own_mask ? *own_mask : mask, plan, client,
-                                     shares_.train[static_cast<std::size_t>(client)], on_batch);
-        record.bytes_up = upload_bytes(layout_, mask, plan.trains_all_weights);
-        pack_upload(layout_, mask, plan.trains_all_weights, trainer_.weights(), upload);
-        if (all_finite(upload)) {
-            std::ranges::for_each(upload, [&](float& v) { v *= static_cast<float>(record.samples); });
-        } else {
-            log::warning("round {}: the update of client {} has NaN or Inf and is left out", plan.round + 1,
-                         client);
-            record.included = 0;
-            std::ranges::fill(upload, 0.0F);
-        }
+        records.push_back(trainer_.train(state_.model, own_mask ? *own_mask : state_.model.mask, plan, client,
+                                         shares_.train[static_cast<std::size_t>(client)], on_batch));
         report.seconds_train += training.seconds();
-        sum->add(static_cast<int>(s), upload);
-        records.push_back(record);
+        sum.add(static_cast<int>(s), trainer_.weights(), records.back());
     }
-    return collect(*sum, records, report);
+    return collect(sum, records, report);
 }
 
 // Owners ascend with slots, so that what ranks report, one after the other, is in slot order.
-updates federation::collect(slot_sum& sum, std::span<const client_record> mine, rank_report report) {
+updates federation::collect(update_sum& sum, std::span<const client_record> mine, rank_report report) {
     updates received;
-    const auto total = sum.finish();
-    received.total.assign(total.begin(), total.end());
+    received.total = sum.finish();
 
     report.bytes_sent = ranks_.bytes_sent();
     std::vector<std::byte> message(sizeof report + mine.size_bytes());

@@ -24,7 +24,7 @@ server_report finish_round(const method& how, const round_plan& plan, const para
     for (std::size_t i = 0; i < total.size(); ++i) {
         average[i] = total[i] / static_cast<float>(samples);
     }
-    unpack_upload(layout, model.mask, plan.trains_all_weights, average, model.state);
+    unpack_upload(layout, model.mask, plan.trains_all_weights(), average, model.state);
     const auto prunable = std::span(model.state).first(layout.prunable_size());
 
     server_report report;

@@ -14,7 +14,7 @@ struct server_report {
 };
 
 // w_{t+1} = total / samples, then reconfigured where the plan says so, then pruned to w'_{t+1}, in `model`.
-// `total` is the sum over clients of samples x upload, in upload order (message.hpp).
+// `total` is what update_sum::finish gave.
 server_report finish_round(const method& how, const round_plan& plan, const parameter_layout& layout,
                            std::span<const float> total, std::uint64_t samples, global_model& model);
 

@@ -32,11 +32,12 @@ struct versioned_mask {
 // Of one sampled client in one round.
 struct client_record {
     int id = 0;
-    std::uint32_t samples = 0;        // training images
-    double train_loss = not_measured; // mean over the last local epoch
-    double accuracy = not_measured;   // of w'_{t+1} on the client's own test share (non-i.i.d. partitions)
-    std::uint64_t bytes_up = 0;       // encoded payload
-    std::int32_t included = 1;        // 0: the update had NaN or Inf and was left out of the average
+    std::uint32_t samples = 0;         // training images
+    double train_loss = not_measured;  // mean over the last local epoch
+    double accuracy = not_measured;    // of w'_{t+1} on the client's own test share (non-i.i.d. partitions)
+    std::uint64_t bytes_up = 0;        // encoded payload
+    std::uint64_t bytes_positions = 0; // of these, the coded positions
+    std::int32_t included = 1;         // 0: the update had NaN or Inf and was left out of the average
 };
 
 // Of one round, by the names of the results file (house.md, section 4).

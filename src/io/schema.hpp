@@ -66,6 +66,8 @@ inline constexpr client_column client_columns[] = {
     {"accuracy", "1", "top-1 accuracy of the pruned global model on the client's own test share",
      &fl::client_record::accuracy},
     {"bytes_up", "byte", "encoded payload sent by the client", &fl::client_record::bytes_up},
+    {"bytes_positions", "byte", "of the payload sent by the client, the coded positions",
+     &fl::client_record::bytes_positions},
     {"included", "1", "1 where the update entered the average, 0 where it held NaN or Inf or there is none",
      &fl::client_record::included},
 };

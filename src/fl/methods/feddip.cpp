@@ -41,7 +41,7 @@ public:
                         to_staircase(c.regularization.staircase)))},
             .target_sparsity = sparse::sparsity_at(round, rounds, c.sparsity.initial, c.sparsity.target),
             .reconfigures = reconfigures,
-            .trains_all_weights = ranks_all_weights || c.communication.upload == config::upload_kind::dense,
+            .upload = ranks_all_weights ? reconfiguration_upload() : ordinary_upload(),
         };
     }
 
@@ -71,6 +71,16 @@ public:
     }
 
 private:
+    upload_content reconfiguration_upload() const {
+        return config_.communication.reconfiguration_upload == config::reconfiguration_upload_kind::dense
+                   ? upload_content::all_weights
+                   : upload_content::largest;
+    }
+    upload_content ordinary_upload() const {
+        return config_.communication.upload == config::upload_kind::dense ? upload_content::all_weights
+                                                                          : upload_content::in_mask;
+    }
+
     sparse::mask draw(const parameter_layout& layout, std::uint32_t owner) const {
         random_stream random(config_.federation.seed, 0, owner, purpose::start_mask);
         const double initial = config_.sparsity.initial;

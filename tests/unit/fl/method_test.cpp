@@ -59,7 +59,7 @@ TEST(feddip, reconfigures_every_horizon_rounds_and_only_then_needs_all_weights) 
     const auto feddip = make_method(config_of("feddip"));
     for (int round = 0; round < 20; ++round) {
         EXPECT_EQ(feddip->plan(round).reconfigures, round % 5 == 0) << round;
-        EXPECT_EQ(feddip->plan(round).trains_all_weights, round % 5 == 0) << round;
+        EXPECT_EQ(feddip->plan(round).trains_all_weights(), round % 5 == 0) << round;
     }
 }
 
@@ -69,14 +69,14 @@ TEST(feddip, without_regrowth_needs_all_weights_in_the_first_round_only) {
     const auto feddip = make_method(c);
     for (int round = 0; round < 20; ++round) {
         EXPECT_EQ(feddip->plan(round).reconfigures, round % 5 == 0) << round;
-        EXPECT_EQ(feddip->plan(round).trains_all_weights, round == 0) << round;
+        EXPECT_EQ(feddip->plan(round).trains_all_weights(), round == 0) << round;
     }
 }
 
 TEST(feddip, with_dense_upload_trains_all_weights_always) {
     auto c = config_of("feddip");
     c.communication.upload = config::upload_kind::dense;
-    EXPECT_TRUE(make_method(c)->plan(3).trains_all_weights);
+    EXPECT_TRUE(make_method(c)->plan(3).trains_all_weights());
 }
 
 TEST(feddip, starts_from_one_erk_mask_of_the_server_or_from_one_per_client) {

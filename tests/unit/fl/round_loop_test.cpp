@@ -168,3 +168,22 @@ TEST(round_loop, on_non_iid_shares_reports_the_mean_of_the_clients_own_accuracie
         EXPECT_LE(c.accuracy, 1.0);
     }
 }
+
+TEST(round_loop, with_topk_uploads_sends_less_when_it_reconfigures_and_still_learns) {
+    small_federation dense;
+    dense.config.federation.rounds = 12;
+    dense.config.federation.local_epochs = 4;
+    dense.config.federation.batch_size = 16;
+    small_federation topk;
+    topk.config = dense.config;
+    topk.config.communication.reconfiguration_upload = config::reconfiguration_upload_kind::topk;
+
+    const auto all = dense.run().state.history;
+    const auto largest = topk.run().state.history;
+
+    for (std::size_t t = 0; t < all.size(); ++t) {
+        EXPECT_EQ(largest[t].bytes_up < all[t].bytes_up, t % 2 == 0) << t;
+        EXPECT_EQ(largest[t].clients[0].bytes_positions > 0, t % 2 == 0) << t;
+    }
+    EXPECT_GT(largest.back().test_accuracy, 0.9);
+}

@@ -1,0 +1,47 @@
+// What the server learns of a round's updates: their sum, weighted by samples.
+#pragma once
+
+#include "base/layout.hpp"
+#include "fl/method.hpp"
+#include "fl/state.hpp"
+#include "fl/transport.hpp"
+#include "sparse/mask.hpp"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace feddip::fl {
+
+// Collective: all ranks make one per round, add the slots they own, and finish.
+class update_sum {
+public:
+    // `mask` is the model's in this round, the same on every rank; it and the layout outlive the sum.
+    update_sum(transport& ranks, const round_plan& plan, const parameter_layout& layout,
+               const sparse::mask& mask, std::span<const int> owner_of_slot);
+
+    // `weights` (layout.size() floats) after local training, as the client of `slot` would send them. Records
+    // what its upload costs, and leaves an update with NaN or Inf out of the sum.
+    void add(int slot, std::span<const float> weights, client_record& record);
+
+    // On rank 0 the sum of samples x upload: of in_mask uploads the weights in mask order, of others all of
+    // them; then the tail. Elsewhere empty.
+    std::vector<float> finish();
+
+private:
+    void add_largest(int slot, std::span<const float> weights, client_record& record);
+
+    upload_content content_;
+    double target_sparsity_;
+    const parameter_layout* layout_;
+    const sparse::mask* mask_;
+    bool at_server_;
+    std::vector<float> upload_;     // scratch: what the slot sum takes
+    std::unique_ptr<slot_sum> sum_; // of in_mask and all_weights the whole upload, of largest the tail
+    std::unique_ptr<sparse_slot_sum> largest_; // of largest the weights
+};
+
+// The share of prunable weights that an upload leaves out.
+double upload_sparsity(const round_plan& plan, const sparse::mask& mask);
+
+} // namespace feddip::fl

@@ -1,0 +1,106 @@
+#include "fl/in_process_transport.hpp"
+#include "fl/message.hpp"
+#include "fl/update_sum.hpp"
+#include "sparse/codec.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+using namespace feddip;
+using namespace feddip::fl;
+
+namespace {
+
+const parameter_layout tiny({{"a.weight", role::weight, {2, 2}, 0, 0, 2},
+                             {"a.bias", role::bias, {1}, 0, 0, 2}});
+const std::vector<int> alone{0, 0};
+
+sparse::mask first_two() {
+    sparse::mask m(4, false);
+    m.set(0, true);
+    m.set(1, true);
+    return m;
+}
+
+round_plan sending(upload_content content) {
+    round_plan plan;
+    plan.target_sparsity = 0.5;
+    plan.upload = content;
+    return plan;
+}
+
+client_record client_with(std::uint32_t samples) {
+    client_record record;
+    record.samples = samples;
+    return record;
+}
+
+const std::vector<float> a{1, -2, 3, 0.5F, 10};
+const std::vector<float> b{4, 1, -2, 8, 20};
+
+std::vector<float> total_of(upload_content content, client_record& ra, client_record& rb) {
+    in_process_transport ranks;
+    const auto mask = first_two();
+    update_sum sum(ranks, sending(content), tiny, mask, alone);
+    sum.add(0, a, ra);
+    sum.add(1, b, rb);
+    return sum.finish();
+}
+
+} // namespace
+
+TEST(update_sum, in_the_mask_adds_samples_times_alive_weights_and_tail) {
+    auto ra = client_with(1);
+    auto rb = client_with(3);
+
+    EXPECT_THAT(total_of(upload_content::in_mask, ra, rb), testing::ElementsAre(13, 1, 70));
+    EXPECT_EQ(ra.bytes_up, header_bytes + 3 * sizeof(float));
+    EXPECT_EQ(ra.bytes_positions, 0U);
+}
+
+TEST(update_sum, of_all_weights_adds_everything) {
+    auto ra = client_with(1);
+    auto rb = client_with(3);
+
+    EXPECT_THAT(total_of(upload_content::all_weights, ra, rb), testing::ElementsAre(13, 1, -3, 24.5, 70));
+    EXPECT_EQ(ra.bytes_up, header_bytes + 5 * sizeof(float));
+}
+
+// Of a the largest two are positions 1 and 2, of b 0 and 3.
+TEST(update_sum, of_the_largest_weights_takes_each_clients_own_and_charges_their_positions) {
+    auto ra = client_with(1);
+    auto rb = client_with(3);
+
+    EXPECT_THAT(total_of(upload_content::largest, ra, rb), testing::ElementsAre(12, -2, 3, 24, 70));
+    sparse::mask of_a(4, false);
+    of_a.set(1, true);
+    of_a.set(2, true);
+    const auto mask = first_two();
+    EXPECT_EQ(ra.bytes_positions, sparse::encode(of_a, tiny, &mask).size());
+    EXPECT_EQ(ra.bytes_up, header_bytes + ra.bytes_positions + 3 * sizeof(float));
+}
+
+TEST(update_sum, leaves_out_and_records_an_update_with_nan_or_infinity) {
+    for (const auto content :
+         {upload_content::in_mask, upload_content::all_weights, upload_content::largest}) {
+        for (const float bad :
+             {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+            in_process_transport ranks;
+            const auto mask = first_two();
+            update_sum sum(ranks, sending(content), tiny, mask, alone);
+            auto poisoned = a;
+            poisoned[4] = bad;
+            auto ra = client_with(1);
+            auto rb = client_with(1);
+
+            sum.add(0, poisoned, ra);
+            sum.add(1, b, rb);
+
+            EXPECT_EQ(ra.included, 0);
+            EXPECT_EQ(rb.included, 1);
+            EXPECT_EQ(sum.finish().back(), 20.0F);
+        }
+    }
+}
