@@ -1,6 +1,7 @@
 #include "comm/sparse_collectives.hpp"
 
 #include "base/error.hpp"
+#include "comm/chunks.hpp"
 #include "comm/slot_links.hpp"
 #include "fl/slot_tree.hpp"
 #include "sparse/codec.hpp"
@@ -31,6 +32,40 @@ void check_length(std::size_t length, const sparse::mask& m) {
         throw error("a vector can't be exchanged", "masked exchange",
                     fmt::format("it has {} entries, its mask {}", length, m.size()));
     }
+}
+
+// With one slot per rank a rank's steps are its leaf, then the right halves it receives, then one send,
+// except at rank 0. All of them are done for one piece before the next, so that pieces follow each other up
+// the tree.
+//   length(i)       floats of piece i, at most `largest`
+//   load(i, into)   this rank's piece
+//   store(i, sum)   at rank 0
+template <typename Length, typename Load, typename Store>
+void sum_in_pieces(communicator& c, std::size_t pieces, std::size_t largest, Length length, Load load,
+                   Store store) {
+    const std::vector<fl::slot_step> steps = fl::slot_tree_steps(one_slot_per_rank(c), c.rank());
+    std::vector<float> arrived(largest);
+    std::array<std::vector<float>, 2> buffers{std::vector<float>(largest), std::vector<float>(largest)};
+    std::array<transfer, 2> leaving; // after what they send
+    for (std::size_t i = 0; i < pieces; ++i) {
+        leaving[i % 2].wait();
+        const auto sum = std::span(buffers[i % 2]).first(length(i));
+        load(i, sum);
+        for (const fl::slot_step& step : steps) {
+            if (step.what == fl::slot_step::kind::receive_and_add) {
+                const auto right = std::span(arrived).first(sum.size());
+                c.receive(step.number, sum_tag, std::as_writable_bytes(right));
+                fl::add_to(sum, right);
+            } else if (step.what == fl::slot_step::kind::send) {
+                leaving[i % 2] = c.start_send(step.number, sum_tag, std::as_bytes(sum));
+            }
+        }
+        if (c.rank() == 0) {
+            store(i, sum);
+        }
+    }
+    leaving[0].wait();
+    leaving[1].wait();
 }
 
 } // namespace
@@ -94,35 +129,26 @@ void masked_exchange::broadcast(communicator& c, int root, std::span<float> vect
     }
 }
 
-// With one slot per rank a rank's steps are its leaf, then the right halves it receives, then one send,
-// except at rank 0. All of them are done for one piece before the next, so that pieces follow each other up
-// the tree.
 void masked_exchange::sum(communicator& c, std::span<float> vector) const {
     check_length(vector.size(), mask_);
-    const std::vector<fl::slot_step> steps = fl::slot_tree_steps(one_slot_per_rank(c), c.rank());
-    std::vector<float> arrived(largest_);
-    std::array<std::vector<float>, 2> buffers{std::vector<float>(largest_), std::vector<float>(largest_)};
-    std::array<transfer, 2> leaving; // after what they send
-    for (std::size_t i = 0; i < pieces_.size(); ++i) {
-        const masked_piece& p = pieces_[i];
-        leaving[i % 2].wait();
-        const auto sum = std::span(buffers[i % 2]).first(p.values);
-        pack(p, vector, sum);
-        for (const fl::slot_step& step : steps) {
-            if (step.what == fl::slot_step::kind::receive_and_add) {
-                const auto right = std::span(arrived).first(p.values);
-                c.receive(step.number, sum_tag, std::as_writable_bytes(right));
-                fl::add_to(sum, right);
-            } else if (step.what == fl::slot_step::kind::send) {
-                leaving[i % 2] = c.start_send(step.number, sum_tag, std::as_bytes(sum));
-            }
-        }
-        if (c.rank() == 0) {
-            unpack(p, sum, vector);
-        }
-    }
-    leaving[0].wait();
-    leaving[1].wait();
+    sum_in_pieces(
+        c, pieces_.size(), largest_, [&](std::size_t i) { return pieces_[i].values; },
+        [&](std::size_t i, std::span<float> into) { pack(pieces_[i], vector, into); },
+        [&](std::size_t i, std::span<const float> sum) { unpack(pieces_[i], sum, vector); });
+}
+
+void sum_values(communicator& c, std::span<float> values) {
+    const std::vector<chunk> pieces = chunks_of(values.size(), masked_exchange::values_per_piece);
+    const auto part = [&](std::size_t i) { return values.subspan(pieces[i].offset, pieces[i].length); };
+    sum_in_pieces(
+        c, pieces.size(), std::min(values.size(), masked_exchange::values_per_piece),
+        [&](std::size_t i) { return pieces[i].length; },
+        [&](std::size_t i, std::span<float> into) { std::ranges::copy(part(i), into.begin()); },
+        [&](std::size_t i, std::span<const float> sum) { std::ranges::copy(sum, part(i).begin()); });
+}
+
+void broadcast_values(communicator& c, int root, std::span<float> values) {
+    c.broadcast(root, std::as_writable_bytes(values));
 }
 
 void broadcast_mask(communicator& c, int root, const parameter_layout& layout, const sparse::mask* base,

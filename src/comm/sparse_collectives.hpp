@@ -56,6 +56,11 @@ private:
     std::size_t largest_ = 0; // values of the largest piece
 };
 
+// The same two for the values alone, packed in mask order: every rank's become those of `root`; rank 0's
+// become the sum over ranks.
+void broadcast_values(communicator& c, int root, std::span<float> values);
+void sum_values(communicator& c, std::span<float> values);
+
 // Collective: every rank's mask becomes that of `root`, coded as the difference to `base` where that is
 // smaller. `base` is a mask that all ranks hold, or null everywhere.
 void broadcast_mask(communicator& c, int root, const parameter_layout& layout, const sparse::mask* base,

@@ -115,22 +115,58 @@ void dense_broadcast(benchmark::State& state, scenario& s) {
         [&] { return has_values_of_rank_0(s); });
 }
 
-void broadcast_on_known_mask(benchmark::State& state, scenario& s) {
+void broadcast_in_dense_memory(benchmark::State& state, scenario& s) {
     const comm::masked_exchange exchange(s.shared);
     measure(
         state, s, nothing, [&] { exchange.broadcast(s.c, 0, s.vector); },
         [&] { return has_values_of_rank_0(s); });
 }
 
-void broadcast_with_new_mask(benchmark::State& state, scenario& s) {
-    sparse::mask m;
+std::vector<float> packed(const scenario& s) {
+    std::vector<float> values(s.shared.count());
+    pack(s.shared, s.vector, values);
+    return values;
+}
+
+void broadcast_packed(benchmark::State& state, scenario& s) {
+    std::vector<float> values = packed(s);
     measure(
-        state, s, [&] { m = s.c.rank() == 0 ? s.shared : sparse::mask(); },
+        state, s, nothing, [&] { comm::broadcast_values(s.c, 0, values); },
         [&] {
-            comm::broadcast_mask(s.c, 0, s.layout, nullptr, m);
-            comm::masked_exchange(m).broadcast(s.c, 0, s.vector);
+            unpack(s.shared, values, s.vector);
+            return has_values_of_rank_0(s);
+        });
+}
+
+// The mask is coded, sent and decoded, and so are the values.
+void broadcast_packed_with_new_mask(benchmark::State& state, scenario& s) {
+    const std::vector<float> mine = packed(s);
+    sparse::sparse_vector v;
+    measure(
+        state, s,
+        [&] {
+            v = s.c.rank() == 0 ? sparse::sparse_vector{s.shared, mine} : sparse::sparse_vector{};
         },
-        [&] { return m == s.shared && has_values_of_rank_0(s); });
+        [&] {
+            comm::broadcast_mask(s.c, 0, s.layout, nullptr, v.support);
+            v.values.resize(v.support.count());
+            comm::broadcast_values(s.c, 0, v.values);
+        },
+        [&] {
+            unpack(v.support, v.values, s.vector);
+            return v.support == s.shared && has_values_of_rank_0(s);
+        });
+}
+
+void reduce_packed(benchmark::State& state, scenario& s) {
+    const std::vector<float> mine = packed(s);
+    std::vector<float> values;
+    measure(
+        state, s, [&] { values = mine; }, [&] { comm::sum_values(s.c, values); },
+        [&] {
+            unpack(s.shared, values, s.vector);
+            return is_total(s, s.vector);
+        });
 }
 
 void dense_reduce(benchmark::State& state, scenario& s) {
@@ -145,7 +181,7 @@ void dense_reduce(benchmark::State& state, scenario& s) {
         [&] { return is_total(s, sum); });
 }
 
-void reduce_on_shared_mask(benchmark::State& state, scenario& s) {
+void reduce_in_dense_memory(benchmark::State& state, scenario& s) {
     const comm::masked_exchange exchange(s.shared);
     measure(
         state, s,
@@ -217,11 +253,13 @@ void register_all(communicator& c) {
     using question = void (*)(benchmark::State&, scenario&);
     const std::vector<std::pair<std::string, question>> questions{
         {"broadcast/dense", dense_broadcast},
-        {"broadcast/known_mask", broadcast_on_known_mask},
-        {"broadcast/new_mask", broadcast_with_new_mask},
+        {"broadcast/packed", broadcast_packed},
+        {"broadcast/packed_new_mask", broadcast_packed_with_new_mask},
+        {"broadcast/in_dense_memory", broadcast_in_dense_memory},
         {"reduce/dense", dense_reduce},
         {"reduce/gatherv_pairs", gather_pairs},
-        {"reduce/shared_mask", reduce_on_shared_mask},
+        {"reduce/packed", reduce_packed},
+        {"reduce/in_dense_memory", reduce_in_dense_memory},
         {"reduce/union", reduce_over_union}};
     const std::vector<std::pair<std::string, const std::vector<std::int64_t>*>> models{
         {"resnet18", &resnet18}, {"alexnet", &alexnet}};

@@ -98,6 +98,21 @@ TEST(masked_exchange, hands_only_alive_values_to_mpi) {
     EXPECT_EQ(c.bytes_sent(), value_bytes);
 }
 
+TEST(sparse_collectives, packed_values_are_broadcast_and_summed_in_the_order_of_the_tree) {
+    auto c = communicator::world();
+    const std::size_t length = masked_exchange::values_per_piece + 1001;
+    const std::vector<float> mine = values_of(c.rank(), length);
+    const std::vector<float> expected = tree_sum(c, mine);
+
+    std::vector<float> values = mine;
+    sum_values(c, values);
+    EXPECT_EQ(values, c.rank() == 0 ? expected : mine);
+
+    values = mine;
+    broadcast_values(c, c.size() - 1, values);
+    EXPECT_EQ(values, values_of(c.size() - 1, length));
+}
+
 TEST(sparse_collectives, a_new_mask_reaches_all_ranks_fresh_or_as_a_difference) {
     auto c = communicator::world();
     const mask base = mask_of(1, 0.05);
