@@ -3,20 +3,22 @@
 #include "base/error.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace feddip::sparse::kernels {
 
 namespace {
 
-constexpr std::size_t slab_budget = 36 * 1024; // bytes: leaves room in a first-level cache of 48 KiB
-constexpr std::size_t products_wanted = 224; // per output channel and block: makes up for reloading the sums
-constexpr std::size_t largest_slab = 512 * 1024;     // bytes: well within a second-level cache
-constexpr std::size_t lane_sums_budget = 256 * 1024; // bytes
-constexpr std::size_t taps_per_reduction = 256;      // 16 KiB of partial sums
+// Bytes, for a first-level cache of 48 KiB and a second-level cache of 2 MiB; found by measurement.
+constexpr std::size_t slab_budget = 36 * 1024;
+constexpr std::size_t largest_slab = 512 * 1024;
+constexpr std::size_t lane_sums_budget = 256 * 1024;
+constexpr std::size_t near_tensor = 512 * 1024; // smaller ones stay in the second-level cache by themselves
 
-constexpr std::size_t near_input =
-    512 * 1024; // bytes: a smaller input stays in the second-level cache by itself
+constexpr std::size_t products_wanted =
+    224; // per output channel and block: they make up for reloading the sums
+constexpr std::size_t taps_per_reduction = 256; // 16 KiB of partial sums
+constexpr std::size_t few_taps_per_channel = 150;
+constexpr std::size_t flat_tile = 4; // in tile_shapes
 
 int divided_up(int a, int b) {
     return (a + b - 1) / b;
@@ -27,7 +29,7 @@ int divided_up(int a, int b) {
 gather_plan::gather_plan(const gather_shape& shape, const std::vector<tap>& taps)
     : shape_(shape), rows_(divided_up(shape.out_height - shape.phase_y, shape.phase_step)),
       columns_(divided_up(shape.out_width - shape.phase_x, shape.phase_step)) {
-    choose_tile();
+    choose_tile(taps.size());
     choose_blocks(taps.size());
     place_taps(taps);
     place_tiles();
@@ -44,16 +46,21 @@ std::ptrdiff_t gather_plan::out_pixel(int channel, int y, int x) const {
            lanes;
 }
 
-void gather_plan::choose_tile() {
-    // The least work, borders of unused sums included; among equals the larger tile, which packs less.
-    const auto cost = [&](const tile_shape& t) {
-        const int count = divided_up(rows_, t.height) * divided_up(columns_, t.width);
-        return count * (2 * t.pixels() + 3);
+void gather_plan::choose_tile(std::size_t alive) {
+    // The least work, unused sums at the borders included.
+    const auto cost = [&](std::size_t index) {
+        const tile_shape& t = tile_shapes[index];
+        return divided_up(rows_, t.height) * divided_up(columns_, t.width) * (2 * t.pixels() + 3);
     };
     for (std::size_t i = 1; i < tile_shapes.size(); ++i) {
-        if (cost(tile_shapes[i]) < cost(tile_shapes[tile_index_])) {
+        if (cost(i) < cost(tile_index_)) {
             tile_index_ = i;
         }
+    }
+    // Where there is little to add up, memory sets the pace, and longer rows suit it.
+    const bool few_taps = alive < few_taps_per_channel * static_cast<std::size_t>(shape_.out_channels);
+    if (few_taps && columns_ >= 2 * tile_shapes[flat_tile].width && cost(flat_tile) == cost(tile_index_)) {
+        tile_index_ = flat_tile;
     }
     const tile_shape tile = tile_shapes[tile_index_];
     const int span_y = shape_.last_shift_y - shape_.first_shift_y;
@@ -90,8 +97,8 @@ void gather_plan::choose_blocks(std::size_t alive) {
     blocks_ = divided_up(shape_.in_channels, channels_per_block_);
     const std::size_t vectors = std::size_t(shape_.in_channels) * shape_.in_height * shape_.in_width;
     const std::size_t out_vectors = std::size_t(shape_.out_channels) * shape_.out_height * shape_.out_width;
-    far_output_ = out_vectors * lanes * sizeof(float) > near_input;
-    prefetches_ = vectors * lanes * sizeof(float) > near_input;
+    far_output_ = out_vectors * lanes * sizeof(float) > near_tensor;
+    prefetches_ = vectors * lanes * sizeof(float) > near_tensor;
 }
 
 void gather_plan::place_taps(const std::vector<tap>& taps) {

@@ -93,7 +93,7 @@ private:
     }
     int block_channels(int block) const;
     std::ptrdiff_t out_pixel(int channel, int y, int x) const; // of the phase; in floats from the start
-    void choose_tile();
+    void choose_tile(std::size_t alive);
     void choose_blocks(std::size_t alive);
     void place_taps(const std::vector<tap>& taps);
     void place_tiles();

@@ -216,7 +216,10 @@ void sparse_convolution::forward(const float* input, const float* bias, float* o
 void sparse_convolution::backward_input(const float* output_gradient, float* input_gradient, int blocks,
                                         bool accumulate) {
     implementation& i = *impl_;
-    const int tiles = i.backward.front().tile_count(); // phase 0 has the most
+    int tiles = 0;
+    for (const gather_plan& plan : i.backward) {
+        tiles = std::max(tiles, plan.tile_count());
+    }
     const finish how = accumulate ? finish::accumulate : finish::store;
 #pragma omp parallel for schedule(static) num_threads(i.threads()) if (i.threads() > 1)
     for (int item = 0; item < blocks * tiles; ++item) {

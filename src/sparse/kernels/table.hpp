@@ -15,7 +15,7 @@ struct tile_shape {
     int width;
     constexpr int pixels() const { return height * width; }
 };
-inline constexpr std::array<tile_shape, 4> tile_shapes{{{4, 4}, {5, 5}, {4, 7}, {8, 1}}};
+inline constexpr std::array<tile_shape, 5> tile_shapes{{{4, 4}, {5, 5}, {4, 7}, {8, 1}, {2, 8}}};
 // A slab row is this many vectors wider than a tile row.
 inline constexpr std::array<int, 4> slab_margins{0, 1, 2, 4};
 

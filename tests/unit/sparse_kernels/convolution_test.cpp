@@ -114,7 +114,9 @@ INSTANTIATE_TEST_SUITE_P(
                         convolution_shape{4, 5, 8, 8, 1, 2, 0}, convolution_shape{4, 5, 8, 8, 1, 1, 0},
                         convolution_shape{3, 4, 9, 7, 3, 2, 1}, convolution_shape{3, 4, 9, 9, 5, 2, 2},
                         convolution_shape{3, 4, 4, 7, 3, 1, 1}, convolution_shape{3, 4, 4, 4, 3, 1, 0},
-                        convolution_shape{2, 3, 3, 3, 3, 1, 1}, convolution_shape{2, 3, 6, 5, 3, 3, 1}),
+                        convolution_shape{2, 3, 3, 3, 3, 1, 1}, convolution_shape{2, 3, 6, 5, 3, 3, 1},
+                        convolution_shape{3, 4, 32, 32, 3, 2, 1}, convolution_shape{3, 4, 29, 37, 3, 2, 1},
+                        convolution_shape{3, 4, 35, 35, 5, 2, 2}),
         testing::Values(0.0, 0.01, 0.05, 0.3, 1.0)));
 
 class full_convolution : public testing::TestWithParam<std::tuple<convolution_shape, double>> {};
