@@ -62,6 +62,10 @@ private:
     std::size_t size_;
 };
 
+std::size_t count(std::uint64_t bits) {
+    return bits == all_ones ? 64 : static_cast<std::size_t>(std::popcount(bits));
+}
+
 // Some positions of a layer, of which `alive` are alive. The rarer kind is marked, and the marks are coded.
 struct population {
     std::size_t positions = 0;
@@ -124,7 +128,7 @@ void put_population(const layer_view& layer, const layer_view& base, const popul
     std::size_t last = p.positions;   // the mark found last, or none yet
     for (std::size_t w = layer.word_count(); w-- > 0;) {
         const std::uint64_t in = base.members(w, alive_in_base);
-        before -= static_cast<std::size_t>(std::popcount(in));
+        before -= count(in);
         for (std::uint64_t marks = in & (layer.word(w) ^ flip); marks != 0;) {
             const int bit = 63 - std::countl_zero(marks);
             marks ^= std::uint64_t{1} << bit;
@@ -143,7 +147,7 @@ class member_finder {
 public:
     member_finder(const layer_view& base, bool alive_in_base)
         : base_(base), alive_(alive_in_base), members_(base.members(0, alive_in_base)),
-          count_(static_cast<std::size_t>(std::popcount(members_))) {}
+          count_(count(members_)) {}
 
     // Its position in the layer.
     std::size_t find(std::size_t number) {
@@ -153,7 +157,7 @@ public:
         while (number >= before_ + count_) {
             before_ += count_;
             members_ = base_.members(++word_, alive_);
-            count_ = static_cast<std::size_t>(std::popcount(members_));
+            count_ = count(members_);
         }
         return word_ * 64 + static_cast<std::size_t>(bit_of(members_, number - before_));
     }
@@ -267,8 +271,8 @@ choice weigh(const mask& m, const mask* base, const parameter& tensor) {
         std::size_t held_alive = 0;
         std::size_t kept = 0;
         for (std::size_t w = 0; w < layer.word_count(); ++w) {
-            held_alive += static_cast<std::size_t>(std::popcount(held.word(w)));
-            kept += static_cast<std::size_t>(std::popcount(layer.word(w) & held.word(w)));
+            held_alive += count(held.word(w));
+            kept += count(layer.word(w) & held.word(w));
         }
         const population was_dead{tensor.size - held_alive, alive - kept};
         const population was_alive{held_alive, kept};

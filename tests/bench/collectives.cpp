@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -81,13 +81,17 @@ void measure(benchmark::State& state, scenario& s, const std::function<void()>& 
              const std::function<void()>& exchange, const std::function<bool()>& right) {
     prepare();
     exchange();
+    double best = std::numeric_limits<double>::infinity();
     for (auto _ : state) {
         prepare();
         s.c.barrier();
         const double start = MPI_Wtime();
         exchange();
-        state.SetIterationTime(slowest(s.c, MPI_Wtime() - start));
+        const double seconds = slowest(s.c, MPI_Wtime() - start);
+        state.SetIterationTime(seconds);
+        best = std::min(best, seconds);
     }
+    state.counters["best_ms"] = 1e3 * best; // what is left when other programs disturb the mean
     if (s.c.maximum(right() ? 0 : 1) != 0) {
         state.SkipWithError("the result is wrong");
     }
