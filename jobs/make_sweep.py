@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Writes the list of runs for jobs/sweep.sbatch: every combination of the values given, one run per line.
+
+    jobs/make_sweep.py jobs/configs/fashion-mnist-lenet5.toml --out results \\
+        --method feddip fedavg --sparsity 0.8 0.9 0.95 --partition iid dirichlet --seed 1 2 3 > sweep.txt
+
+A line is CONFIG RESULTS.h5 --set section.key=value ...; any key can be varied with --vary section.key VALUE ....
+Sparsity is not varied for methods that do not prune. On stderr, the command that submits the list.
+"""
+import argparse
+import itertools
+import pathlib
+import re
+import sys
+
+SHORT = {  # option: key, and how its value shows in the file name
+    "method": ("method.name", "{}"),
+    "sparsity": ("sparsity.target", "s{}"),
+    "partition": ("data.partition", "{}"),
+    "seed": ("federation.seed", "seed{}"),
+}
+DENSE = {"fedavg", "fedprox"}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=pathlib.Path)
+    parser.add_argument("--out", type=pathlib.Path, default="results", metavar="FOLDER", help="of the results files")
+    for name, (key, _) in SHORT.items():
+        parser.add_argument(f"--{name}", nargs="+", default=[], metavar="VALUE", help=f"values of {key}")
+    parser.add_argument("--vary", nargs="+", action="append", default=[], metavar=("KEY", "VALUE"),
+                        help="another key and its values; may be repeated")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for all runs")
+    given = parser.parse_args()
+    if not given.config.is_file():
+        parser.error(f"no such config: {given.config}")
+    return given
+
+
+def axes(given):
+    """What is varied: key, form in a file name, values."""
+    found = [(key, form, getattr(given, name)) for name, (key, form) in SHORT.items()]
+    found += [(key, key.partition(".")[2] + "{}", values) for key, *values in given.vary]
+    return [axis for axis in found if axis[2]]
+
+
+def runs(given):
+    """Each run's name and the overrides that make it, once."""
+    found = {}
+    varied = axes(given)
+    for values in itertools.product(*(values for _, _, values in varied)):
+        chosen = [(key, form, value) for (key, form, _), value in zip(varied, values)]
+        dense = any(key == "method.name" and value in DENSE for key, _, value in chosen)
+        chosen = [choice for choice in chosen if not (dense and choice[0] == "sparsity.target")]
+        name = "-".join([given.config.stem, *(form.format(value) for _, form, value in chosen)])
+        found[name] = [*given.set, *(f"{key}={value}" for key, _, value in chosen)]
+    return found
+
+
+def main():
+    given = arguments()
+    lines = []
+    for name, overrides in runs(given).items():
+        words = [str(given.config), str(given.out / f"{name}.h5")]
+        for override in overrides:
+            words += ["--set", override]
+        if any(re.search(r"\s", word) for word in words):
+            sys.exit(f"feddip: error: a word with a space ({' '.join(words)}): the list is split at spaces")
+        lines.append(" ".join(words))
+    print("\n".join(lines))
+    print(f"{len(lines)} runs: sbatch --array=1-{len(lines)}%8 jobs/sweep.sbatch LIST", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+# Shell functions that train.sbatch and sweep.sbatch share; to be sourced inside a Slurm job.
+
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$feddip_root/jobs/cluster.env"
+
+# What scontrol calls this job. The job id alone will not do: the array and one of its tasks have the same.
+job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+job=${job:-${SLURM_JOB_ID:?is not set: submit this script with sbatch}}
+
+# Slurm sends USR1 (--signal in the scripts) before the time limit. TERM, at a cancellation or a requeue by others,
+# reaches the ranks without our help, and this shell only has to outlive them.
+make_way=false
+program=
+trap ask_to_stop USR1
+trap : TERM
+
+ask_to_stop() {
+    make_way=true
+    say "Asked to make way: stopping after this round"
+    if [[ -n $program ]]; then
+        kill -USR1 "$program" || true
+        (sleep "$FEDDIP_GRACE" && kill -KILL "$program") 2>/dev/null &
+    fi
+}
+
+find_program() {
+    feddip_modules
+    FEDDIP=${FEDDIP:-$feddip_root/build/release/src/app/feddip}
+    [[ -x $FEDDIP ]] || FEDDIP=$(command -v feddip) || die "no program (jobs/cluster.env): build it, or set FEDDIP"
+}
+
+# What `feddip info` says of a results file's rounds, "3 of 10, not complete"; nothing where there is no such file.
+rounds_of() { "$FEDDIP" info "$1" 2>/dev/null | sed -n 's/^rounds  *//p'; }
+
+is_done() { [[ $(rounds_of "$1") == *", complete" ]]; }
+
+# The command before the program's, one word per line. A rank that is killed must not leave the others waiting.
+launcher() {
+    local cores=${SLURM_CPUS_PER_TASK:-1}
+    case $FEDDIP_LAUNCHER in
+    srun)
+        printf '%s\n' srun --mpi=pmix --cpus-per-task="$cores" --kill-on-bad-exit=0 --wait=5
+        printf '%s\n' ${FEDDIP_BINDING:---cpu-bind=cores}
+        ;;
+    mpirun)
+        printf '%s\n' mpirun
+        ((EUID != 0)) || printf '%s\n' --allow-run-as-root
+        printf '%s\n' ${FEDDIP_BINDING:---map-by slot:PE=$cores --bind-to core}
+        ;;
+    *) die "unknown launcher (FEDDIP_LAUNCHER in jobs/cluster.env): '$FEDDIP_LAUNCHER', not srun or mpirun" ;;
+    esac
+}
+
+# Puts this job back into the queue, unless it keeps coming back without having finished a round. Slurm may end this
+# script at once.
+requeue() { # RESULTS
+    local record=${1%.h5}.requeues rounds before= stalled=0
+    rounds=$(rounds_of "$1")
+    [[ ! -f $record ]] || { IFS=: read -r stalled before <"$record"; }
+    [[ $rounds == "$before" ]] && stalled=$((stalled + 1)) || stalled=0
+    if ((stalled > FEDDIP_STALLED_REQUEUES)); then
+        rm -f "$record"
+        die "not requeued: no round finished ($1): not in $stalled runs in a row; the time limit is too short for one"
+    fi
+    echo "$stalled:$rounds" >"$record"
+    say "Requeued after ${rounds:-no round}"
+    scontrol requeue "$job" || say "This job can't be requeued; submit it again to go on"
+    exit 75
+}
+
+# train CONFIG RESULTS ARGUMENT...: one run, from its newest checkpoint if there is one, to its end or until the job
+# has to make way. Everything said goes to RESULTS' log; ends the script with the program's exit code.
+train() {
+    local config=$1 results=$2 status=75 command
+    mkdir -p "$(dirname "$results")"
+    echo "feddip: job $job logs to ${results%.h5}.log"
+    exec >>"${results%.h5}.log" 2>&1
+
+    say "Job $job, start $((${SLURM_RESTART_COUNT:-0} + 1)), on $SLURM_JOB_NODELIST, $(date '+%F %T')"
+    find_program
+    if is_done "$results"; then
+        say "Complete already"
+        exit 0
+    fi
+    export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1} OMP_PLACES=cores FEDDIP_PROGRESS=line
+    mapfile -t command < <(launcher)
+    command+=("$FEDDIP" train "$config" --out "$results" --set compute.threads="$OMP_NUM_THREADS" "${@:3}" --resume)
+    if ! "$make_way"; then
+        "${command[@]}" </dev/null &
+        program=$!
+        # A trapped signal ends a wait early.
+        while true; do
+            wait "$program" && status=0 || status=$?
+            kill -0 "$program" 2>/dev/null || break
+        done
+    fi
+
+    if "$make_way" && ((status == 75 || status > 128)); then
+        requeue "$results"
+    fi
+    say "Ended with exit code $status"
+    if ((status == 0)); then
+        rm -f "${results%.h5}.requeues"
+    fi
+    exit "$status"
+}

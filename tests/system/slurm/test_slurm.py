@@ -1,0 +1,196 @@
+"""The job scripts on a real Slurm: whatever befalls a job, on one node and on two, its run ends with the same bits."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import cluster
+import program
+import results
+import sandbox
+
+JOBS = pathlib.Path(__file__).resolve().parents[3] / "jobs"
+ROUNDS = 12
+SECONDS = 120  # that nothing here takes
+ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
+NODES = (1, 2)
+
+
+class Slurm(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="feddip-slurm-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.folder.chmod(0o755)  # munged wants its socket to be within everyone's reach
+        (cls.folder / "slurm").mkdir()
+        cls.slurm = cluster.Cluster(cls.folder / "slurm")
+        cls.addClassCleanup(cls.slurm.stop)
+        cls.slurm.start()
+
+        (cls.folder / "tiny.toml").write_text(program.TINY.replace("rounds = 2", f"rounds = {ROUNDS}"))
+        os.environ.update(program.ENVIRONMENT, FEDDIP=str(pathlib.Path(program.FEDDIP).resolve()))
+        os.chdir(cls.folder)
+        subprocess.run([os.environ["FEDDIP"], "train", "tiny.toml", "--out", "undisturbed.h5"], check=True,
+                       capture_output=True)
+        cls.expected = results.outcome(cls.folder / "undisturbed.h5", ROUNDS)
+
+    def submit(self, name, nodes, *options, **environment):
+        """A job of two ranks for the run `name`.h5; its id."""
+        command = ["sbatch", "--parsable", f"--nodes={nodes}", f"--ntasks-per-node={2 // nodes}", *options,
+                   str(JOBS / "train.sbatch"), "tiny.toml", f"{name}.h5"]
+        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def submit_each(self, name, *options, **environment):
+        """The same on one node and on two, at the same time: ids by name."""
+        return {f"{name}-{nodes}": self.submit(f"{name}-{nodes}", nodes, *options, **environment) for nodes in NODES}
+
+    def log(self, name):
+        path = self.folder / f"{name}.log"
+        return path.read_text() if path.exists() else ""
+
+    def wait_for(self, what, name, holds):
+        try:
+            return self.slurm.wait_for(what, holds, SECONDS)
+        except TimeoutError as late:
+            self.fail(f"{late}\n{self.log(name)}")
+
+    def ranks(self, name):
+        """Process ids of a run's ranks, on whatever node."""
+        found = []
+        for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = entry.read_bytes().decode().split("\0")
+            except OSError:
+                continue
+            if words[0] == os.environ["FEDDIP"] and f"{name}.h5" in words:
+                found.append(int(entry.parent.name))
+        return found
+
+    def hold(self, name):
+        """Lets the run come to its first checkpoint and no further, until it is let go or killed."""
+        self.wait_for("a checkpoint", name, lambda: list(self.folder.glob(f"{name}.ckpt-*.h5")))
+        held = self.ranks(name)
+        self.assertEqual(len(held), 2, self.log(name))
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+
+    def let_go(self, name):
+        for pid in self.ranks(name):
+            os.kill(pid, signal.SIGCONT)
+
+    def wait_for_state(self, name, job, *states):
+        return self.wait_for(f"job {job} is {states}", name, lambda: self.slurm.job(job).get("JobState") in states)
+
+    def assert_same_bits(self, name):
+        self.assertEqual(results.outcome(self.folder / f"{name}.h5", ROUNDS), self.expected)
+
+    def assert_ends_as_if_undisturbed(self, name, job, starts):
+        self.wait_for_state(name, job, *ENDED)
+        ended = self.slurm.job(job)
+        self.assertEqual(ended["JobState"], "COMPLETED", self.log(name))
+        self.assertEqual(self.log(name).count(f"Job {job}, start"), starts, self.log(name))
+        self.assertEqual(int(ended["Restarts"]), starts - 1)
+        self.assertEqual(self.log(name).count("going on after round"), starts - 1, self.log(name))
+        self.assert_same_bits(name)
+
+    def test_a_job_runs_to_its_end_through_srun_and_mpirun(self):
+        for launcher in ("srun", "mpirun"):
+            submitted = self.submit_each(launcher, FEDDIP_LAUNCHER=launcher, FEDDIP_BINDING="--bind-to none"
+                                         if launcher == "mpirun" else "")
+            for name, job in submitted.items():
+                with self.subTest(name):
+                    self.assert_ends_as_if_undisturbed(name, job, starts=1)
+
+    def test_a_requeued_job_goes_on(self):
+        submitted = self.submit_each("requeue")
+        for name, job in submitted.items():
+            self.hold(name)
+            self.slurm.run("scontrol", "requeue", job)
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.assert_ends_as_if_undisturbed(name, job, starts=2)
+
+    def test_a_job_asked_to_make_way_stops_after_its_round_and_requeues_itself(self):
+        for launcher in ("srun", "mpirun"):
+            submitted = self.submit_each(f"usr1-{launcher}", FEDDIP_LAUNCHER=launcher,
+                                         FEDDIP_BINDING="--bind-to none" if launcher == "mpirun" else "")
+            for name, job in submitted.items():
+                self.hold(name)
+                self.slurm.run("scancel", "--batch", "--signal=USR1", job)
+                self.wait_for("the script's answer", name, lambda: "Asked to make way" in self.log(name))
+                self.let_go(name)
+            for name, job in submitted.items():
+                with self.subTest(name):
+                    self.assert_ends_as_if_undisturbed(name, job, starts=2)
+                    self.assertIn("stopped on request", self.log(name))
+                    self.assertIn("Requeued after", self.log(name))
+
+    def test_a_round_that_outlasts_the_grace_is_done_again(self):
+        submitted = self.submit_each("grace", FEDDIP_GRACE="1")
+        for name, job in submitted.items():
+            self.hold(name)
+            self.slurm.run("scancel", "--batch", "--signal=USR1", job)
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.assert_ends_as_if_undisturbed(name, job, starts=2)
+
+    def test_a_job_that_comes_to_its_time_limit_goes_on(self):
+        submitted = self.submit_each("limit", "--time=1", "--signal=B:USR1@55")
+        for name in submitted:
+            self.hold(name)
+        for name in submitted:
+            self.wait_for("Slurm's signal", name, lambda: "Asked to make way" in self.log(name))
+            self.let_go(name)
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.assert_ends_as_if_undisturbed(name, job, starts=2)
+
+    def test_a_cancelled_job_stays_away_and_its_run_goes_on_when_submitted_again(self):
+        submitted = self.submit_each("cancel")
+        for name, job in submitted.items():
+            self.hold(name)
+            self.slurm.run("scancel", job)
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.wait_for_state(name, job, "CANCELLED")
+                self.wait_for("the ranks are gone", name, lambda: not self.ranks(name))
+                again = self.submit(name, int(name[-1]))
+                self.wait_for_state(name, again, *ENDED)
+                self.assertIn("going on after round", self.log(name))
+                self.assertEqual(self.slurm.job(job)["JobState"], "CANCELLED")
+                self.assert_same_bits(name)
+
+    def test_jobs_on_a_node_that_is_set_down_go_on(self):
+        submitted = self.submit_each("down")
+        for name in submitted:
+            self.hold(name)
+        node = self.slurm.job(submitted["down-1"])["NodeList"]
+        self.slurm.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.assert_ends_as_if_undisturbed(name, job, starts=2)
+
+
+def main():
+    missing = cluster.missing_programs()
+    reason = (f"not installed: {', '.join(missing)}" if missing else
+              "needs root, as slurmd does" if os.geteuid() != 0 else
+              "the package dataset-fashion-mnist is not installed" if not program.FASHION_MNIST.is_dir() else
+              None if sandbox.MARK in os.environ else sandbox.why_not())
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit(program.SKIPPED)
+    sandbox.enter()
+    program.main()
+
+
+if __name__ == "__main__":
+    main()
