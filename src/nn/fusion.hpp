@@ -16,6 +16,10 @@ struct fused_layer {
                // max pooling, that of the pooling's input, for then it has fewer elements
 };
 
+// The layers with additions folded into the batch normalizations before them, which then add their second
+// input to their output; only the layers in blocks can do that.
+std::vector<fused_layer> fuse_additions(const std::vector<fused_layer>& layers);
+
 // The model's layers with ReLUs folded into the layers before them; `inputs` and values are numbered anew.
 std::vector<fused_layer> fuse(const model_spec& model);
 

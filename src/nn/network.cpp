@@ -2,10 +2,12 @@
 
 #include "base/error.hpp"
 #include "nn/elementwise.hpp"
-#include "nn/layers/layer.hpp"
+#include "nn/kernel_choice.hpp"
+#include "nn/layers/blocked.hpp"
 #include "nn/models/alexnet.hpp"
 #include "nn/models/lenet5.hpp"
 #include "nn/models/resnet18.hpp"
+#include "nn/sparse_layers.hpp"
 
 #include <fmt/format.h>
 
@@ -88,11 +90,12 @@ private:
     std::vector<int> readers_;
 };
 
-plan make_plan(const std::vector<fused_layer>& specs, plan_builder builder) {
+// `sparse` is null for a plan of oneDNN's kernels alone.
+plan make_plan(const std::vector<fused_layer>& specs, const sparse_layers* sparse, plan_builder builder) {
     open_values values(specs, builder.images());
     std::vector<std::unique_ptr<layer>> layers;
     for (std::size_t i = 0; i < specs.size(); ++i) {
-        auto made = make_layer(specs[i]);
+        auto made = sparse == nullptr ? make_layer(specs[i]) : make_blocked_layer(specs[i], i, *sparse);
         values.put(i + 1, made->forward(builder, values.take(specs[i].spec.inputs)));
         if (builder.training()) {
             layers.push_back(std::move(made));
@@ -119,13 +122,23 @@ plan make_plan(const std::vector<fused_layer>& specs, plan_builder builder) {
 } // namespace
 
 struct network::implementation {
-    implementation(const model_spec& model, int max_batch_size)
-        : input(model.shape(0)), max_batch(max_batch_size), layout(model.layout()), layers(fuse(model)),
+    implementation(const model_spec& model, int max_batch_size, config::kernel_kind kernel_kind)
+        : input(model.shape(0)), max_batch(max_batch_size), kernels(kernel_kind), layout(model.layout()),
+          layers(fuse(model)), blocked_layers(fuse_additions(layers)),
           state(make_aligned<float>(layout.size())), gradients(make_aligned<float>(layout.trainable_size())) {
         std::fill_n(state.get(), layout.size(), 0.0F);
         std::fill_n(gradients.get(), layout.trainable_size(), 0.0F);
+        use_mask(nullptr, gradient_scope::all);
     }
 
+    // Layers compiled for a mask, which a null pointer stands for the lack of.
+    struct compilation {
+        sparse::mask mask;
+        std::unique_ptr<sparse_layers> layers;
+    };
+
+    void use_mask(const sparse::mask* m, gradient_scope scope);
+    const sparse_layers* compiled_for(const sparse::mask& m, compilation& kept);
     void check(const data::batch& b) const;
     plan& plan_for(pass kind, int batch);
 
@@ -134,20 +147,52 @@ struct network::implementation {
     struct cached_plan {
         pass kind;
         int batch;
+        const sparse_layers* compiled; // null: dense
         plan steps;
     };
 
     data::image_shape input;
     int max_batch;
+    config::kernel_kind kernels;
     parameter_layout layout;
     std::vector<fused_layer> layers;
+    std::vector<fused_layer> blocked_layers;
     aligned_array<float> state;
     aligned_array<float> gradients;
     dnnl::engine engine{dnnl::engine::kind::cpu, 0};
     dnnl::stream stream{engine};
     arena memory;
+    compilation all_alive; // for the gradients of all weights
+    compilation masked;
+    const sparse_layers* compiled = nullptr; // what is in use; null: dense
+    std::vector<layer_work> work;
     std::list<cached_plan> plans; // the most recently used first
 };
+
+void network::implementation::use_mask(const sparse::mask* m, gradient_scope scope) {
+    const bool whole = m == nullptr || scope == gradient_scope::all;
+    work = work_of(blocked_layers, input, layout, whole ? nullptr : m);
+    const bool sparse = kernels != config::kernel_kind::dense &&
+                        ((kernels == config::kernel_kind::sparse && !whole) || prefers_sparse(work));
+    if (!sparse) {
+        compiled = nullptr;
+    } else if (whole) {
+        compiled = compiled_for(sparse::mask(layout.prunable_size(), true), all_alive);
+    } else {
+        compiled = compiled_for(*m, masked);
+    }
+}
+
+const sparse_layers* network::implementation::compiled_for(const sparse::mask& m, compilation& kept) {
+    if (kept.layers == nullptr || kept.mask != m) {
+        plans.remove_if(
+            [&](const cached_plan& p) { return p.compiled != nullptr && p.compiled == kept.layers.get(); });
+        kept.layers.reset(); // before its successor takes as much memory
+        kept.mask = m;
+        kept.layers = std::make_unique<sparse_layers>(blocked_layers, input, layout, m, max_batch);
+    }
+    return kept.layers.get();
+}
 
 void network::implementation::check(const data::batch& b) const {
     const auto images = static_cast<std::size_t>(b.size());
@@ -163,8 +208,8 @@ void network::implementation::check(const data::batch& b) const {
 }
 
 plan& network::implementation::plan_for(pass kind, int batch) {
-    const auto found =
-        std::ranges::find_if(plans, [&](const auto& p) { return p.kind == kind && p.batch == batch; });
+    const auto found = std::ranges::find_if(
+        plans, [&](const auto& p) { return p.kind == kind && p.batch == batch && p.compiled == compiled; });
     if (found != plans.end()) {
         plans.splice(plans.begin(), plans, found);
     } else {
@@ -172,16 +217,17 @@ plan& network::implementation::plan_for(pass kind, int batch) {
             plans.pop_back();
         }
         const parameter_memory parameters{&layout, state.get(), gradients.get()};
-        plans.push_front(
-            {kind, batch, make_plan(layers, plan_builder(engine, memory, parameters, kind, batch, input))});
+        plans.push_front({kind, batch, compiled,
+                          make_plan(compiled == nullptr ? layers : blocked_layers, compiled,
+                                    plan_builder(engine, memory, parameters, kind, batch, input))});
     }
     return plans.front().steps;
 }
 
 network::network(const network_options& options)
-    : network(spec_of(options.model, options.input, options.classes), options.max_batch) {}
-network::network(const model_spec& model, int max_batch)
-    : impl_(std::make_unique<implementation>(model, max_batch)) {}
+    : network(spec_of(options.model, options.input, options.classes), options.max_batch, options.kernels) {}
+network::network(const model_spec& model, int max_batch, config::kernel_kind kernels)
+    : impl_(std::make_unique<implementation>(model, max_batch, kernels)) {}
 network::~network() = default;
 network::network(network&&) noexcept = default;
 network& network::operator=(network&&) noexcept = default;
@@ -196,8 +242,19 @@ std::span<const float> network::gradients() const {
     return {impl_->gradients.get(), impl_->layout.trainable_size()};
 }
 
-// The dense kernels compute every gradient, whatever the mask.
-void network::use_mask(const sparse::mask* /*m*/, gradient_scope /*scope*/) {}
+void network::use_mask(const sparse::mask* m, gradient_scope scope) {
+    impl_->use_mask(m, scope);
+}
+
+std::vector<kernel_choice> network::choices() const {
+    std::vector<kernel_choice> made;
+    for (const layer_work& w : impl_->work) {
+        made.push_back({.layer = impl_->blocked_layers[w.layer].spec.name,
+                        .density = w.density,
+                        .path = impl_->compiled == nullptr ? kernel_path::dense : kernel_path::sparse});
+    }
+    return made;
+}
 
 batch_score network::train(const data::batch& b, random_stream& dropout) {
     impl_->check(b);

@@ -1,5 +1,5 @@
-// A convolutional network, trained with oneDNN. One object holds the parameters, the gradients and the
-// primitives, which are made once per batch size and reused.
+// A convolutional network, trained with oneDNN or with the sparse kernels. One object holds the parameters,
+// the gradients and what the passes need, which is made once per batch size and mask and reused.
 #pragma once
 
 #include "base/layout.hpp"
@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace feddip::nn {
 
@@ -20,8 +22,8 @@ struct network_options {
     config::model_name model = config::model_name::lenet5;
     data::image_shape input{1, 28, 28};
     int classes = 10;
-    int max_batch = 128; // larger batches are refused
-    config::kernel_kind kernels = config::kernel_kind::automatic;
+    int max_batch = 128;                                          // larger batches are refused
+    config::kernel_kind kernels = config::kernel_kind::automatic; // see network::use_mask
 };
 
 // Sums over the images of one batch.
@@ -35,11 +37,19 @@ struct batch_score {
 // anything).
 enum class gradient_scope { all, on_mask };
 
+enum class kernel_path { dense, sparse };
+
+struct kernel_choice {
+    std::string layer;
+    double density;
+    kernel_path path;
+};
+
 class network {
 public:
     explicit network(const network_options& options);
-    // Any model (nn/models/model.hpp), trained with dense kernels.
-    network(const model_spec& model, int max_batch);
+    // Any model (nn/models/model.hpp).
+    network(const model_spec& model, int max_batch, config::kernel_kind kernels = config::kernel_kind::dense);
     ~network();
     network(network&&) noexcept;
     network& operator=(network&&) noexcept;
@@ -52,9 +62,13 @@ public:
     // layout().trainable_size() floats: d(mean cross-entropy over the batch)/d(state).
     std::span<const float> gradients() const;
 
-    // The structure of the weights from here on: state() is zero where the mask says pruned. A null mask
-    // means dense. Chooses kernels and makes what they need; the mask is not kept.
+    // The structure of the weights from here on: state() is zero where the mask says pruned. A null mask, as
+    // before the first call, means dense. Chooses kernels (nn/kernel_choice.hpp) and makes what they need, or
+    // goes on with what it has made for an equal mask; the mask is copied. Kernels are oneDNN's with
+    // kernel_kind::dense; with kernel_kind::sparse they are the sparse ones for gradients on the mask.
     void use_mask(const sparse::mask* m, gradient_scope scope);
+    // Of the layers with weights, in model order.
+    std::vector<kernel_choice> choices() const;
 
     // Forward and backward on one minibatch in training mode; sets gradients(). Dropout draws from `dropout`.
     batch_score train(const data::batch& b, random_stream& dropout);

@@ -1,6 +1,8 @@
 #include "nn/plan.hpp"
 
 #include "base/error.hpp"
+#include "nn/blocks.hpp"
+#include "sparse/kernels/layers.hpp"
 
 #include <algorithm>
 
@@ -150,6 +152,10 @@ tensor plan_builder::view(const tensor& t, const memory::desc& desc) {
 }
 
 tensor plan_builder::in_layout(tensor t, const memory::desc& wanted) {
+    if (t.desc().dims().size() != wanted.dims().size()) { // a matrix, and images of one pixel or to flatten
+        t = in_plain_layout(std::move(t));
+        t = view(t, plain(wanted.dims()));
+    }
     if (same_layout(t.desc(), wanted)) {
         return t;
     }
@@ -164,7 +170,21 @@ tensor plan_builder::in_plain_layout(tensor t) {
 }
 
 void plan_builder::reorder(const tensor& from, const tensor& to) {
+    const bool to_blocks = is_plain(from.desc()) && is_blocked(to.desc());
+    if (to_blocks || (is_blocked(from.desc()) && is_plain(to.desc()))) {
+        emit_transposition(from, to, to_blocks);
+        return;
+    }
     emit(dnnl::reorder(from.memory, to.memory), {{DNNL_ARG_FROM, from.memory}, {DNNL_ARG_TO, to.memory}});
+}
+
+void plan_builder::emit_transposition(const tensor& from, const tensor& to, bool to_blocks) {
+    const auto transpose = to_blocks ? sparse::kernels::to_blocks : sparse::kernels::from_blocks;
+    const memory::dims d = from.desc().dims();
+    emit([transpose, from = from.memory, to = to.memory, images = static_cast<int>(d[0]),
+          size = static_cast<int>(d[1] * d[2] * d[3]), how = kernel_execution()](run_context&) {
+        transpose(floats_of(from), floats_of(to), images, size, how);
+    });
 }
 
 tensor plan_builder::owned(std::string_view name, float* base) const {

@@ -114,7 +114,8 @@ public:
     tensor make(const dnnl::memory::desc& desc);
     // The same bytes, read in another way.
     tensor view(const tensor& t, const dnnl::memory::desc& desc);
-    // `t` itself, or a copy where the layout differs.
+    // `t` itself, or a copy where the layout differs. Images become a matrix, and the other way round, where
+    // `wanted` says so.
     tensor in_layout(tensor t, const dnnl::memory::desc& wanted);
     tensor in_plain_layout(tensor t);
     void reorder(const tensor& from, const tensor& to);
@@ -131,6 +132,7 @@ private:
     std::shared_ptr<const std::size_t> take_slot(std::size_t bytes);
     dnnl::memory bound(const dnnl::memory::desc& desc, std::size_t slot);
     tensor owned(std::string_view name, float* base) const;
+    void emit_transposition(const tensor& from, const tensor& to, bool to_blocks);
 
     dnnl::engine engine_;
     arena* arena_;

@@ -1,0 +1,87 @@
+#include "nn/blocks.hpp"
+#include "nn/layers/blocked.hpp"
+
+namespace feddip::nn {
+
+namespace {
+
+using dnnl::memory;
+using sparse::kernels::blocks_of;
+
+template <typename Compiled>
+constexpr bool takes_vectors = std::is_same_v<Compiled, sparse::kernels::sparse_linear>;
+
+template <typename Compiled>
+class sparse_layer final : public layer {
+public:
+    sparse_layer(const fused_layer& fused, Compiled& compiled) : layer_(fused), compiled_(&compiled) {}
+
+    tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
+        in_ = in_blocks(plan, std::move(inputs[0]));
+        original_ = in_.desc();
+        if constexpr (takes_vectors<Compiled>) {
+            in_ = flattened(plan, in_);
+        }
+        const data::image_shape out = layer_.spec.output;
+        out_ = plan.make(blocked({plan.batch(), out.channels, out.height, out.width}));
+        const bool backward_input = plan.training() && layer_.spec.inputs.front() != 0;
+        plan.emit([compiled = compiled_, weights = parameter(plan, ".weight"), bias = bias_of(plan),
+                   in = in_.memory, out = out_.memory, blocks = blocks_of(plan.batch()), relu = layer_.relu,
+                   backward_input](run_context&) {
+            compiled->load_weights(floats_of(weights), backward_input);
+            compiled->forward(floats_of(in), bias ? floats_of(bias) : nullptr, floats_of(out), blocks, relu);
+        });
+        return out_;
+    }
+
+    std::vector<tensor> backward(plan_builder& plan, tensor diff_out, bool wanted) override {
+        diff_out = layer_.relu_backward ? undo_relu(plan, out_, std::move(diff_out))
+                                        : plan.in_layout(std::move(diff_out), out_.desc());
+        emit_weight_gradient(plan, diff_out);
+        return wanted ? std::vector{emit_input_gradient(plan, diff_out)} : std::vector<tensor>{};
+    }
+
+private:
+    memory parameter(const plan_builder& plan, const char* name) const {
+        return plan.parameter(layer_.spec.name + name).memory;
+    }
+    memory bias_of(const plan_builder& plan) const {
+        return layer_.spec.bias ? parameter(plan, ".bias") : memory();
+    }
+
+    void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) {
+        const memory weights = plan.gradient(layer_.spec.name + ".weight").memory;
+        const memory bias = layer_.spec.bias ? plan.gradient(layer_.spec.name + ".bias").memory : memory();
+        plan.emit([compiled = compiled_, weights, bias, in = in_.memory, diff = diff_out.memory,
+                   blocks = blocks_of(plan.batch())](run_context&) {
+            compiled->backward_weights(floats_of(in), floats_of(diff), floats_of(weights),
+                                       bias ? floats_of(bias) : nullptr, blocks);
+        });
+    }
+
+    tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) {
+        tensor diff_in = plan.make(original_);
+        plan.emit([compiled = compiled_, from = diff_out.memory, to = diff_in.memory,
+                   blocks = blocks_of(plan.batch())](run_context&) {
+            compiled->backward_input(floats_of(from), floats_of(to), blocks);
+        });
+        return diff_in;
+    }
+
+    fused_layer layer_;
+    Compiled* compiled_;
+    memory::desc original_; // of the input, before it was flattened
+    tensor in_, out_;
+};
+
+} // namespace
+
+std::unique_ptr<layer> make_sparse_layer(const fused_layer& fused,
+                                         sparse::kernels::sparse_convolution& compiled) {
+    return std::make_unique<sparse_layer<sparse::kernels::sparse_convolution>>(fused, compiled);
+}
+std::unique_ptr<layer> make_sparse_layer(const fused_layer& fused, sparse::kernels::sparse_linear& compiled) {
+    return std::make_unique<sparse_layer<sparse::kernels::sparse_linear>>(fused, compiled);
+}
+
+} // namespace feddip::nn

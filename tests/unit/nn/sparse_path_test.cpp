@@ -1,0 +1,315 @@
+// The sparse kernels against oneDNN, on whole networks.
+#include "nn/models/model.hpp"
+#include "nn/network.hpp"
+#include "nn/sgd.hpp"
+#include "sparse/start.hpp"
+#include "support.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace feddip::nn {
+namespace {
+
+using config::kernel_kind;
+using config::model_name;
+using test::draw_state;
+using test::dropout_stream;
+using test::synthetic_batch;
+
+constexpr int classes = 10;
+
+network_options options_of(model_name model, int max_batch, kernel_kind kernels) {
+    const data::image_shape input =
+        model == model_name::lenet5 ? data::image_shape{1, 28, 28} : data::image_shape{3, 32, 32};
+    return {.model = model, .input = input, .classes = classes, .max_batch = max_batch, .kernels = kernels};
+}
+
+sparse::mask mask_of(const parameter_layout& layout, const std::vector<double>& densities,
+                     std::uint32_t seed = 1) {
+    random_stream random(seed, 0, 0, purpose::test);
+    return sparse::random_mask(layout, densities, random);
+}
+
+// The state that both networks start from: zero where the mask says pruned. Normalized values are kept away
+// from 0, for there a rounding error decides whether a ReLU lets a gradient through: in ResNet-18 changing
+// the images by 1e-7 changes dense gradients by 2e-3. Residuals' norms get a positive shift, so that their
+// sums stay away from 0 too.
+void draw_masked_state(network& net, const sparse::mask& m) {
+    draw_state(net, 1);
+    sparse::apply(m, net.state().first(m.size()));
+    for (const parameter& p : net.layout().parameters()) {
+        if (p.what == role::norm_shift) {
+            const bool residual = !p.name.ends_with("bn1.bias");
+            for (std::size_t i = 0; i < p.size; ++i) {
+                net.state()[p.offset + i] = residual || i % 3 != 0 ? 4.0F : -4.0F;
+            }
+        }
+    }
+}
+
+double relative_distance(std::span<const float> a, std::span<const float> b) {
+    double difference = 0;
+    double size = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+        size += std::pow(static_cast<double>(b[i]), 2);
+    }
+    return size > 0 ? std::sqrt(difference / size) : std::sqrt(difference);
+}
+
+// Gradients of the pruned weights are left out: they may hold anything.
+void append_alive_gradients(const network& net, const parameter& p, const sparse::mask& m,
+                            std::vector<float>& to) {
+    for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
+        if (!p.prunable() || m[i]) {
+            to.push_back(net.gradients()[i]);
+        }
+    }
+}
+
+// All together, and tensor by tensor; less exactly in networks with batch normalization, which lets gradients
+// cancel to almost 0.
+void expect_same_gradients(const network& sparse, const network& dense, const sparse::mask& m) {
+    std::vector<float> all_sparse;
+    std::vector<float> all_dense;
+    const bool cancels = dense.layout().parameters().back().what == role::running_variance;
+    for (const parameter& p : dense.layout().parameters()) {
+        std::vector<float> a;
+        std::vector<float> b;
+        if (p.trainable()) {
+            append_alive_gradients(sparse, p, m, a);
+            append_alive_gradients(dense, p, m, b);
+        }
+        if (p.what == role::weight || p.what == role::bias) {
+            EXPECT_LT(relative_distance(a, b), cancels ? 1e-3 : 1e-4) << p.name;
+        }
+        all_sparse.insert(all_sparse.end(), a.begin(), a.end());
+        all_dense.insert(all_dense.end(), b.begin(), b.end());
+    }
+    EXPECT_LT(relative_distance(all_sparse, all_dense), 1e-4);
+}
+
+void expect_same_running_statistics(network& sparse, network& dense) {
+    const std::size_t first = dense.layout().trainable_size();
+    EXPECT_LT(relative_distance(sparse.state().subspan(first), dense.state().subspan(first)), 1e-4);
+}
+
+void expect_same_step(network& sparse, network& dense, const sparse::mask& m, const data::batch& batch) {
+    draw_masked_state(sparse, m);
+    draw_masked_state(dense, m);
+    random_stream one = dropout_stream();
+    random_stream other = dropout_stream();
+    const batch_score a = sparse.train(batch, one);
+    const batch_score b = dense.train(batch, other);
+    EXPECT_NEAR(a.loss, b.loss, 1e-4 * std::abs(b.loss));
+    expect_same_gradients(sparse, dense, m);
+    expect_same_running_statistics(sparse, dense);
+}
+
+void expect_same_scores(network& sparse, network& dense, const sparse::mask& m, const data::batch& batch) {
+    draw_masked_state(sparse, m);
+    draw_masked_state(dense, m);
+    const batch_score a = sparse.evaluate(batch);
+    const batch_score b = dense.evaluate(batch);
+    EXPECT_NEAR(a.loss, b.loss, 1e-4 * std::abs(b.loss));
+    EXPECT_EQ(a.correct, b.correct);
+    EXPECT_EQ(a.correct_top5, b.correct_top5);
+}
+
+kernel_path path_of(const network& net) {
+    return net.choices().front().path;
+}
+
+struct model_case {
+    model_name model;
+    const char* name;
+    int batch;
+};
+
+class sparse_path : public testing::TestWithParam<model_case> {
+protected:
+    network sparse_{options_of(GetParam().model, GetParam().batch, kernel_kind::sparse)};
+    network dense_{options_of(GetParam().model, GetParam().batch, kernel_kind::dense)};
+    synthetic_batch batch_{options_of(GetParam().model, 1, kernel_kind::dense).input, GetParam().batch,
+                           classes};
+
+    std::vector<double> uniform(double density) const {
+        return std::vector<double>(dense_.layout().weights().size(), density);
+    }
+    void use(const sparse::mask& m) {
+        sparse_.use_mask(&m, gradient_scope::on_mask);
+        dense_.use_mask(&m, gradient_scope::on_mask);
+        ASSERT_EQ(path_of(sparse_), kernel_path::sparse);
+        ASSERT_EQ(path_of(dense_), kernel_path::dense);
+    }
+};
+
+TEST_P(sparse_path, takes_the_step_of_the_dense_path) {
+    const sparse::mask m = mask_of(dense_.layout(), sparse::erk_densities(dense_.layout(), 0.9));
+    use(m);
+    expect_same_step(sparse_, dense_, m, batch_.view());
+}
+
+TEST_P(sparse_path, scores_as_the_dense_path_does) {
+    const sparse::mask m = mask_of(dense_.layout(), uniform(0.2));
+    use(m);
+    expect_same_scores(sparse_, dense_, m, batch_.view());
+    expect_same_scores(sparse_, dense_, m, batch_.first(GetParam().batch - 1));
+}
+
+TEST_P(sparse_path, handles_layers_wholly_pruned_and_wholly_alive_and_a_smaller_batch) {
+    std::vector<double> densities = uniform(0.05);
+    densities[1] = 1.0;
+    const sparse::mask alive = mask_of(dense_.layout(), densities);
+    use(alive);
+    expect_same_step(sparse_, dense_, alive, batch_.first(GetParam().batch - 5));
+
+    densities[densities.size() - 2] = 0.0;
+    const sparse::mask pruned = mask_of(dense_.layout(), densities);
+    use(pruned);
+    expect_same_step(sparse_, dense_, pruned, batch_.first(5));
+}
+
+INSTANTIATE_TEST_SUITE_P(models, sparse_path,
+                         testing::Values(model_case{model_name::lenet5, "lenet5", 37},
+                                         model_case{model_name::alexnet, "alexnet", 18},
+                                         model_case{model_name::resnet18, "resnet18", 18}),
+                         [](const auto& parameter_info) { return std::string(parameter_info.param.name); });
+
+model_spec small_network() {
+    model_spec m({3, 12, 12});
+    m.convolution("conv1", {.outputs = 8, .kernel = 3, .padding = 1, .bias = false});
+    m.batch_norm("bn1");
+    const int input = m.relu();
+    m.convolution("conv2", {.outputs = 8, .kernel = 3, .padding = 1, .bias = false});
+    m.batch_norm("bn2");
+    m.add(input);
+    m.relu();
+    m.max_pool(3); // the kernels in blocks have only windows of 2
+    m.dropout(0.5F);
+    m.fully_connected("fc", classes);
+    return m;
+}
+
+TEST(sparse_network, mixes_with_layers_that_have_no_kernels_in_blocks) {
+    network sparse(small_network(), 20, kernel_kind::sparse);
+    network dense(small_network(), 20, kernel_kind::dense);
+    const synthetic_batch batch({3, 12, 12}, 20, classes);
+    const sparse::mask m = mask_of(dense.layout(), {0.5, 0.3, 0.4});
+    sparse.use_mask(&m, gradient_scope::on_mask);
+    expect_same_step(sparse, dense, m, batch.view());
+    expect_same_step(sparse, dense, m, batch.first(3));
+    expect_same_scores(sparse, dense, m, batch.first(17));
+}
+
+struct step_bits {
+    double loss;
+    std::vector<float> gradients, state;
+    bool operator==(const step_bits&) const = default;
+};
+
+step_bits step(network& net, const sparse::mask& m, const data::batch& batch) {
+    draw_masked_state(net, m);
+    random_stream dropout = dropout_stream();
+    const double loss = net.train(batch, dropout).loss;
+    std::vector<float> gradients;
+    for (std::size_t i = 0; i < net.gradients().size(); ++i) {
+        if (i >= m.size() || m[i]) {
+            gradients.push_back(net.gradients()[i]);
+        }
+    }
+    return {loss, std::move(gradients), {net.state().begin(), net.state().end()}};
+}
+
+TEST(sparse_network, gives_the_same_bits_whatever_ran_before) {
+    const synthetic_batch batch({3, 12, 12}, 20, classes);
+    network fresh(small_network(), 20, kernel_kind::sparse);
+    network used(small_network(), 20, kernel_kind::sparse);
+    const sparse::mask m = mask_of(fresh.layout(), {0.5, 0.3, 0.4});
+    const sparse::mask other = mask_of(fresh.layout(), {0.9, 0.1, 0.2}, 2);
+    fresh.use_mask(&m, gradient_scope::on_mask);
+    const step_bits expected = step(fresh, m, batch.view());
+
+    used.use_mask(&other, gradient_scope::on_mask);
+    step(used, other, batch.view());
+    used.use_mask(&other, gradient_scope::all);
+    step(used, other, batch.first(7));
+    used.use_mask(nullptr, gradient_scope::on_mask);
+    used.evaluate(batch.first(11));
+    for (int repeat = 0; repeat < 2; ++repeat) {
+        const sparse::mask equal = m; // the caller's mask may lie elsewhere each time
+        used.use_mask(&equal, gradient_scope::on_mask);
+        EXPECT_EQ(step(used, m, batch.view()), expected);
+        EXPECT_EQ(step(used, m, batch.view()), expected);
+    }
+}
+
+TEST(sparse_network, leaves_the_gradients_of_pruned_weights_alone) {
+    const synthetic_batch batch({3, 12, 12}, 16, classes);
+    network net(small_network(), 16, kernel_kind::sparse);
+    const sparse::mask m = mask_of(net.layout(), {0.5, 0.3, 0.4});
+    net.use_mask(&m, gradient_scope::on_mask);
+    step(net, m, batch.view());
+    for (std::size_t i = 0; i < m.size(); ++i) {
+        if (!m[i]) {
+            ASSERT_EQ(net.gradients()[i], 0.0F) << i;
+        }
+    }
+}
+
+TEST(sparse_network, gives_all_gradients_where_they_are_wanted) {
+    const synthetic_batch batch({1, 28, 28}, 20, classes);
+    network sparse(options_of(model_name::lenet5, 20, kernel_kind::sparse));
+    network dense(options_of(model_name::lenet5, 20, kernel_kind::dense));
+    const sparse::mask m = mask_of(dense.layout(), sparse::erk_densities(dense.layout(), 0.8));
+    const sparse::mask all(m.size(), true);
+    sparse.use_mask(&m, gradient_scope::all);
+    draw_masked_state(sparse, m);
+    draw_masked_state(dense, m);
+    random_stream dropout = dropout_stream();
+    sparse.train(batch.view(), dropout);
+    dense.train(batch.view(), dropout);
+    expect_same_gradients(sparse, dense, all);
+}
+
+TEST(sparse_network, trains_lenet5_to_a_lower_loss) {
+    network net(options_of(model_name::lenet5, 48, kernel_kind::sparse));
+    synthetic_batch batch({1, 28, 28}, 48, classes);
+    for (std::size_t i = 0; i < 48; ++i) { // a bright bar at the label's height
+        const auto row = 2 * static_cast<std::size_t>(batch.labels[i]) + 3;
+        std::fill_n(batch.images.begin() + static_cast<std::ptrdiff_t>(i * 784 + row * 28), 28, 4.0F);
+    }
+    const sparse::mask m = mask_of(net.layout(), sparse::erk_densities(net.layout(), 0.5));
+    draw_masked_state(net, m);
+    net.use_mask(&m, gradient_scope::on_mask);
+    const double before = net.evaluate(batch.view()).loss;
+    random_stream dropout = dropout_stream();
+    const sgd_settings settings{.learning_rate = 0.1F, .weight_decay = 5e-4F, .regularization = 0.0F};
+    for (int i = 0; i < 200; ++i) {
+        net.train(batch.view(), dropout);
+        sgd_step_on_mask(net.layout(), settings, m, net.gradients(),
+                         net.state().first(net.layout().trainable_size()));
+    }
+    EXPECT_LT(net.evaluate(batch.view()).loss, 0.5 * before);
+    for (std::size_t i = 0; i < m.size(); ++i) {
+        ASSERT_TRUE(m[i] || net.state()[i] == 0.0F) << i;
+    }
+}
+
+TEST(kernel_choice, follows_the_density) {
+    network net(options_of(model_name::alexnet, 16, kernel_kind::automatic));
+    const std::size_t tensors = net.layout().weights().size();
+    const sparse::mask sparse = mask_of(net.layout(), std::vector<double>(tensors, 0.02));
+    const sparse::mask dense = mask_of(net.layout(), std::vector<double>(tensors, 0.9));
+    net.use_mask(&sparse, gradient_scope::on_mask);
+    EXPECT_EQ(path_of(net), kernel_path::sparse);
+    net.use_mask(&dense, gradient_scope::on_mask);
+    EXPECT_EQ(path_of(net), kernel_path::dense);
+    net.use_mask(&sparse, gradient_scope::all);
+    EXPECT_EQ(path_of(net), kernel_path::dense);
+}
+
+} // namespace
+} // namespace feddip::nn
