@@ -14,6 +14,7 @@
 #include "data/partition.hpp"
 #include "fl/round_loop.hpp"
 #include "io/checkpoint.hpp"
+#include "io/client_files.hpp"
 #include "io/files.hpp"
 #include "io/results.hpp"
 
@@ -119,8 +120,10 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
     io::results_writer results(observed.results, provenance_of(layout));
     const std::vector<fl::observer*> observers{&checkpoints, &results, &shown};
 
+    io::client_files residuals(io::checkpoint_stem(results_path(config, command.out), config.checkpoint.path),
+                               config.checkpoint.every_rounds * config.checkpoint.keep);
     const auto result = fl::run(
-        {.config = config, .data = dataset, .shares = shares}, ranks, info, observers,
+        {.config = config, .data = dataset, .shares = shares, .clients = residuals}, ranks, info, observers,
         [&] { return signals.stop_requested(); }, std::move(observed.resumed));
     if (first) {
         return end(result, observed, config);

@@ -50,13 +50,13 @@ std::vector<std::byte> encode(const global_model& model, const parameter_layout&
     std::vector<float> values(upload_length(layout, model.mask, false));
     pack_upload(layout, model.mask, false, model.state, values);
 
-    const auto head_bytes = std::as_bytes(std::span(&head, 1));
-    const auto value_bytes = std::as_bytes(std::span<const float>(values));
-    std::vector<std::byte> message;
-    message.reserve(head_bytes.size() + mask_code.size() + value_bytes.size());
-    message.insert(message.end(), head_bytes.begin(), head_bytes.end());
-    message.insert(message.end(), mask_code.begin(), mask_code.end());
-    message.insert(message.end(), value_bytes.begin(), value_bytes.end());
+    std::vector<std::byte> message(sizeof head + mask_code.size() + values.size() * sizeof(float));
+    auto* end = message.data();
+    for (const auto part :
+         {std::as_bytes(std::span<const header>(&head, 1)), std::span<const std::byte>(mask_code),
+          std::as_bytes(std::span<const float>(values))}) {
+        end = std::ranges::copy(part, end).out;
+    }
     return message;
 }
 

@@ -37,6 +37,8 @@ struct round_plan {
     // The server chooses a new mask from the average.
     bool reconfigures = false;
     upload_content upload = upload_content::in_mask;
+    // With upload = largest: what a client does not send it keeps, and adds the next time it is sampled.
+    bool keeps_residual = false;
 
     bool trains_all_weights() const { return upload != upload_content::in_mask; }
 };

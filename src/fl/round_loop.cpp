@@ -68,8 +68,8 @@ participation included(std::span<const client_record> clients, int round) {
 class federation {
 public:
     federation(const experiment& what, transport& ranks, std::span<observer* const> observers)
-        : config_(what.config), data_(what.data), shares_(what.shares), ranks_(ranks), observers_(observers),
-          method_(make_method(what.config)),
+        : config_(what.config), data_(what.data), shares_(what.shares), clients_(what.clients), ranks_(ranks),
+          observers_(observers), method_(make_method(what.config)),
           network_({.model = config_.model.name,
                     .input = data_.facts.shape,
                     .classes = data_.facts.classes,
@@ -85,7 +85,9 @@ private:
     round_record run_round(int round);
     cast cast_of(int round) const;
     updates train(const round_plan& plan, const cast& who);
+    void add_update(update_sum& sum, std::size_t slot, const round_plan& plan, client_record& record);
     updates collect(update_sum& sum, std::span<const client_record> mine, rank_report report);
+    void share_progress();
     void broadcast_model(const versioned_mask* known);
     void remember(versioned_mask replaced);
     void evaluate(round_record& record);
@@ -94,6 +96,7 @@ private:
     const config::run_config& config_;
     const data::dataset& data_;
     const data::partition& shares_;
+    client_store& clients_;
     transport& ranks_;
     std::span<observer* const> observers_;
     std::unique_ptr<method> method_;
@@ -110,10 +113,7 @@ run_result federation::run(const run_info& info, const std::function<bool()>& st
     const bool continues = ranks_.any(resumed.has_value());
     state_ = resumed ? std::move(*resumed) : initial_state();
     if (continues) {
-        std::vector<std::byte> rounds_done(sizeof state_.rounds_done);
-        std::memcpy(rounds_done.data(), &state_.rounds_done, rounds_done.size());
-        ranks_.broadcast(rounds_done);
-        std::memcpy(&state_.rounds_done, rounds_done.data(), rounds_done.size());
+        share_progress();
         broadcast_model(nullptr);
     }
     if (at_server()) {
@@ -142,6 +142,7 @@ run_result federation::run(const run_info& info, const std::function<bool()>& st
 run_state federation::initial_state() const {
     run_state state;
     state.client_mask_version.assign(static_cast<std::size_t>(config_.federation.clients), 0);
+    state.client_residual_round.assign(static_cast<std::size_t>(config_.federation.clients), -1);
     state.model.state.resize(layout_.size());
     initialize(layout_, config_.federation.seed, state.model.state);
 
@@ -261,9 +262,27 @@ updates federation::train(const round_plan& plan, const cast& who) {
         records.push_back(trainer_.train(state_.model, own_mask ? *own_mask : state_.model.mask, plan, client,
                                          shares_.train[static_cast<std::size_t>(client)], on_batch));
         report.seconds_train += training.seconds();
-        sum.add(static_cast<int>(s), trainer_.weights(), records.back());
+        add_update(sum, s, plan, records.back());
+    }
+    if (plan.keeps_residual) {
+        for (const int client : who.clients) {
+            state_.client_residual_round[static_cast<std::size_t>(client)] = plan.round;
+        }
     }
     return collect(sum, records, report);
+}
+
+void federation::add_update(update_sum& sum, std::size_t slot, const round_plan& plan,
+                            client_record& record) {
+    if (!plan.keeps_residual) {
+        sum.add(static_cast<int>(slot), trainer_.weights(), record);
+        return;
+    }
+    const int kept_in = state_.client_residual_round[static_cast<std::size_t>(record.id)];
+    auto residual =
+        kept_in < 0 ? std::vector<float>(layout_.prunable_size()) : clients_.load(record.id, kept_in);
+    sum.add(static_cast<int>(slot), trainer_.weights(), record, residual);
+    clients_.save(record.id, plan.round, residual);
 }
 
 // Owners ascend with slots, so that what ranks report, one after the other, is in slot order.
@@ -287,6 +306,19 @@ updates federation::collect(update_sum& sum, std::span<const client_record> mine
                     count * sizeof(client_record));
     }
     return received;
+}
+
+// What every rank needs to know of a resumed run beside the model: [rounds done | round of each client's
+// residual].
+void federation::share_progress() {
+    std::vector<std::int32_t> progress{state_.rounds_done};
+    progress.insert(progress.end(), state_.client_residual_round.begin(), state_.client_residual_round.end());
+    const auto bytes = std::as_bytes(std::span(progress));
+    std::vector<std::byte> message(bytes.begin(), bytes.end());
+    ranks_.broadcast(message);
+    std::memcpy(progress.data(), message.data(), message.size());
+    state_.rounds_done = progress.front();
+    state_.client_residual_round.assign(progress.begin() + 1, progress.end());
 }
 
 // Every rank's model becomes rank 0's. `known` is the mask that all ranks hold; null when they hold none.

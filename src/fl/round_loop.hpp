@@ -4,6 +4,7 @@
 #include "config/config.hpp"
 #include "data/dataset.hpp"
 #include "data/partition.hpp"
+#include "fl/client_store.hpp"
 #include "fl/method.hpp"
 #include "fl/observer.hpp"
 #include "fl/state.hpp"
@@ -20,6 +21,7 @@ struct experiment {
     const config::run_config& config;
     const data::dataset& data;
     const data::partition& shares;
+    client_store& clients; // the same files on every rank
 };
 
 struct run_result {

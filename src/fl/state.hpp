@@ -60,6 +60,8 @@ struct run_state {
     int rounds_done = 0;
     global_model model;
     std::vector<std::uint32_t> client_mask_version; // [clients] the mask each client holds
+    std::vector<std::int32_t>
+        client_residual_round;                // [clients] t of the residual each client keeps, -1: none
     std::vector<versioned_mask> recent_masks; // before the model's, oldest first; at most remembered_masks
     std::vector<round_record> history;        // [rounds_done]
 };

@@ -36,13 +36,14 @@ update_sum::update_sum(transport& ranks, const round_plan& plan, const parameter
     sum_ = ranks.start_sum(owner_of_slot, upload_.size());
 }
 
-void update_sum::add(int slot, std::span<const float> weights, client_record& record) {
+void update_sum::add(int slot, std::span<const float> weights, client_record& record,
+                     std::span<float> residual) {
     if (!all_finite(weights)) {
         log::warning("the update of client {} has NaN or Inf and is left out", record.id);
         record.included = 0;
     }
     if (content_ == upload_content::largest) {
-        add_largest(slot, weights, record);
+        add_largest(slot, weights, record, residual);
         return;
     }
     record.bytes_up = header_bytes + sizeof(float) * upload_.size();
@@ -55,16 +56,25 @@ void update_sum::add(int slot, std::span<const float> weights, client_record& re
     sum_->add(slot, upload_);
 }
 
-void update_sum::add_largest(int slot, std::span<const float> weights, client_record& record) {
-    const auto prunable = weights.first(layout_->prunable_size());
+void update_sum::add_largest(int slot, std::span<const float> weights, client_record& record,
+                             std::span<float> residual) {
+    std::vector<float> prunable(weights.begin(),
+                                weights.begin() + static_cast<std::ptrdiff_t>(layout_->prunable_size()));
     const auto tail = weights.subspan(layout_->prunable_size());
     sparse::sparse_vector chosen{.support = {prunable.size(), false}, .values = {}};
     std::ranges::fill(upload_, 0.0F);
     if (record.included != 0) {
+        for (std::size_t i = 0; i < residual.size(); ++i) {
+            prunable[i] += residual[i];
+        }
         chosen.support = sparse::prune_smallest(prunable, target_sparsity_);
         chosen.values.resize(chosen.support.count());
         sparse::pack(chosen.support, prunable, chosen.values);
         std::ranges::copy(tail, upload_.begin());
+        if (!residual.empty()) {
+            std::ranges::copy(prunable, residual.begin());
+            chosen.support.for_each_alive([&](std::size_t i) { residual[i] = 0.0F; });
+        }
     }
     record.bytes_positions = sparse::encode(chosen.support, *layout_, mask_).size();
     record.bytes_up =

@@ -22,14 +22,17 @@ public:
 
     // `weights` (layout.size() floats) after local training, as the client of `slot` would send them. Records
     // what its upload costs, and leaves an update with NaN or Inf out of the sum.
-    void add(int slot, std::span<const float> weights, client_record& record);
+    // `residual` (layout.prunable_size() floats, empty for none) is added to the weights before the largest
+    // are chosen, and becomes what was not sent.
+    void add(int slot, std::span<const float> weights, client_record& record, std::span<float> residual = {});
 
     // On rank 0 the sum of samples x upload: of in_mask uploads the weights in mask order, of others all of
     // them; then the tail. Elsewhere empty.
     std::vector<float> finish();
 
 private:
-    void add_largest(int slot, std::span<const float> weights, client_record& record);
+    void add_largest(int slot, std::span<const float> weights, client_record& record,
+                     std::span<float> residual);
 
     upload_content content_;
     double target_sparsity_;

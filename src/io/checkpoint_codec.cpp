@@ -234,10 +234,11 @@ std::vector<fl::round_record> read_history(const h5::file& file) {
 std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state) {
     h5::file file = h5::file::create("checkpoint");
     file.write("/config_toml", std::vector<std::uint8_t>(config_toml.begin(), config_toml.end()));
-    const auto& [rounds_done, model, client_mask_version, recent_masks, history] = state; // all there is
+    const auto& [rounds_done, model, client_mask_version, client_residual_round, recent_masks, history] = state; // all there is
     write_scalar(file, "/rounds_done", rounds_done);
     write_model(file, model);
     file.write("/client_mask_version", client_mask_version);
+    file.write("/client_residual_round", client_residual_round);
     write_recent_masks(file, recent_masks, model.mask.size());
     write_history(file, history);
 
@@ -257,6 +258,7 @@ checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string
     require(c.state.rounds_done >= 0, file, "the number of rounds is negative");
     c.state.model = read_model(file);
     c.state.client_mask_version = file.read<std::uint32_t>("/client_mask_version");
+    c.state.client_residual_round = file.read<std::int32_t>("/client_residual_round");
     c.state.recent_masks = read_recent_masks(file, c.state.model.mask.size());
     c.state.history = read_history(file);
     return c;

@@ -9,6 +9,7 @@
 //     /model/weights          alive weights in mask order (all weights, should a pruned one not be 0)
 //     /model/tail             biases, norms and running statistics
 //     /client_mask_version    one per client
+//     /client_residual_round  one per client
 //     /recent_masks/version, /recent_masks/mask    [masks], [masks, words]
 //     /history/<column of /rounds>, /history/layer_density, /history/clients/<column of /clients>
 // Layer densities and client records lie one round after the other; *_per_round says how many each round has.

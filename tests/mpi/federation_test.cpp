@@ -40,7 +40,8 @@ private:
 };
 
 fl::run_result run(const small_federation& federation, fl::transport& ranks) {
-    return fl::run({federation.config, federation.data, federation.shares}, ranks, {}, {},
+    fl::memory_client_store residuals;
+    return fl::run({federation.config, federation.data, federation.shares, residuals}, ranks, {}, {},
                    [] { return false; });
 }
 

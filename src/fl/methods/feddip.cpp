@@ -42,6 +42,8 @@ public:
             .target_sparsity = sparse::sparsity_at(round, rounds, c.sparsity.initial, c.sparsity.target),
             .reconfigures = reconfigures,
             .upload = ranks_all_weights ? reconfiguration_upload() : ordinary_upload(),
+            .keeps_residual = ranks_all_weights && c.communication.reconfiguration_upload ==
+                                                       config::reconfiguration_upload_kind::topk_residual,
         };
     }
 

@@ -31,9 +31,6 @@ void refuse_what_is_not_there_yet(const config::run_config& config) {
     if (config.communication.value_type == config::value_kind::bf16) {
         refuse("communication.value_type", "bf16");
     }
-    if (config.communication.reconfiguration_upload == config::reconfiguration_upload_kind::topk_residual) {
-        refuse("communication.reconfiguration_upload", "topk_residual");
-    }
     if (config.compute.precision == config::precision_kind::bf16) {
         refuse("compute.precision", "bf16");
     }

@@ -91,13 +91,14 @@ struct small_federation {
     data::dataset data = images.view();
     data::partition shares = deal(data, config.federation.clients);
     recorder seen;
+    fl::memory_client_store residuals;
 
     fl::run_result run(std::optional<fl::run_state> resumed = std::nullopt, int stop_after = -1) {
         fl::in_process_transport alone;
         fl::observer* observers[] = {&seen};
         int rounds = 0;
         return fl::run(
-            {config, data, shares}, alone, {}, observers, [&] { return ++rounds == stop_after; },
+            {config, data, shares, residuals}, alone, {}, observers, [&] { return ++rounds == stop_after; },
             std::move(resumed));
     }
 };

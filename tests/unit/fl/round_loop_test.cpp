@@ -187,3 +187,22 @@ TEST(round_loop, with_topk_uploads_sends_less_when_it_reconfigures_and_still_lea
     }
     EXPECT_GT(largest.back().test_accuracy, 0.9);
 }
+
+TEST(round_loop, with_residuals_resumes_to_the_same_bits_and_differs_from_topk_without) {
+    const auto with_residuals = [](small_federation& f) {
+        f.config.federation.rounds = 8;
+        f.config.communication.reconfiguration_upload = config::reconfiguration_upload_kind::topk_residual;
+    };
+    small_federation undisturbed;
+    with_residuals(undisturbed);
+    const auto expected = undisturbed.run().state;
+    small_federation without;
+    with_residuals(without);
+    without.config.communication.reconfiguration_upload = config::reconfiguration_upload_kind::topk;
+
+    small_federation resumed;
+    with_residuals(resumed);
+    const auto stopped = resumed.run(std::nullopt, 5);
+    expect_same_future(resumed.run(stopped.state).state, expected);
+    EXPECT_NE(without.run().state.model.state, expected.model.state);
+}

@@ -82,6 +82,36 @@ TEST(update_sum, of_the_largest_weights_takes_each_clients_own_and_charges_their
     EXPECT_EQ(ra.bytes_up, header_bytes + ra.bytes_positions + 3 * sizeof(float));
 }
 
+// a + residual = 1.5, -2, 3, 2.5: the largest two are positions 2 and 3; the rest stays for the next time.
+TEST(update_sum, adds_what_a_client_kept_and_keeps_what_it_does_not_send) {
+    in_process_transport ranks;
+    const auto mask = first_two();
+    const std::vector<int> one{0};
+    update_sum sum(ranks, sending(upload_content::largest), tiny, mask, one);
+    std::vector<float> residual{0.5F, 0, 0, 2};
+    auto record = client_with(1);
+
+    sum.add(0, a, record, residual);
+
+    EXPECT_THAT(sum.finish(), testing::ElementsAre(0, 0, 3, 2.5, 10));
+    EXPECT_THAT(residual, testing::ElementsAre(1.5, -2, 0, 0));
+}
+
+TEST(update_sum, leaves_the_residual_of_a_left_out_update_as_it_was) {
+    in_process_transport ranks;
+    const auto mask = first_two();
+    const std::vector<int> one{0};
+    update_sum sum(ranks, sending(upload_content::largest), tiny, mask, one);
+    std::vector<float> residual{0.5F, 0, 0, 2};
+    auto poisoned = a;
+    poisoned[0] = std::numeric_limits<float>::quiet_NaN();
+    auto record = client_with(1);
+
+    sum.add(0, poisoned, record, residual);
+
+    EXPECT_THAT(residual, testing::ElementsAre(0.5, 0, 0, 2));
+}
+
 TEST(update_sum, leaves_out_and_records_an_update_with_nan_or_infinity) {
     for (const auto content :
          {upload_content::in_mask, upload_content::all_weights, upload_content::largest}) {

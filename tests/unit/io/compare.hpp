@@ -56,6 +56,7 @@ inline void expect_same(const fl::run_state& a, const fl::run_state& b) {
     EXPECT_EQ(a.model.mask, b.model.mask);
     EXPECT_EQ(a.model.mask_version, b.model.mask_version);
     EXPECT_EQ(a.client_mask_version, b.client_mask_version);
+    EXPECT_EQ(a.client_residual_round, b.client_residual_round);
     ASSERT_EQ(a.recent_masks.size(), b.recent_masks.size());
     for (std::size_t i = 0; i < a.recent_masks.size(); ++i) {
         EXPECT_EQ(a.recent_masks[i].version, b.recent_masks[i].version);

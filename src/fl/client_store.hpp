@@ -1,0 +1,35 @@
+// What clients keep for themselves between the rounds in which they are sampled: the part of their weights
+// that topk_residual did not send. A client trains now on this rank and now on that, so the store is one that
+// all ranks see.
+#pragma once
+
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace feddip::fl {
+
+// Versions are kept by the round t that wrote them, so that a run resumed from an older checkpoint finds what
+// its clients held then.
+class client_store {
+public:
+    virtual ~client_store() = default;
+    // What save(client, round, ...) was given. Throws feddip::error when it is not there or damaged.
+    virtual std::vector<float> load(int client, int round) = 0;
+    virtual void save(int client, int round, std::span<const float> residual) = 0;
+};
+
+// For one process, without resuming from files.
+class memory_client_store : public client_store {
+public:
+    std::vector<float> load(int client, int round) override { return residuals_.at({client, round}); }
+    void save(int client, int round, std::span<const float> residual) override {
+        residuals_[{client, round}].assign(residual.begin(), residual.end());
+    }
+
+private:
+    std::map<std::pair<int, int>, std::vector<float>> residuals_;
+};
+
+} // namespace feddip::fl
