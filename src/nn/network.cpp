@@ -7,6 +7,7 @@
 #include "nn/models/alexnet.hpp"
 #include "nn/models/lenet5.hpp"
 #include "nn/models/resnet18.hpp"
+#include "nn/sgd.hpp"
 #include "nn/sparse_layers.hpp"
 
 #include <fmt/format.h>
@@ -137,9 +138,13 @@ struct network::implementation {
         std::unique_ptr<sparse_layers> layers;
     };
 
+    parameter_memory parameters() const { return {&layout, state.get(), gradients.get()}; }
     void use_mask(const sparse::mask* m, gradient_scope scope);
-    const sparse_layers* compiled_for(const sparse::mask& m, compilation& kept);
+    sparse_layers* compiled_for(const sparse::mask& m, compilation& kept);
+    void bring_state_up_to_date();
+    void bring_gradients_up_to_date();
     void check(const data::batch& b) const;
+    void run(run_context& context, pass kind);
     plan& plan_for(pass kind, int batch);
 
     // Several clients on one rank end their epochs with batches of different sizes.
@@ -164,12 +169,18 @@ struct network::implementation {
     arena memory;
     compilation all_alive; // for the gradients of all weights
     compilation masked;
-    const sparse_layers* compiled = nullptr; // what is in use; null: dense
+    sparse_layers* compiled = nullptr; // what is in use; null: dense
+    bool packed_stale = true;          // the state may have been written since it was packed
+    bool state_stale = false;          // packed weights have been updated since
+    bool gradients_stale = false;
     std::vector<layer_work> work;
     std::list<cached_plan> plans; // the most recently used first
 };
 
 void network::implementation::use_mask(const sparse::mask* m, gradient_scope scope) {
+    bring_state_up_to_date();
+    bring_gradients_up_to_date();
+    packed_stale = true;
     const bool whole = m == nullptr || scope == gradient_scope::all;
     work = work_of(blocked_layers, input, layout, whole ? nullptr : m);
     const bool sparse = kernels != config::kernel_kind::dense &&
@@ -183,15 +194,35 @@ void network::implementation::use_mask(const sparse::mask* m, gradient_scope sco
     }
 }
 
-const sparse_layers* network::implementation::compiled_for(const sparse::mask& m, compilation& kept) {
+sparse_layers* network::implementation::compiled_for(const sparse::mask& m, compilation& kept) {
     if (kept.layers == nullptr || kept.mask != m) {
         plans.remove_if(
             [&](const cached_plan& p) { return p.compiled != nullptr && p.compiled == kept.layers.get(); });
         kept.layers.reset(); // before its successor takes as much memory
         kept.mask = m;
-        kept.layers = std::make_unique<sparse_layers>(blocked_layers, input, layout, m, max_batch);
+        kept.layers = std::make_unique<sparse_layers>(blocked_layers, input, parameters(), m, max_batch);
     }
     return kept.layers.get();
+}
+
+void network::implementation::bring_state_up_to_date() {
+    if (std::exchange(state_stale, false)) {
+        compiled->unpack_weights();
+    }
+}
+
+void network::implementation::bring_gradients_up_to_date() {
+    if (std::exchange(gradients_stale, false)) {
+        compiled->unpack_gradients();
+    }
+}
+
+void network::implementation::run(run_context& context, pass kind) {
+    if (compiled != nullptr && std::exchange(packed_stale, false)) {
+        compiled->pack_weights();
+    }
+    plan_for(kind, context.batch.size()).run(context, memory);
+    gradients_stale = gradients_stale || (compiled != nullptr && kind == pass::training);
 }
 
 void network::implementation::check(const data::batch& b) const {
@@ -216,10 +247,9 @@ plan& network::implementation::plan_for(pass kind, int batch) {
         if (plans.size() == most_plans) {
             plans.pop_back();
         }
-        const parameter_memory parameters{&layout, state.get(), gradients.get()};
         plans.push_front({kind, batch, compiled,
                           make_plan(compiled == nullptr ? layers : blocked_layers, compiled,
-                                    plan_builder(engine, memory, parameters, kind, batch, input))});
+                                    plan_builder(engine, memory, parameters(), kind, batch, input))});
     }
     return plans.front().steps;
 }
@@ -236,9 +266,12 @@ const parameter_layout& network::layout() const {
     return impl_->layout;
 }
 std::span<float> network::state() {
+    impl_->bring_state_up_to_date();
+    impl_->packed_stale = true;
     return {impl_->state.get(), impl_->layout.size()};
 }
 std::span<const float> network::gradients() const {
+    impl_->bring_gradients_up_to_date();
     return {impl_->gradients.get(), impl_->layout.trainable_size()};
 }
 
@@ -259,14 +292,23 @@ std::vector<kernel_choice> network::choices() const {
 batch_score network::train(const data::batch& b, random_stream& dropout) {
     impl_->check(b);
     run_context context{.stream = impl_->stream, .batch = b, .dropout = &dropout};
-    impl_->plan_for(pass::training, b.size()).run(context, impl_->memory);
+    impl_->run(context, pass::training);
     return context.score;
+}
+
+void network::step_on_mask(const sgd_settings& settings, const sparse::mask& m) {
+    if (impl_->compiled != nullptr && impl_->compiled->complete() && !impl_->packed_stale) {
+        impl_->compiled->step(settings);
+        impl_->state_stale = true;
+    } else {
+        sgd_step_on_mask(layout(), settings, m, gradients(), state().first(layout().trainable_size()));
+    }
 }
 
 batch_score network::evaluate(const data::batch& b, std::span<std::uint8_t> correct) {
     impl_->check(b);
     run_context context{.stream = impl_->stream, .batch = b, .correct = correct};
-    impl_->plan_for(pass::inference, b.size()).run(context, impl_->memory);
+    impl_->run(context, pass::inference);
     return context.score;
 }
 

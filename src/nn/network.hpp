@@ -17,6 +17,7 @@
 namespace feddip::nn {
 
 class model_spec;
+struct sgd_settings;
 
 struct network_options {
     config::model_name model = config::model_name::lenet5;
@@ -56,10 +57,12 @@ public:
 
     const parameter_layout& layout() const;
 
-    // The weights that the passes see, layout().size() floats in layout order; written by the caller between
-    // steps. Training steps update the running statistics at its end.
+    // The weights that the passes see, layout().size() floats in layout order, to be read and written until
+    // the next call of another function; then to be asked for again. Training steps update the running
+    // statistics at its end.
     std::span<float> state();
-    // layout().trainable_size() floats: d(mean cross-entropy over the batch)/d(state).
+    // layout().trainable_size() floats: d(mean cross-entropy over the batch)/d(state). To be asked for again
+    // after each training step.
     std::span<const float> gradients() const;
 
     // The structure of the weights from here on: state() is zero where the mask says pruned. A null mask, as
@@ -72,6 +75,10 @@ public:
 
     // Forward and backward on one minibatch in training mode; sets gradients(). Dropout draws from `dropout`.
     batch_score train(const data::batch& b, random_stream& dropout);
+
+    // sgd_step_on_mask (nn/sgd.hpp) on state() with gradients(). `m` is the mask in use, or all alive where
+    // none is. Faster where the sparse kernels are in use, for then neither is written out.
+    void step_on_mask(const sgd_settings& settings, const sparse::mask& m);
 
     // Forward only, in inference mode. `correct`, when not empty, has b.size() bytes: 1 where top-1 is right.
     batch_score evaluate(const data::batch& b, std::span<std::uint8_t> correct = {});

@@ -54,6 +54,15 @@ struct step_factors {
     float regularization; // lambda / ||v_l||, 0 outside prunable tensors
 };
 
+step_factors factors_of(const sgd_settings& settings, bool prunable, const float* weights, std::size_t n) {
+    step_factors factors{settings.learning_rate, settings.weight_decay, 0.0F};
+    if (prunable && settings.regularization != 0.0F) {
+        const double length = norm(weights, n);
+        factors.regularization = length > 0 ? static_cast<float>(settings.regularization / length) : 0.0F;
+    }
+    return factors;
+}
+
 inline float stepped(const step_factors& f, float gradient, float weight, float pruned) {
     return weight - f.learning_rate * (gradient + f.regularization * pruned + f.weight_decay * weight);
 }
@@ -125,11 +134,7 @@ void for_each_chunk(const parameter_layout& layout, const sgd_settings& settings
         if (!p.trainable()) {
             continue;
         }
-        step_factors factors{settings.learning_rate, settings.weight_decay, 0.0F};
-        if (p.prunable() && settings.regularization != 0.0F) {
-            const double length = norm(pruned + p.offset, p.size);
-            factors.regularization = length > 0 ? static_cast<float>(settings.regularization / length) : 0.0F;
-        }
+        const step_factors factors = factors_of(settings, p.prunable(), pruned + p.offset, p.size);
         in_chunks(p.size, [&](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
             f(p, factors, p.offset + first, length);
         });
@@ -193,6 +198,14 @@ void sgd_step_on_mask(const parameter_layout& layout, const sgd_settings& settin
                 step_on_mask_word(factors, bits, g + i, v + i, n);
             });
         });
+}
+
+void sgd_step_tensor(const sgd_settings& settings, bool prunable, const float* gradients, float* weights,
+                     std::size_t n) {
+    const step_factors factors = factors_of(settings, prunable, weights, n);
+    in_chunks(n, [&](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
+        step_in_place(factors, gradients + first, weights + first, length);
+    });
 }
 
 } // namespace feddip::nn

@@ -4,6 +4,7 @@
 #include "base/layout.hpp"
 #include "sparse/mask.hpp"
 
+#include <cstddef>
 #include <span>
 
 namespace feddip::nn {
@@ -27,5 +28,10 @@ void sgd_step_dense(const parameter_layout& layout, const sgd_settings& settings
 // bits of the alive weights are those that sgd_step_dense gives them.
 void sgd_step_on_mask(const parameter_layout& layout, const sgd_settings& settings, const sparse::mask& m,
                       std::span<const float> gradients, std::span<float> pruned);
+
+// The same step for the `n` weights of one tensor that are all alive, or that are all its alive ones. The
+// regularizer acts on prunable tensors only.
+void sgd_step_tensor(const sgd_settings& settings, bool prunable, const float* gradients, float* weights,
+                     std::size_t n);
 
 } // namespace feddip::nn

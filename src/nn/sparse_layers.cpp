@@ -2,6 +2,8 @@
 
 #include "nn/blocks.hpp"
 
+#include <algorithm>
+
 namespace feddip::nn {
 
 namespace kernels = sparse::kernels;
@@ -36,22 +38,75 @@ bool has_sparse_kernels(const layer_spec& spec) {
 }
 
 sparse_layers::sparse_layers(const std::vector<fused_layer>& layers, data::image_shape input,
-                             const parameter_layout& layout, const sparse::mask& mask, int max_batch)
-    : compiled_(layers.size()) {
-    const kernels::execution how = kernel_execution();
+                             const parameter_memory& flat, const sparse::mask& mask, int max_batch)
+    : flat_(flat), compiled_(layers.size()), weights_(flat.state), gradients_(flat.gradients) {
+    const bool whole = mask.count() == mask.size();
+    std::size_t tensors = 0;
     for (std::size_t i = 0; i < layers.size(); ++i) {
         const layer_spec& spec = layers[i].spec;
         if (!has_sparse_kernels(spec)) {
             continue;
         }
-        const auto shape = convolution_shape_of(spec, input_shape_of(layers, i, input));
-        const std::size_t first_bit = layout.named(spec.name + ".weight").offset;
-        if (spec.kind == layer_kind::convolution) {
-            compiled_[i].convolution =
-                std::make_unique<kernels::sparse_convolution>(shape, mask, first_bit, how);
-        } else {
-            compiled_[i].linear = std::make_unique<kernels::sparse_linear>(
-                shape.in_channels, shape.out_channels, mask, first_bit, kernels::blocks_of(max_batch), how);
+        const parameter& p = flat.layout->named(spec.name + ".weight");
+        compiled_[i].packed = {&p, whole ? p.offset : positions_.size(), mask.count(p.offset, p.size)};
+        compile(compiled_[i], spec, input_shape_of(layers, i, input), mask, max_batch);
+        ++tensors;
+        for (std::size_t k = p.offset; k < p.offset + p.size && !whole; ++k) {
+            if (mask[k]) {
+                positions_.push_back(static_cast<std::uint32_t>(k));
+            }
+        }
+    }
+    complete_ = tensors == flat.layout->weights().size();
+    if (!whole) {
+        packed_ = make_aligned<float>(2 * positions_.size());
+        weights_ = packed_.get();
+        gradients_ = packed_.get() + positions_.size();
+        std::fill_n(weights_, 2 * positions_.size(), 0.0F);
+    }
+}
+
+void sparse_layers::compile(compiled_layer& layer, const layer_spec& spec, data::image_shape input,
+                            const sparse::mask& mask, int max_batch) {
+    const kernels::execution how = kernel_execution();
+    const auto shape = convolution_shape_of(spec, input);
+    const std::size_t first_bit = layer.packed.tensor->offset;
+    if (spec.kind == layer_kind::convolution) {
+        layer.convolution = std::make_unique<kernels::sparse_convolution>(shape, mask, first_bit, how);
+    } else {
+        layer.linear = std::make_unique<kernels::sparse_linear>(
+            shape.in_channels, shape.out_channels, mask, first_bit, kernels::blocks_of(max_batch), how);
+    }
+}
+
+void sparse_layers::pack_weights() {
+    for (std::size_t i = 0; i < positions_.size(); ++i) {
+        weights_[i] = flat_.state[positions_[i]];
+    }
+}
+
+void sparse_layers::unpack_weights() const {
+    for (std::size_t i = 0; i < positions_.size(); ++i) {
+        flat_.state[positions_[i]] = weights_[i];
+    }
+}
+
+void sparse_layers::unpack_gradients() const {
+    for (std::size_t i = 0; i < positions_.size(); ++i) {
+        flat_.gradients[positions_[i]] = gradients_[i];
+    }
+}
+
+void sparse_layers::step(const sgd_settings& settings) const {
+    for (const compiled_layer& layer : compiled_) {
+        if (layer.packed.tensor != nullptr) {
+            sgd_step_tensor(settings, true, gradients_ + layer.packed.first, weights_ + layer.packed.first,
+                            layer.packed.count);
+        }
+    }
+    for (const parameter& p : flat_.layout->parameters()) {
+        if (p.trainable() && !p.prunable()) {
+            sgd_step_tensor(settings, false, flat_.gradients + p.offset, flat_.state + p.offset, p.size);
         }
     }
 }

@@ -77,18 +77,17 @@ struct step_case {
 void train(benchmark::State& state, const step_case& c) {
     problem p(options_of(c.model, c.kernels));
     const parameter_layout& layout = p.net.layout();
-    const auto weights = p.net.state().first(layout.trainable_size());
     sparse::mask m(layout.prunable_size(), true);
     if (c.pruned) {
         m = mask_of(layout, *c.pruned);
-        sparse::apply(m, weights.first(m.size()));
+        sparse::apply(m, p.net.state().first(m.size()));
     }
     p.net.use_mask(c.pruned ? &m : nullptr, nn::gradient_scope::on_mask);
     random_stream dropout(1, 0, 0, purpose::dropout);
     const nn::sgd_settings settings{.learning_rate = 1e-4F, .weight_decay = 5e-4F, .regularization = 0};
     for (auto _ : state) {
         benchmark::DoNotOptimize(p.net.train(p.batch(), dropout));
-        nn::sgd_step_on_mask(layout, settings, m, p.net.gradients(), weights);
+        p.net.step_on_mask(settings, m);
     }
     state.SetItemsProcessed(state.iterations() * batch_size);
     state.SetLabel(p.net.choices().front().path == nn::kernel_path::sparse ? "sparse kernels" : "oneDNN");

@@ -12,11 +12,8 @@ bool has_blocked_max_pool(const layer_spec& spec) {
 
 std::unique_ptr<layer> make_blocked_layer(const fused_layer& fused, std::size_t index,
                                           const sparse_layers& compiled) {
-    if (compiled.convolution(index) != nullptr) {
-        return make_sparse_layer(fused, *compiled.convolution(index));
-    }
-    if (compiled.linear(index) != nullptr) {
-        return make_sparse_layer(fused, *compiled.linear(index));
+    if (compiled.convolution(index) != nullptr || compiled.linear(index) != nullptr) {
+        return make_sparse_layer(fused, index, compiled);
     }
     switch (fused.spec.kind) {
     case layer_kind::batch_norm:

@@ -10,10 +10,9 @@ namespace feddip::nn {
 std::unique_ptr<layer> make_blocked_layer(const fused_layer& fused, std::size_t index,
                                           const sparse_layers& compiled);
 
-// A convolution or fully connected layer that computes the gradients of alive weights alone.
-std::unique_ptr<layer> make_sparse_layer(const fused_layer& fused,
-                                         sparse::kernels::sparse_convolution& compiled);
-std::unique_ptr<layer> make_sparse_layer(const fused_layer& fused, sparse::kernels::sparse_linear& compiled);
+// A compiled convolution or fully connected layer, which computes the gradients of alive weights alone.
+std::unique_ptr<layer> make_sparse_layer(const fused_layer& fused, std::size_t index,
+                                         const sparse_layers& compiled);
 
 // With a second input, that is added to the output before the ReLU.
 std::unique_ptr<layer> make_blocked_batch_norm(const fused_layer& fused);

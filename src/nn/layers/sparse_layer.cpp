@@ -14,7 +14,9 @@ constexpr bool takes_vectors = std::is_same_v<Compiled, sparse::kernels::sparse_
 template <typename Compiled>
 class sparse_layer final : public layer {
 public:
-    sparse_layer(const fused_layer& fused, Compiled& compiled) : layer_(fused), compiled_(&compiled) {}
+    // `weights` and `gradients`: of the alive weights, in mask order.
+    sparse_layer(const fused_layer& fused, Compiled& compiled, const float* weights, float* gradients)
+        : layer_(fused), compiled_(&compiled), weights_(weights), gradients_(gradients) {}
 
     tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
         in_ = in_blocks(plan, std::move(inputs[0]));
@@ -25,10 +27,10 @@ public:
         const data::image_shape out = layer_.spec.output;
         out_ = plan.make(blocked({plan.batch(), out.channels, out.height, out.width}));
         const bool backward_input = plan.training() && layer_.spec.inputs.front() != 0;
-        plan.emit([compiled = compiled_, weights = parameter(plan, ".weight"), bias = bias_of(plan),
-                   in = in_.memory, out = out_.memory, blocks = blocks_of(plan.batch()), relu = layer_.relu,
+        plan.emit([compiled = compiled_, weights = weights_, bias = bias_of(plan), in = in_.memory,
+                   out = out_.memory, blocks = blocks_of(plan.batch()), relu = layer_.relu,
                    backward_input](run_context&) {
-            compiled->load_weights(floats_of(weights), backward_input);
+            compiled->load_packed_weights(weights, backward_input);
             compiled->forward(floats_of(in), bias ? floats_of(bias) : nullptr, floats_of(out), blocks, relu);
         });
         return out_;
@@ -42,20 +44,16 @@ public:
     }
 
 private:
-    memory parameter(const plan_builder& plan, const char* name) const {
-        return plan.parameter(layer_.spec.name + name).memory;
-    }
     memory bias_of(const plan_builder& plan) const {
-        return layer_.spec.bias ? parameter(plan, ".bias") : memory();
+        return layer_.spec.bias ? plan.parameter(layer_.spec.name + ".bias").memory : memory();
     }
 
     void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) {
-        const memory weights = plan.gradient(layer_.spec.name + ".weight").memory;
         const memory bias = layer_.spec.bias ? plan.gradient(layer_.spec.name + ".bias").memory : memory();
-        plan.emit([compiled = compiled_, weights, bias, in = in_.memory, diff = diff_out.memory,
-                   blocks = blocks_of(plan.batch())](run_context&) {
-            compiled->backward_weights(floats_of(in), floats_of(diff), floats_of(weights),
-                                       bias ? floats_of(bias) : nullptr, blocks);
+        plan.emit([compiled = compiled_, gradients = gradients_, bias, in = in_.memory,
+                   diff = diff_out.memory, blocks = blocks_of(plan.batch())](run_context&) {
+            compiled->backward_packed_weights(floats_of(in), floats_of(diff), gradients,
+                                              bias ? floats_of(bias) : nullptr, blocks);
         });
     }
 
@@ -70,18 +68,24 @@ private:
 
     fused_layer layer_;
     Compiled* compiled_;
+    const float* weights_;
+    float* gradients_;
     memory::desc original_; // of the input, before it was flattened
     tensor in_, out_;
 };
 
 } // namespace
 
-std::unique_ptr<layer> make_sparse_layer(const fused_layer& fused,
-                                         sparse::kernels::sparse_convolution& compiled) {
-    return std::make_unique<sparse_layer<sparse::kernels::sparse_convolution>>(fused, compiled);
-}
-std::unique_ptr<layer> make_sparse_layer(const fused_layer& fused, sparse::kernels::sparse_linear& compiled) {
-    return std::make_unique<sparse_layer<sparse::kernels::sparse_linear>>(fused, compiled);
+std::unique_ptr<layer> make_sparse_layer(const fused_layer& fused, std::size_t index,
+                                         const sparse_layers& compiled) {
+    const auto make = [&]<typename Compiled>(Compiled& kernels) -> std::unique_ptr<layer> {
+        return std::make_unique<sparse_layer<Compiled>>(fused, kernels, compiled.weights(index),
+                                                        compiled.gradients(index));
+    };
+    if (compiled.convolution(index) != nullptr) {
+        return make(*compiled.convolution(index));
+    }
+    return make(*compiled.linear(index));
 }
 
 } // namespace feddip::nn

@@ -274,6 +274,32 @@ TEST(sparse_network, gives_all_gradients_where_they_are_wanted) {
     expect_same_gradients(sparse, dense, all);
 }
 
+// One step of the network's own update and one of sgd_step_on_mask, each after a training step of its own.
+TEST(sparse_network, updates_weights_as_sgd_step_on_mask_does) {
+    const synthetic_batch batch({3, 12, 12}, 20, classes);
+    const sgd_settings settings{.learning_rate = 0.1F, .weight_decay = 5e-3F, .regularization = 1e-2F};
+    for (const kernel_kind kernels : {kernel_kind::sparse, kernel_kind::dense}) {
+        network own(small_network(), 20, kernels);
+        network flat(small_network(), 20, kernels);
+        const parameter_layout& layout = own.layout();
+        const sparse::mask m = mask_of(layout, {0.5, 0.3, 0.4});
+        for (network* net : {&own, &flat}) {
+            draw_masked_state(*net, m);
+            net->use_mask(&m, gradient_scope::on_mask);
+        }
+        random_stream one = dropout_stream();
+        random_stream other = dropout_stream();
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_FLOAT_EQ(static_cast<float>(own.train(batch.view(), one).loss),
+                            static_cast<float>(flat.train(batch.view(), other).loss));
+            own.step_on_mask(settings, m);
+            sgd_step_on_mask(layout, settings, m, flat.gradients(),
+                             flat.state().first(layout.trainable_size()));
+        }
+        EXPECT_LT(relative_distance(own.state(), flat.state()), 1e-6);
+    }
+}
+
 TEST(sparse_network, trains_lenet5_to_a_lower_loss) {
     network net(options_of(model_name::lenet5, 48, kernel_kind::sparse));
     synthetic_batch batch({1, 28, 28}, 48, classes);
@@ -289,8 +315,7 @@ TEST(sparse_network, trains_lenet5_to_a_lower_loss) {
     const sgd_settings settings{.learning_rate = 0.1F, .weight_decay = 5e-4F, .regularization = 0.0F};
     for (int i = 0; i < 200; ++i) {
         net.train(batch.view(), dropout);
-        sgd_step_on_mask(net.layout(), settings, m, net.gradients(),
-                         net.state().first(net.layout().trainable_size()));
+        net.step_on_mask(settings, m);
     }
     EXPECT_LT(net.evaluate(batch.view()).loss, 0.5 * before);
     for (std::size_t i = 0; i < m.size(); ++i) {
