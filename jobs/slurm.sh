@@ -3,16 +3,17 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$feddip_root/jobs/cluster.env"
 
-# What scontrol calls this job. The job id alone will not do: the array and one of its tasks have the same.
+# What scontrol calls this job. The job id alone will not do: an array and one of its tasks have the same.
 job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
-job=${job:-${SLURM_JOB_ID:?is not set: submit this script with sbatch}}
+job=${job:-$SLURM_JOB_ID}
 
-# Slurm sends USR1 (--signal in the scripts) before the time limit. TERM, at a cancellation or a requeue by others,
+# Slurm sends USR1 (--signal in the scripts) before the time limit. TERM, at a cancellation or at a requeue by others,
 # reaches the ranks without our help, and this shell only has to outlive them.
 make_way=false
+cancelled=false
 program=
 trap ask_to_stop USR1
-trap : TERM
+trap 'cancelled=true' TERM
 
 ask_to_stop() {
     make_way=true
@@ -29,8 +30,8 @@ find_program() {
     [[ -x $FEDDIP ]] || FEDDIP=$(command -v feddip) || die "no program (jobs/cluster.env): build it, or set FEDDIP"
 }
 
-# What `feddip info` says of a results file's rounds, "3 of 10, not complete"; nothing where there is no such file.
-rounds_of() { "$FEDDIP" info "$1" 2>/dev/null | sed -n 's/^rounds  *//p'; }
+# What `feddip info` says of a results file's rounds: "3 of 10, not complete"; nothing where there is no such file.
+rounds_of() { { "$FEDDIP" info "$1" 2>/dev/null || true; } | sed -n 's/^rounds  *//p'; }
 
 is_done() { [[ $(rounds_of "$1") == *", complete" ]]; }
 
@@ -51,25 +52,54 @@ launcher() {
     esac
 }
 
-# Puts this job back into the queue, unless it keeps coming back without having finished a round. Slurm may end this
-# script at once.
+# Two jobs that write the same files would spoil them.
+ensure_alone() { # RESULTS
+    local record=${1%.h5}.job other
+    if [[ -f $record ]] && other=$(<"$record") && [[ $other != "$job" ]] &&
+        [[ -n $(squeue --noheader --states=RUNNING,COMPLETING --jobs="$other" 2>/dev/null) ]]; then
+        say "Job $other is at this run"
+        exit 0
+    fi
+    echo "$job" >"$record"
+}
+
+# Puts this job back into the queue, unless it keeps coming back without having finished a round.
 requeue() { # RESULTS
     local record=${1%.h5}.requeues rounds before= stalled=0
     rounds=$(rounds_of "$1")
-    [[ ! -f $record ]] || { IFS=: read -r stalled before <"$record"; }
+    [[ ! -f $record ]] || IFS=: read -r stalled before <"$record"
     [[ $rounds == "$before" ]] && stalled=$((stalled + 1)) || stalled=0
     if ((stalled > FEDDIP_STALLED_REQUEUES)); then
         rm -f "$record"
-        die "not requeued: no round finished ($1): not in $stalled runs in a row; the time limit is too short for one"
+        (die "not requeued ($1): no round was finished in $stalled starts, so that the time limit seems too short") ||
+            exit 75
     fi
     echo "$stalled:$rounds" >"$record"
-    say "Requeued after ${rounds:-no round}"
+    say "Back into the queue, with ${rounds:-no round} done"
+    # Slurm may end this script at once.
     scontrol requeue "$job" || say "This job can't be requeued; submit it again to go on"
     exit 75
 }
 
+# Starts a command and returns its exit code, in time for signals.
+run_program() {
+    local status
+    "$@" </dev/null &
+    program=$!
+    # A trapped signal ends a wait early.
+    while true; do
+        wait "$program" && status=0 || status=$?
+        kill -0 "$program" 2>/dev/null || return "$status"
+    done
+}
+
+# Whether a launcher's exit code can't be the program's: srun has 0 also for a step that never started.
+launch_failed() { # STATUS RESULTS
+    ! "$make_way" && ! "$cancelled" && { (($1 > 128)) || { (($1 == 0)) && ! is_done "$2"; }; }
+}
+
 # train CONFIG RESULTS ARGUMENT...: one run, from its newest checkpoint if there is one, to its end or until the job
-# has to make way. Everything said goes to RESULTS' log; ends the script with the program's exit code.
+# has to make way. Everything said goes to RESULTS' log. Ends the script with the program's exit code.
 train() {
     local config=$1 results=$2 status=75 command
     mkdir -p "$(dirname "$results")"
@@ -82,25 +112,28 @@ train() {
         say "Complete already"
         exit 0
     fi
+    ensure_alone "$results"
+
     export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1} OMP_PLACES=cores FEDDIP_PROGRESS=line
-    mapfile -t command < <(launcher)
+    command=$(launcher)
+    mapfile -t command <<<"$command"
     command+=("$FEDDIP" train "$config" --out "$results" --set compute.threads="$OMP_NUM_THREADS" "${@:3}" --resume)
     if ! "$make_way"; then
-        "${command[@]}" </dev/null &
-        program=$!
-        # A trapped signal ends a wait early.
-        while true; do
-            wait "$program" && status=0 || status=$?
-            kill -0 "$program" 2>/dev/null || break
-        done
+        run_program "${command[@]}" && status=0 || status=$?
+    fi
+    if ((${SLURM_RESTART_COUNT:-0} > 0)) && launch_failed "$status" "$results"; then
+        # On a node that has crashed, PMIx stumbles over what the step of the same name left; the next has another.
+        say "Not started properly (exit code $status); once more"
+        run_program "${command[@]}" && status=0 || status=$?
     fi
 
     if "$make_way" && ((status == 75 || status > 128)); then
         requeue "$results"
     fi
-    say "Ended with exit code $status"
-    if ((status == 0)); then
-        rm -f "${results%.h5}.requeues"
+    rm -f "${results%.h5}.job" "${results%.h5}.requeues"
+    if ((status == 0)) && ! is_done "$results"; then
+        die "not complete ($results): the launcher ended without an error, but without the program's having run"
     fi
+    say "Ended with exit code $status"
     exit "$status"
 }

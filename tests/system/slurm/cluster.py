@@ -6,7 +6,6 @@ cluster. Open MPI needs that much: nodes that share a host name crash it. Nothin
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import time
 
@@ -47,6 +46,7 @@ JobRequeue=1
 ReturnToService=2
 SlurmdParameters=config_overrides
 KillWait=5
+SlurmdTimeout=10
 MinJobAge=3600
 """
 
@@ -72,6 +72,7 @@ class Cluster:
         self.names = [f"n{i + 1}" for i in range(nodes)]
         self._cores = cores
         self._daemons = []
+        self._nodes = {}
         os.environ["PATH"] += ":/usr/sbin:/sbin"
 
     def start(self):
@@ -80,8 +81,11 @@ class Cluster:
         self._set_up_network()
         self._start_munge()
         self._start_daemon(["slurmctld", "-D"], "slurmctld")
-        for number, name in enumerate(self.names, start=1):
-            self._start_node(name, f"10.77.0.{number}", f"veth{number}")
+        for name in self.names:
+            (self.folder / f"spool-{name}").mkdir()
+            (self.folder / f"tmp-{name}").mkdir()
+            (self.folder / f"tmp-{name}").chmod(0o1777)
+            self.boot(name)
         self.wait_for("all nodes are idle",
                       lambda: self.output("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split() == self.names,
                       STARTS_WITHIN)
@@ -89,9 +93,31 @@ class Cluster:
     def stop(self):
         subprocess.run(["scancel", "--user=root"], capture_output=True)
         for daemon in reversed(self._daemons):
-            daemon.send_signal(signal.SIGCONT)
             daemon.kill()
             daemon.wait()
+
+    def boot(self, name):
+        """Starts a node; returns before Slurm has noticed."""
+        number = self.names.index(name) + 1
+        link = f"veth{number}"
+        outside = os.readlink("/proc/self/ns/net")
+        node = self._start_daemon(["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child",
+                                   "--mount-proc", "bash", "-c", NODE, "node", name], name)
+        self._nodes[name] = node
+        self.wait_for(f"{name} has a network of its own",
+                      lambda: os.readlink(f"/proc/{node.pid}/ns/net") != outside, STARTS_WITHIN)
+        self.run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(node.pid))
+        self.run("ip", "link", "set", link, "master", "bridge", "up")
+        inside = ["nsenter", "-t", str(node.pid), "-n", "ip"]
+        self.run(*inside, "link", "set", "eth0", "up")
+        self.run(*inside, "addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
+
+    def crash(self, name):
+        """Ends a node and all that runs there at once, as a power failure would; its disk stays."""
+        node = self._nodes.pop(name)
+        self._daemons.remove(node)
+        node.kill()
+        node.wait()
 
     def output(self, *command):
         """What a Slurm command prints; empty while the controller does not answer."""
@@ -155,18 +181,3 @@ class Cluster:
                                       start_new_session=True)
         self._daemons.append(daemon)
         return daemon
-
-    def _start_node(self, name, address, link):
-        for folder in (f"spool-{name}", f"tmp-{name}"):
-            (self.folder / folder).mkdir()
-        (self.folder / f"tmp-{name}").chmod(0o1777)
-        before = os.readlink("/proc/self/ns/net")
-        node = self._start_daemon(["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child",
-                                   "--mount-proc", "bash", "-c", NODE, "node", name], name)
-        self.wait_for(f"{name} has a network",
-                      lambda: os.readlink(f"/proc/{node.pid}/ns/net") != before, STARTS_WITHIN)
-        self.run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(node.pid))
-        self.run("ip", "link", "set", link, "master", "bridge", "up")
-        inside = ["nsenter", "-t", str(node.pid), "-n", "ip"]
-        self.run(*inside, "link", "set", "eth0", "up")
-        self.run(*inside, "addr", "add", f"{address}/24", "dev", "eth0")

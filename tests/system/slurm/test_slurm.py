@@ -36,9 +36,20 @@ class Slurm(unittest.TestCase):
         (cls.folder / "tiny.toml").write_text(program.TINY.replace("rounds = 2", f"rounds = {ROUNDS}"))
         os.environ.update(program.ENVIRONMENT, FEDDIP=str(pathlib.Path(program.FEDDIP).resolve()))
         os.chdir(cls.folder)
-        subprocess.run([os.environ["FEDDIP"], "train", "tiny.toml", "--out", "undisturbed.h5"], check=True,
-                       capture_output=True)
-        cls.expected = results.outcome(cls.folder / "undisturbed.h5", ROUNDS)
+        cls.undisturbed(seed=1)
+
+    @classmethod
+    def undisturbed(cls, seed):
+        """What a run leaves that Slurm has nothing to do with."""
+        path = cls.folder / f"undisturbed-{seed}.h5"
+        if not path.exists():
+            subprocess.run([os.environ["FEDDIP"], "train", "tiny.toml", "--set", f"federation.seed={seed}", "--out",
+                            str(path)], check=True, capture_output=True)
+        return results.outcome(path, ROUNDS)
+
+    def tool(self, name, *arguments):
+        """What one of the tools beside the job scripts prints."""
+        return self.slurm.run(sys.executable, "-B", str(JOBS / name), *arguments)
 
     def submit(self, name, nodes, *options, **environment):
         """A job of two ranks for the run `name`.h5; its id."""
@@ -89,25 +100,27 @@ class Slurm(unittest.TestCase):
     def wait_for_state(self, name, job, *states):
         return self.wait_for(f"job {job} is {states}", name, lambda: self.slurm.job(job).get("JobState") in states)
 
-    def assert_same_bits(self, name):
-        self.assertEqual(results.outcome(self.folder / f"{name}.h5", ROUNDS), self.expected)
+    def assert_same_bits(self, name, seed=1):
+        self.assertEqual(results.outcome(self.folder / f"{name}.h5", ROUNDS), self.undisturbed(seed))
 
-    def assert_ends_as_if_undisturbed(self, name, job, starts):
+    def assert_ends_as_if_undisturbed(self, name, job, starts, seed=1):
         self.wait_for_state(name, job, *ENDED)
         ended = self.slurm.job(job)
         self.assertEqual(ended["JobState"], "COMPLETED", self.log(name))
         self.assertEqual(self.log(name).count(f"Job {job}, start"), starts, self.log(name))
         self.assertEqual(int(ended["Restarts"]), starts - 1)
         self.assertEqual(self.log(name).count("going on after round"), starts - 1, self.log(name))
-        self.assert_same_bits(name)
+        self.assert_same_bits(name, seed)
 
-    def test_a_job_runs_to_its_end_through_srun_and_mpirun(self):
-        for launcher in ("srun", "mpirun"):
-            submitted = self.submit_each(launcher, FEDDIP_LAUNCHER=launcher, FEDDIP_BINDING="--bind-to none"
-                                         if launcher == "mpirun" else "")
-            for name, job in submitted.items():
-                with self.subTest(name):
-                    self.assert_ends_as_if_undisturbed(name, job, starts=1)
+    def submit_through_both_launchers(self, name):
+        """On one node and on two, through srun and through mpirun, all at the same time: ids by name."""
+        return {**self.submit_each(f"{name}-srun", FEDDIP_LAUNCHER="srun"),
+                **self.submit_each(f"{name}-mpirun", FEDDIP_LAUNCHER="mpirun", FEDDIP_BINDING="--bind-to none")}
+
+    def test_a_job_runs_to_its_end(self):
+        for name, job in self.submit_through_both_launchers("whole").items():
+            with self.subTest(name):
+                self.assert_ends_as_if_undisturbed(name, job, starts=1)
 
     def test_a_requeued_job_goes_on(self):
         submitted = self.submit_each("requeue")
@@ -119,19 +132,18 @@ class Slurm(unittest.TestCase):
                 self.assert_ends_as_if_undisturbed(name, job, starts=2)
 
     def test_a_job_asked_to_make_way_stops_after_its_round_and_requeues_itself(self):
-        for launcher in ("srun", "mpirun"):
-            submitted = self.submit_each(f"usr1-{launcher}", FEDDIP_LAUNCHER=launcher,
-                                         FEDDIP_BINDING="--bind-to none" if launcher == "mpirun" else "")
-            for name, job in submitted.items():
-                self.hold(name)
-                self.slurm.run("scancel", "--batch", "--signal=USR1", job)
-                self.wait_for("the script's answer", name, lambda: "Asked to make way" in self.log(name))
-                self.let_go(name)
-            for name, job in submitted.items():
-                with self.subTest(name):
-                    self.assert_ends_as_if_undisturbed(name, job, starts=2)
-                    self.assertIn("stopped on request", self.log(name))
-                    self.assertIn("Requeued after", self.log(name))
+        submitted = self.submit_through_both_launchers("usr1")
+        for name in submitted:
+            self.hold(name)
+        for name, job in submitted.items():
+            self.slurm.run("scancel", "--batch", "--signal=USR1", job)
+            self.wait_for("the script's answer", name, lambda: "Asked to make way" in self.log(name))
+            self.let_go(name)
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.assert_ends_as_if_undisturbed(name, job, starts=2)
+                self.assertIn("stopped on request", self.log(name))
+                self.assertIn("Back into the queue", self.log(name))
 
     def test_a_round_that_outlasts_the_grace_is_done_again(self):
         submitted = self.submit_each("grace", FEDDIP_GRACE="1")
@@ -167,6 +179,49 @@ class Slurm(unittest.TestCase):
                 self.assertIn("going on after round", self.log(name))
                 self.assertEqual(self.slurm.job(job)["JobState"], "CANCELLED")
                 self.assert_same_bits(name)
+
+    def test_an_array_skips_what_is_complete_and_requeues_its_tasks_one_by_one(self):
+        arrays = {}
+        for nodes in NODES:
+            folder = f"array-{nodes}"
+            done = self.tool("make_sweep.py", "tiny.toml", "--out", folder, "--seed", "1", "2", "3")
+            (self.folder / f"{folder}.txt").write_text(done)
+            (self.folder / folder).mkdir()
+            for path in self.folder.glob("undisturbed-1.*"):
+                shutil.copy(path, self.folder / folder / path.name.replace("undisturbed-1", "tiny-seed1"))
+            arrays[folder] = self.slurm.run(
+                "sbatch", "--parsable", "--array=1-3%2", f"--nodes={nodes}", f"--ntasks-per-node={2 // nodes}",
+                str(JOBS / "sweep.sbatch"), f"{folder}.txt").strip()
+
+        for folder, array in arrays.items():
+            # The last task: its job id is the array's, and must not be taken for it.
+            last = f"{folder}/tiny-seed3"
+            self.hold(last)
+            self.assertIn(f"job {array}_3 on n", self.tool("status.py", f"{folder}.txt"))
+            self.slurm.run("scancel", "--batch", "--signal=USR1", f"{array}_3")
+            self.wait_for("the script's answer", last, lambda: "Asked to make way" in self.log(last))
+            self.let_go(last)
+
+        for folder, array in arrays.items():
+            with self.subTest(folder):
+                for task, seed, starts in ((2, 2, 1), (3, 3, 2)):
+                    name = f"{folder}/tiny-seed{seed}"
+                    self.assert_ends_as_if_undisturbed(name, f"{array}_{task}", starts, seed)
+                self.assertIn("Complete already", self.log(f"{folder}/tiny-seed1"))
+                self.assertIn("3 runs, 3 done", self.tool("status.py", f"{folder}.txt"))
+
+    def test_jobs_on_a_node_that_crashes_go_on(self):
+        submitted = self.submit_each("crash")
+        for name in submitted:
+            self.hold(name)
+        node = self.slurm.job(submitted["crash-1"])["NodeList"]
+        self.slurm.crash(node)
+        for name, job in submitted.items():
+            self.wait_for("Slurm's notice", name, lambda: self.slurm.job(job)["Restarts"] == "1")
+        self.slurm.boot(node)
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.assert_ends_as_if_undisturbed(name, job, starts=2)
 
     def test_jobs_on_a_node_that_is_set_down_go_on(self):
         submitted = self.submit_each("down")

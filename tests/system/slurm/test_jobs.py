@@ -1,0 +1,241 @@
+"""The job scripts without Slurm: stand-ins for its commands and for the program say what they were asked."""
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import h5py
+import numpy as np
+
+JOBS = pathlib.Path(__file__).resolve().parents[3] / "jobs"
+SECONDS = 60
+
+STAND_INS = {
+    "scontrol": """
+        if [[ $1 == show ]]; then echo "   Command=$JOBS/$SCRIPT args"; exit; fi
+        echo "$@" >> scontrol.asked
+        exit "${REQUEUE_FAILS:-0}" """,
+    "squeue": "cat queue 2>/dev/null || true",
+    "srun": 'while [[ $1 == -* ]]; do shift; done; exec "$@"',
+    # Trains until it is asked to stop, or ends at once where it is told how.
+    "feddip": """
+        if [[ $1 == info ]]; then
+            [[ -f ${2%.h5}.rounds ]] && echo "rounds     $(<"${2%.h5}.rounds")"
+            exit
+        fi
+        echo "$@" >> feddip.asked
+        trap 'exit "${AFTER_USR1:-75}"' USR1
+        [[ ${ENDS:-} == 0 ]] && echo "10 of 10, complete" > "${4%.h5}.rounds"
+        [[ -n ${ENDS:-} ]] && exit "$ENDS"
+        touch training
+        for ((i = 0; i < 600; i++)); do sleep 0.1; done""",
+}
+
+
+class JobScripts(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory(prefix="feddip-jobs-")
+        self.addCleanup(holder.cleanup)
+        self.folder = pathlib.Path(holder.name)
+        for name, text in STAND_INS.items():
+            (self.folder / name).write_text(f"#!/usr/bin/env bash\n{text}\n")
+            (self.folder / name).chmod(0o755)
+
+    def start(self, script, *arguments, **environment):
+        settings = {"PATH": f"{self.folder}:{os.environ['PATH']}", "JOBS": JOBS, "SCRIPT": script, "SLURM_JOB_ID": 7,
+                    "SLURM_JOB_NODELIST": "n1", "FEDDIP": self.folder / "feddip", **environment}
+        return subprocess.Popen(["bash", JOBS / script, *arguments], cwd=self.folder, stderr=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True,
+                                env={**os.environ, **{name: str(value) for name, value in settings.items()}})
+
+    def finish(self, process):
+        try:
+            process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            self.fail(f"still runs after {SECONDS} s: {self.read('r.log')}")
+        return process.returncode
+
+    def train(self, **environment):
+        return self.finish(self.start("train.sbatch", "c.toml", "r.h5", "--set", "a.b=1", **environment))
+
+    def make_way(self, **environment):
+        """The exit code of a job that is sent USR1 while it trains."""
+        (self.folder / "training").unlink(missing_ok=True)
+        process = self.start("train.sbatch", "c.toml", "r.h5", **environment)
+        end = time.monotonic() + SECONDS
+        while not (self.folder / "training").exists():
+            self.assertLess(time.monotonic(), end, self.read("r.log"))
+            time.sleep(0.02)
+        process.send_signal(signal.SIGUSR1)
+        return self.finish(process)
+
+    def read(self, name):
+        path = self.folder / name
+        return path.read_text() if path.exists() else ""
+
+    def rounds(self, text):
+        (self.folder / "r.rounds").write_text(text)
+
+    def run_tool(self, name, *arguments):
+        return subprocess.run([sys.executable, "-B", JOBS / name, *map(str, arguments)], cwd=self.folder,
+                              capture_output=True, text=True,
+                              env={**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"})
+
+    def test_a_job_always_resumes_with_the_threads_of_its_cores(self):
+        self.assertEqual(self.train(ENDS=0, SLURM_CPUS_PER_TASK=3), 0)
+        self.assertEqual(self.read("feddip.asked"),
+                         "train c.toml --out r.h5 --set compute.threads=3 --set a.b=1 --resume\n")
+
+    def test_exit_codes_pass_through_and_only_a_wish_to_make_way_requeues(self):
+        for code in (1, 2, 75, 137, 0):
+            with self.subTest(code):
+                self.assertEqual(self.train(ENDS=code), code)
+        self.assertEqual(self.read("scontrol.asked"), "")
+
+    def test_a_job_asked_to_make_way_is_requeued_after_the_program_has_stopped(self):
+        self.rounds("3 of 10, not complete")
+        self.assertEqual(self.make_way(), 75)
+        self.assertEqual(self.read("scontrol.asked"), "requeue 7\n")
+
+    def test_a_task_of_an_array_is_requeued_without_the_others(self):
+        self.rounds("3 of 10, not complete")
+        self.make_way(SLURM_ARRAY_JOB_ID=7, SLURM_ARRAY_TASK_ID=2)
+        self.assertEqual(self.read("scontrol.asked"), "requeue 7_2\n")
+
+    def test_a_run_that_fails_though_asked_to_make_way_is_not_requeued(self):
+        for code in (1, 2):
+            with self.subTest(code):
+                self.assertEqual(self.make_way(AFTER_USR1=code), code)
+        self.assertEqual(self.read("scontrol.asked"), "")
+
+    def test_a_program_that_does_not_stop_is_requeued_when_its_grace_is_over(self):
+        (self.folder / "feddip").write_text((self.folder / "feddip").read_text().replace(
+            "trap 'exit \"${AFTER_USR1:-75}\"' USR1", "trap '' USR1"))
+        self.assertEqual(self.make_way(FEDDIP_GRACE=1), 75)
+        self.assertEqual(self.read("scontrol.asked"), "requeue 7\n")
+
+    def test_requeues_without_a_finished_round_come_to_an_end(self):
+        self.rounds("3 of 10, not complete")
+        for starts in range(1, 5):
+            self.assertEqual(self.make_way(FEDDIP_STALLED_REQUEUES=2), 75)
+            self.assertEqual(self.read("scontrol.asked").count("requeue"), min(starts, 3))
+        self.assertIn("feddip: error: not requeued (r.h5): ", self.read("r.log"))
+
+    def test_a_launcher_that_starts_nothing_is_an_error_and_tried_twice_after_a_restart(self):
+        (self.folder / "srun").write_text("#!/bin/sh\necho started >> srun.asked\n")
+        for restarts, starts in ((0, 1), (1, 2)):
+            with self.subTest(restarts=restarts):
+                (self.folder / "srun.asked").unlink(missing_ok=True)
+                self.assertEqual(self.train(SLURM_RESTART_COUNT=restarts), 1)
+                self.assertIn("feddip: error: not complete (r.h5)", self.read("r.log"))
+                self.assertEqual(self.read("srun.asked").count("started"), starts)
+
+    def test_a_finished_round_lets_requeues_go_on(self):
+        for starts in range(1, 5):
+            self.rounds(f"{starts} of 10, not complete")
+            self.make_way(FEDDIP_STALLED_REQUEUES=0)
+        self.assertEqual(self.read("scontrol.asked").count("requeue"), 4)
+
+    def test_where_requeueing_is_not_allowed_the_job_ends_as_stopped(self):
+        self.assertEqual(self.make_way(REQUEUE_FAILS=1), 75)
+        self.assertIn("submit it again", self.read("r.log"))
+
+    def test_a_run_that_another_job_is_at_is_left_to_it(self):
+        (self.folder / "r.job").write_text("5\n")
+        (self.folder / "queue").write_text("5 debug feddip R\n")
+        self.assertEqual(self.train(), 0)
+        self.assertEqual(self.read("feddip.asked"), "")
+        self.assertEqual(self.read("r.job"), "5\n")
+        (self.folder / "queue").unlink()
+        self.assertEqual(self.train(ENDS=0), 0)
+        self.assertNotEqual(self.read("feddip.asked"), "")
+
+    def test_a_sweep_runs_its_line_and_skips_what_is_complete(self):
+        (self.folder / "list").write_text("c.toml a.h5 --set x.y=1\nc.toml b.h5 --set x.y=2 --set x.z=3\n")
+        (self.folder / "a.rounds").write_text("10 of 10, complete")
+        for task in (1, 2):
+            done = self.start("sweep.sbatch", "list", SLURM_ARRAY_JOB_ID=7, SLURM_ARRAY_TASK_ID=task, ENDS=0)
+            self.assertEqual(self.finish(done), 0)
+        self.assertEqual(self.read("feddip.asked"),
+                         "train c.toml --out b.h5 --set compute.threads=1 --set x.y=2 --set x.z=3 --resume\n")
+
+    def test_bad_usage_is_told(self):
+        for script, arguments, settings in (("train.sbatch", ["c.toml"], {}), ("train.sbatch", ["c.toml", "r"], {}),
+                                            ("train.sbatch", ["c.toml", "r.h5"], {"SLURM_JOB_ID": ""}),
+                                            ("sweep.sbatch", ["list"], {})):
+            with self.subTest(script=script, arguments=arguments):
+                process = self.start(script, *arguments, **settings)
+                self.assertIn("usage: sbatch", process.communicate(timeout=SECONDS)[1])
+                self.assertEqual(process.returncode, 2)
+
+    def test_an_unknown_launcher_is_an_error(self):
+        self.assertEqual(self.train(FEDDIP_LAUNCHER="prun"), 1)
+        self.assertIn("feddip: error: unknown launcher (FEDDIP_LAUNCHER in jobs/cluster.env): 'prun'",
+                      self.read("r.log"))
+
+    def test_a_sweep_has_every_combination_but_no_sparsities_of_a_dense_method(self):
+        (self.folder / "c.toml").touch()
+        made = self.run_tool("make_sweep.py", "c.toml", "--out", "o", "--method", "feddip", "fedavg", "--sparsity",
+                             "0.8", "0.9", "--seed", "1", "2", "--vary", "federation.local_epochs", "3",
+                             "--set", "federation.rounds=9")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        lines = made.stdout.splitlines()
+        self.assertEqual(len(lines), 2 * 2 + 2)
+        self.assertEqual(len({line.split()[1] for line in lines}), len(lines))
+        self.assertIn("c.toml o/c-feddip-s0.8-seed2-local_epochs3.h5 --set federation.rounds=9 "
+                      "--set method.name=feddip --set sparsity.target=0.8 --set federation.seed=2 "
+                      "--set federation.local_epochs=3", lines)
+        self.assertIn("--array=1-6", made.stderr)
+
+    def test_a_list_with_spaces_in_names_is_refused(self):
+        (self.folder / "c.toml").touch()
+        self.assertNotEqual(self.run_tool("make_sweep.py", "c.toml", "--out", "my results").returncode, 0)
+
+    def write_results(self, name, complete):
+        with h5py.File(self.folder / name, "w") as file:
+            file.attrs["complete"] = complete
+            file.attrs["config_toml"] = "[federation]\nrounds = 4\n"
+            file["rounds/round"] = np.arange(1, 4)
+            file["rounds/test_accuracy"] = [0.1, 0.25, float("nan")]
+
+    def test_status_tells_every_state_from_files_and_queue(self):
+        names = ["done", "running", "queued", "stopped", "failed", "unreadable", "new"]
+        (self.folder / "list").write_text("".join(f"c.toml {name}.h5\n" for name in names))
+        self.write_results("done.h5", True)
+        for name in ("running", "stopped", "failed"):
+            self.write_results(f"{name}.h5", False)
+        (self.folder / "running.ckpt-7.h5").touch()
+        (self.folder / "failed.log").write_text("== Job 1\nfeddip: error: old\n== Job 2\nfeddip: error: disk full\n")
+        (self.folder / "stopped.log").write_text("== Job 1\nfeddip: error: old\n== Job 2\nfeddip: stopped\n")
+        (self.folder / "unreadable.h5").write_text("no HDF5")
+        (self.folder / "queue").write_text(
+            f"3|N/A|RUNNING|n[1-2]|{self.folder}|/some/jobs/train.sbatch c.toml running.h5\n"
+            f"4_3|3|PENDING|(Priority)|{self.folder}|/some/jobs/sweep.sbatch list\n"
+            f"5|N/A|RUNNING|n3|{self.folder}|/some/other.sh done.h5\n")
+
+        told = self.run_tool("status.py", "list")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        rows = {line.split()[0].removesuffix(".h5"): line for line in told.stdout.splitlines()[1:8]}
+        for name in names:
+            self.assertIn("failed" if name == "unreadable" else name, rows[name].split()[1])
+        self.assertIn("3/4  25.00 %", " ".join(rows["done"].split(" ")).replace("    ", "  "))
+        self.assertIn("7/4", rows["running"])
+        self.assertIn("job 3 on n[1-2]", rows["running"])
+        self.assertIn("job 4_3 (Priority)", rows["queued"])
+        self.assertIn("disk full", rows["failed"])
+        self.assertIn("7 runs, 1 done, 1 running, 1 queued, 1 stopped, 2 failed, 1 new", told.stdout)
+
+    def test_status_of_a_folder_shows_runs_that_left_only_a_log(self):
+        (self.folder / "r.log").write_text("\n== Job 1\nfeddip: error: no such dataset\n")
+        told = self.run_tool("status.py")
+        self.assertIn("no such dataset", told.stdout)
+        self.assertIn("1 runs, 1 failed", told.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
