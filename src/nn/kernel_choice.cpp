@@ -2,6 +2,8 @@
 
 #include "nn/sparse_layers.hpp"
 
+#include <algorithm>
+
 namespace feddip::nn {
 
 std::vector<layer_work> work_of(const std::vector<fused_layer>& layers, data::image_shape input,
@@ -25,22 +27,55 @@ std::vector<layer_work> work_of(const std::vector<fused_layer>& layers, data::im
     return work;
 }
 
+namespace {
+
+bool is_fully_connected(const layer_work& work) {
+    return work.shape.height * work.shape.width == 1;
+}
+
+// oneDNN's convolutions take the images' few channels well.
+bool fills_vectors(const layer_work& work) {
+    constexpr int vector = 16;
+    constexpr int image_channels = 3;
+    const auto& s = work.shape;
+    return s.out_channels % vector == 0 && (s.in_channels <= image_channels || s.in_channels % vector == 0);
+}
+
+double passes(const layer_work& work) {
+    return work.input_gradient ? 3 : 2;
+}
+
+double outputs(const layer_work& work) {
+    const auto& s = work.shape;
+    return double{1} * s.out_channels * s.out_height() * s.out_width();
+}
+
+double activation_cost(const layer_work& work) {
+    const auto& s = work.shape;
+    return 0.298 * passes(work) * (double{1} * s.in_channels * s.height * s.width + outputs(work));
+}
+
+} // namespace
+
 double dense_cost(const layer_work& work) {
-    return work.shape.flops() * (work.input_gradient ? 3 : 2);
+    const double rate = is_fully_connected(work) ? 103 : fills_vectors(work) ? 200 : 75;
+    return work.shape.flops() * passes(work) / rate + activation_cost(work);
 }
 
 double sparse_cost(const layer_work& work) {
-    return 2 * work.density * dense_cost(work);
+    const double rate = is_fully_connected(work) ? 45 : 121;
+    const double slabs = std::max(1.0, work.shape.in_channels / 32.0);
+    return work.density * work.shape.flops() * passes(work) / rate + activation_cost(work) +
+           0.0747 * passes(work) * outputs(work) * slabs;
 }
 
-bool prefers_sparse(const std::vector<layer_work>& work) {
-    double dense = 0;
-    double sparse = 0;
+step_estimate estimate(const std::vector<layer_work>& work) {
+    step_estimate sum{};
     for (const layer_work& w : work) {
-        dense += dense_cost(w);
-        sparse += sparse_cost(w);
+        sum.dense += dense_cost(w);
+        sum.sparse += sparse_cost(w);
     }
-    return sparse < dense;
+    return sum;
 }
 
 } // namespace feddip::nn

@@ -1,6 +1,7 @@
 #include "nn/network.hpp"
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "nn/elementwise.hpp"
 #include "nn/kernel_choice.hpp"
 #include "nn/layers/blocked.hpp"
@@ -183,8 +184,9 @@ void network::implementation::use_mask(const sparse::mask* m, gradient_scope sco
     packed_stale = true;
     const bool whole = m == nullptr || scope == gradient_scope::all;
     work = work_of(blocked_layers, input, layout, whole ? nullptr : m);
-    const bool sparse = kernels != config::kernel_kind::dense &&
-                        ((kernels == config::kernel_kind::sparse && !whole) || prefers_sparse(work));
+    const bool sparse =
+        kernels != config::kernel_kind::dense &&
+        ((kernels == config::kernel_kind::sparse && !whole) || prefers_sparse(estimate(work)));
     if (!sparse) {
         compiled = nullptr;
     } else if (whole) {
@@ -200,6 +202,10 @@ sparse_layers* network::implementation::compiled_for(const sparse::mask& m, comp
             [&](const cached_plan& p) { return p.compiled != nullptr && p.compiled == kept.layers.get(); });
         kept.layers.reset(); // before its successor takes as much memory
         kept.mask = m;
+        const step_estimate cost = estimate(work);
+        log::debug(
+            "sparse kernels for {} of {} weights: a step is estimated at {:.0f} us per image, dense {:.0f}",
+            m.count(), m.size(), cost.sparse / 1e3, cost.dense / 1e3);
         kept.layers = std::make_unique<sparse_layers>(blocked_layers, input, parameters(), m, max_batch);
     }
     return kept.layers.get();
