@@ -76,6 +76,7 @@ def write_results(
         "train_loss": np.full((rounds, SLOTS), 0.5),
         "accuracy": np.full((rounds, SLOTS), np.nan),
         "bytes_up": np.full((rounds, SLOTS), 1000, dtype=np.uint64),
+        "bytes_positions": np.zeros((rounds, SLOTS), dtype=np.uint64),
         "included": np.ones((rounds, SLOTS), dtype=np.int32),
     }
     if per_client:
