@@ -186,7 +186,7 @@ class Campaign:
             run = Run(folder, CONFIGS[name].split(), self.chance.choice([0, 1, 2, 2, 3, 3]))
             killed = done < kills and self.kill(run, folder, name, duration)
             status, log = run.end(SECONDS_TO_END if killed else NOTHING_TO_KILL)
-            self.check_start(log, expected_start, folder)
+            self.check_start(log, expected_start)
             self.check_files(folder, name)
             if status == 0:
                 break
@@ -254,16 +254,13 @@ class Campaign:
     def newest_whole(self, folder):
         return max((r for r, path in self.checkpoints(folder).items() if not self.is_damaged(path)), default=0)
 
-    def check_start(self, log, expected, folder):
-        """It goes on from the newest whole checkpoint, and names those that it can't use."""
+    def check_start(self, log, expected):
+        """It goes on from the newest whole checkpoint."""
         begun = re.search(r"going on after round (\d+)", log)
         if begun is None:
             return
         require(int(begun[1]) == expected, f"it goes on after round {begun[1]}, not {expected}: {log}")
-        for copy in folder.glob("*.damaged"):
-            if int(copy.name.split("-")[1].split(".")[0]) > expected:
-                self.fallbacks += copy.stem in log
-                copy.unlink()
+        self.fallbacks += "going back to the checkpoint before it" in log
 
     def check_files(self, folder, name):
         columns, models, _ = self.reference(name)

@@ -1,0 +1,346 @@
+"""A table of bad inputs: what is given, with which exit code it ends, and what is said. And a disk that fills up."""
+import gzip
+import os
+import struct
+import subprocess
+
+import program
+import results
+
+NOBODY = 65534
+CIFAR_10 = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
+ALEXNET = ["data.dataset=cifar-10", "model.name=alexnet", "data.path=d"]
+ALEXNET_100 = ["data.dataset=cifar-100", "model.name=alexnet", "data.path=d"]
+
+
+# What a row finds in its folder. All of it is empty space, which takes none on the disk.
+
+def sparse_file(path, header, size):
+    with open(path, "wb") as file:
+        file.write(header)
+        file.truncate(size)
+
+
+def idx(folder, name, magic, *dimensions, size=None):
+    header = struct.pack(f">{1 + len(dimensions)}I", magic, *dimensions)
+    content = 1
+    for dimension in dimensions:
+        content *= dimension
+    sparse_file(folder / name, header, len(header) + content if size is None else size)
+
+
+def fashion_mnist(change=lambda folder: None):
+    """Images and labels that are all 0, and then a `change`."""
+    def make(here):
+        folder = here / "d"
+        folder.mkdir()
+        for part, images in (("train", 60000), ("t10k", 10000)):
+            idx(folder, f"{part}-images-idx3-ubyte", 0x803, images, 28, 28)
+            idx(folder, f"{part}-labels-idx1-ubyte", 0x801, images)
+        change(folder)
+    return make
+
+
+def cifar_10(change=lambda folder: None):
+    def make(here):
+        (here / "d").mkdir()
+        for name in CIFAR_10:
+            sparse_file(here / "d" / name, b"", 10000 * 3073)
+        change(here / "d")
+    return make
+
+
+def cifar_100(change=lambda folder: None):
+    def make(here):
+        (here / "d").mkdir()
+        for name, images in (("train.bin", 50000), ("test.bin", 10000)):
+            sparse_file(here / "d" / name, b"", images * 3074)
+        change(here / "d")
+    return make
+
+
+def resized(name, change):
+    return lambda folder: os.truncate(folder / name, (folder / name).stat().st_size + change)
+
+
+def replaced(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def poked(name, offset, value):
+    def change(folder):
+        with open(folder / name, "r+b") as file:
+            file.seek(offset)
+            file.write(bytes([value]))
+    return change
+
+
+def packed(name, change):
+    """The file as .gz, whose bytes `change` has had."""
+    def do(folder):
+        content = gzip.compress((folder / name).read_bytes(), mtime=0)
+        (folder / name).unlink()
+        (folder / f"{name}.gz").write_bytes(change(bytearray(content)))
+    return do
+
+
+def flipped(content, at):
+    content[at] ^= 0x10
+    return content
+
+
+def text(name, content):
+    return lambda here: (here / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def locked(name, mode=0):
+    def make(here):
+        text(name, "x")(here) if "." in name else (here / name).mkdir()
+        (here / name).chmod(mode)
+    return make
+
+
+def nothing(here):
+    del here
+
+
+TRAIN = ["train", "tiny.toml"]
+IMAGES, LABELS, TEST_IMAGES, TEST_LABELS = (f"{p}-{k}-ubyte" for p in ("train", "t10k")
+                                            for k in ("images-idx3", "labels-idx1"))
+
+
+def given(*overrides):
+    return [*TRAIN, *(part for override in overrides for part in ("--set", override))]
+
+
+DATA = given("data.path=d")
+
+
+def data(change, part, name):
+    return (fashion_mnist(change), DATA, part, name)
+
+
+# What the folder holds beside tiny.toml, the arguments, and what the message must have in it. All end with 2.
+ROWS = {
+    # The command line.
+    "no command": (nothing, [], "a command is needed"),
+    "unknown command": (nothing, ["fly"], "fly"),
+    "no config": (nothing, ["train"], "config is required"),
+    "two configs": (nothing, ["train", "tiny.toml", "other.toml"], "other.toml"),
+    "unknown option": (nothing, [*TRAIN, "--fast"], "--fast"),
+    "--out without a value": (nothing, [*TRAIN, "--out"], "--out"),
+    "--set without a value": (nothing, [*TRAIN, "--set"], "--set"),
+    "--resume for check": (nothing, ["check", "tiny.toml", "--resume"], "--resume"),
+    "info of nothing": (nothing, ["info"], "file is required"),
+
+    # The config file.
+    "no such config": (nothing, ["train", "none.toml"], "none.toml", "No such file"),
+    "a folder as config": (nothing, ["train", "."], "it is a folder"),
+    "a config that never ends": (lambda here: sparse_file(here / "big.toml", b"", 1 << 33), ["train", "big.toml"],
+                                 "more than 1048576 bytes"),
+    "a config that may not be read": (locked("secret.toml"), ["train", "secret.toml"], "Permission denied"),
+    "half a section": (text("c.toml", "[federation"), ["train", "c.toml"], "c.toml:1"),
+    "a key without a value": (text("c.toml", "[data]\npath = "), ["train", "c.toml"], "c.toml:2"),
+    "a key given twice": (text("c.toml", "[data]\npath = 'a'\npath = 'b'"), ["train", "c.toml"], "c.toml:3"),
+    "a section given twice": (text("c.toml", "[data]\n[data]"), ["train", "c.toml"], "c.toml:2"),
+    "bytes that are not text": (text("c.toml", b"\xff\xfe\x00"), ["train", "c.toml"], "cannot parse"),
+    "a number too large for any type": (text("c.toml", "[federation]\nseed = 99999999999999999999"),
+                                        ["train", "c.toml"], "c.toml:2"),
+    "a misspelt section": (text("c.toml", "[optimiser]"), ["train", "c.toml"], "did you mean [optimizer]?"),
+    "a misspelt key": (text("c.toml", "[data]\npartion = 'iid'"), ["train", "c.toml"], "data.partition"),
+    "a key of another section": (text("c.toml", "[data]\nrounds = 3"), ["train", "c.toml"],
+                                 "rounds belongs to [federation]"),
+    "a section that is a number": (text("c.toml", "data = 3"), ["train", "c.toml"], "it must be a table"),
+
+    # Values.
+    "--set without =": (nothing, given("federation.rounds"), "expected section.key=value"),
+    "--set of a misspelt key": (nothing, given("federation.roundz=3"), "federation.rounds"),
+    "--set of a misspelt section": (nothing, given("federatoin.rounds=3"), "[federation]"),
+    "words for a number": (nothing, given("federation.rounds=many"), "expected an integer"),
+    "a fraction for a whole number": (nothing, given("federation.rounds=1.5"), "expected an integer"),
+    "a number for a switch": (nothing, given("federation.rank0_trains=1"), "expected true or false"),
+    "no rounds": (nothing, given("federation.rounds=0"), "at least 1"),
+    "negative rounds": (nothing, given("federation.rounds=-1"), "at least 1"),
+    "no clients": (nothing, given("federation.clients=0"), "at least 1"),
+    "too many clients for the type": (nothing, given("federation.clients=3000000000"), "out of range"),
+    "nobody per round": (nothing, given("federation.clients_per_round=0"), "at least 1"),
+    "no epochs": (nothing, given("federation.local_epochs=0"), "at least 1"),
+    "no batch": (nothing, given("federation.batch_size=0"), "at least 1"),
+    "never an evaluation": (nothing, given("federation.evaluate_every=0"), "at least 1"),
+    "a negative seed": (nothing, given("federation.seed=-1"), "out of range"),
+    "negative sparsity": (nothing, given("sparsity.initial=-0.1"), "at least 0"),
+    "all weights pruned": (nothing, given("sparsity.target=1.0"), "less than 1"),
+    "sparsity nan": (nothing, given("sparsity.target=nan"), "finite"),
+    "no horizon": (nothing, given("sparsity.horizon=0"), "at least 1"),
+    "negative lambda": (nothing, given("regularization.maximum=-1"), "at least 0"),
+    "infinite lambda": (nothing, given("regularization.maximum=inf"), "finite"),
+    "no learning rate": (nothing, given("optimizer.learning_rate=0"), "greater than 0"),
+    "a rate that grows": (nothing, given("optimizer.decay=1.5"), "at most 1"),
+    "negative weight decay": (nothing, given("optimizer.weight_decay=-1"), "at least 0"),
+    "alpha 0": (nothing, given("data.dirichlet_alpha=0"), "greater than 0"),
+    "no classes": (nothing, given("data.classes_per_client=0"), "at least 1"),
+    "no threads": (nothing, given("compute.threads=0"), "at least 1"),
+    "no checkpoint kept": (nothing, given("checkpoint.keep=0"), "at least 1"),
+    "checkpoints every -1": (nothing, given("checkpoint.every_rounds=-1"), "at least 0"),
+    "unknown partition": (nothing, given("data.partition=striped"), "iid"),
+    "unknown dataset": (nothing, given("data.dataset=mnist"), "fashion-mnist"),
+    "unknown model": (nothing, given("model.name=lenet"), "lenet5"),
+    "unknown method": (nothing, given("method.name=fedip"), "feddip"),
+    "unknown kernels": (nothing, given("compute.kernels=fast"), "auto"),
+
+    # Combinations.
+    "more per round than there are": (nothing, given("federation.clients_per_round=501"), "more than"),
+    "an end less sparse than the start": (nothing, given("sparsity.initial=0.95"), "sparsity.target"),
+    "a model for other images": (nothing, given("model.name=alexnet"), "does not take"),
+    "more classes than labels": (nothing, given("data.classes_per_client=11"), "more than the 10 classes"),
+    "classes that can't be shared equally": (fashion_mnist(), given("data.path=d", "data.partition=pathological",
+                                                                    "federation.clients=51"), "equally"),
+    "a Dirichlet that can't be dealt": (fashion_mnist(), given("data.path=d", "data.partition=dirichlet",
+                                                               "data.dirichlet_alpha=0.001"), "cannot deal"),
+    "more clients than a Dirichlet allows": (fashion_mnist(), given("data.path=d", "data.partition=dirichlet",
+                                                                    "federation.clients=601"), "not enough"),
+    "more clients than images": (fashion_mnist(), given("data.path=d", "federation.clients=60001"), "60000"),
+
+    # Data.
+    "no data there": (nothing, given("data.path=/nowhere/at/all"), "/nowhere/at/all"),
+    "one file missing": data(lambda d: (d / LABELS).unlink(), "lacks", LABELS),
+    "images cut off": data(resized(IMAGES, -1), "it ends after", IMAGES),
+    "images that go on": data(resized(IMAGES, 1), "it goes on after", IMAGES),
+    "images without content": data(replaced(IMAGES, b""), "it ends after 0 bytes", IMAGES),
+    "half a header": data(replaced(IMAGES, b"\0\0\x08"), "it ends after 3 bytes", IMAGES),
+    "wrong magic": data(poked(IMAGES, 3, 7), "0x00000807", IMAGES),
+    "labels in place of images": data(lambda d: os.replace(d / LABELS, d / IMAGES) or
+                                      idx(d, LABELS, 0x801, 60000), "a label file", IMAGES),
+    "images in place of labels": data(lambda d: idx(d, LABELS, 0x803, 10, 28, 28), "an image file", LABELS),
+    "the test set as training set": data(lambda d: idx(d, IMAGES, 0x803, 10000, 28, 28), "10000 images", IMAGES),
+    "images of another height": data(lambda d: idx(d, IMAGES, 0x803, 60000, 32, 28), "32 rows", IMAGES),
+    "images of another width": data(lambda d: idx(d, IMAGES, 0x803, 60000, 28, 32), "32 columns", IMAGES),
+    "a header that promises 4 billion": data(lambda d: idx(d, LABELS, 0x801, 0xffffffff, size=100), "4294967295 labels",
+                                             LABELS),
+    "labels cut off": data(resized(LABELS, -1), "it ends after", LABELS),
+    "a label that is no class": data(poked(LABELS, 8 + 41, 10), "label 10 of image 41", LABELS),
+    "test images cut off": data(resized(TEST_IMAGES, -784), "it ends after", TEST_IMAGES),
+    "test labels out of range": data(poked(TEST_LABELS, 8, 255), "label 255 of image 0", TEST_LABELS),
+    "gzip cut off": data(packed(LABELS, lambda c: c[:-20]), "gzip", LABELS),
+    "gzip with a wrong checksum": data(packed(LABELS, lambda c: flipped(c, len(c) - 6)), "incorrect data check", LABELS),
+    "gzip with a wrong length": data(packed(LABELS, lambda c: flipped(c, len(c) - 2)), "incorrect length check", LABELS),
+    "gzip with a damaged middle": data(packed(LABELS, lambda c: flipped(c, len(c) // 2)), "damaged", LABELS),
+    "bytes behind gzip": data(packed(LABELS, lambda c: c + b"more"), "after the end of the gzip stream", LABELS),
+    "a folder in place of a file": data(lambda d: (d / LABELS).unlink() or (d / LABELS).mkdir(), "not a regular file",
+                                        LABELS),
+    "a pipe in place of a file": data(lambda d: (d / LABELS).unlink() or os.mkfifo(d / LABELS), "not a regular file",
+                                      LABELS),
+    "a file that may not be read": data(lambda d: (d / LABELS).chmod(0), "Permission denied", LABELS),
+    "a link to nowhere": data(lambda d: (d / LABELS).unlink() or (d / LABELS).symlink_to("none"), "lacks", LABELS),
+    "a CIFAR-10 file missing": (cifar_10(lambda d: (d / CIFAR_10[2]).unlink()), given(*ALEXNET), "lacks", CIFAR_10[2]),
+    "a CIFAR-10 file cut off": (cifar_10(resized(CIFAR_10[3], -1)), given(*ALEXNET), "it ends after", CIFAR_10[3]),
+    "a CIFAR-10 file that goes on": (cifar_10(resized(CIFAR_10[5], 3073)), given(*ALEXNET), "it goes on after",
+                                     CIFAR_10[5]),
+    "a CIFAR-10 label out of range": (cifar_10(poked(CIFAR_10[0], 3073, 10)), given(*ALEXNET), "label 10 of image 1",
+                                      CIFAR_10[0]),
+    "CIFAR-100 cut off": (cifar_100(resized("train.bin", -1)), given(*ALEXNET_100), "it ends after", "train.bin"),
+    "a coarse label out of range": (cifar_100(poked("train.bin", 0, 20)), given(*ALEXNET_100), "label 20 of image 0"),
+    "a fine label out of range": (cifar_100(poked("test.bin", 1, 100)), given(*ALEXNET_100), "label 100 of image 0"),
+
+    # Results and checkpoints.
+    "results already there": (text("r.h5", "x"), [*TRAIN, "--out", "r.h5"], "already there", "--resume"),
+    "a folder with the results' name": (lambda here: (here / "r.h5").mkdir(), [*TRAIN, "--out", "r.h5"], "not a file"),
+    "no folder for results": (nothing, [*TRAIN, "--out", "no/r.h5"], "the folder no does not exist"),
+    "a file as the results' folder": (text("no", "x"), [*TRAIN, "--out", "no/r.h5"], "no"),
+    "results in a read-only folder": (locked("shut", 0o555), [*TRAIN, "--out", "shut/r.h5"], "Permission denied"),
+    "no folder for checkpoints": (nothing, [*given("checkpoint.path=no"), "--out", "r.h5"], "the folder no does not"),
+    "checkpoints in a read-only folder": (locked("shut", 0o555), [*given("checkpoint.path=shut"), "--out", "r.h5"],
+                                          "Permission denied"),
+    "checkpoints of an earlier run": (text("r.ckpt-1.h5", "x"), [*TRAIN, "--out", "r.h5"], "earlier run", "--resume"),
+    "no checkpoint that is whole": (text("r.ckpt-1.h5", "x"), [*TRAIN, "--out", "r.h5", "--resume"],
+                                    "none of its checkpoints can be read"),
+    "info of nothing there": (nothing, ["info", "none.h5"], "none.h5", "No such file"),
+    "info of an empty file": (text("e.h5", ""), ["info", "e.h5"], "e.h5"),
+    "info of text": (text("t.h5", "no HDF5 at all\n" * 99), ["info", "t.h5"], "t.h5"),
+    "info of a folder": (nothing, ["info", "."], "."),
+    "info of half a checkpoint": (text("c.h5", "feddip checkpoint 1\nbytes 3\n"), ["info", "c.h5"], "cut off"),
+    "info of a damaged checkpoint": (text("c.h5", b"feddip checkpoint 1\n" + bytes(600)), ["info", "c.h5"], "damaged"),
+}
+
+
+class BadInput(program.Program):
+    def run_row(self, folder, arguments, as_nobody):
+        drop = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if as_nobody else {}
+        return subprocess.run([program.FEDDIP, *arguments], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=program.SECONDS, check=False,
+                              env={**program.ENVIRONMENT, "HOME": str(folder)}, **drop)
+
+    def may_drop_privileges(self):
+        """Root may read everything: as nobody the program is told no. If nobody can start it, those rows are left out."""
+        try:
+            return self.run_row(self.folder, ["--version"], True).returncode == 0
+        except (OSError, subprocess.SubprocessError):
+            return False
+
+    def test_each_is_refused_with_its_exit_code_and_message(self):
+        self.assertGreaterEqual(len(ROWS), 80)
+        self.folder.chmod(0o755)
+        is_root = os.geteuid() == 0
+        nobody_runs = is_root and self.may_drop_privileges()
+        for number, (name, (prepare, arguments, *parts)) in enumerate(ROWS.items()):
+            needs_permissions = "Permission denied" in parts
+            if needs_permissions and is_root and not nobody_runs:
+                continue
+            with self.subTest(row=name):
+                folder = self.folder / str(number)
+                folder.mkdir()
+                (folder / "tiny.toml").write_text(program.TINY)
+                prepare(folder)
+                before = sorted(path.name for path in folder.rglob("*"))
+                if needs_permissions and is_root:
+                    folder.chmod(0o777)
+                refused = self.run_row(folder, arguments, needs_permissions and is_root)
+                self.assert_refused(refused, *parts)
+                self.assertEqual(sorted(path.name for path in folder.rglob("*")), before, "something was started")
+
+
+@program.needs_fashion_mnist
+class FullDisk(program.Program):
+    def mount(self, *options):
+        """A tmpfs in self.disk, or a test that is skipped."""
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "feddip-test", self.disk],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f"no file system can be mounted here: {done.stderr.strip()}")
+
+    def setUp(self):
+        super().setUp()
+        self.disk = self.folder / "disk"
+        self.disk.mkdir()
+        if os.geteuid() != 0:
+            self.skipTest("only root can mount a small disk")
+        self.mount("size=256k")
+        self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
+
+    def test_a_run_ends_with_the_reason_keeps_its_checkpoint_and_goes_on_to_the_same_bits(self):
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                more = ["--set", "federation.rounds=4", "--set", "sparsity.horizon=100"]
+                self.train(*more, "--out", f"whole-{ranks}.h5", ranks=ranks)
+
+                failed = self.run_program("train", self.config, *more, "--out", f"disk/r{ranks}.h5", ranks=ranks)
+                self.assertEqual(failed.returncode, 1, failed.stderr)
+                self.assertEqual(len(self.errors(failed)), 1, failed.stderr)
+                self.assertIn("No space left on device", self.errors(failed)[0])
+                self.assertFalse(list(self.disk.glob("*.tmp")))
+                left = list(self.disk.glob("*.h5"))
+                self.assertTrue([path for path in left if ".ckpt-" in path.name], "no checkpoint is left")
+                for path in left:
+                    self.assertEqual(self.run_program("info", path).returncode, 0, path)
+
+                subprocess.run(["mount", "-o", "remount,size=16m", self.disk], check=True)
+                self.train(*more, "--out", f"disk/r{ranks}.h5", "--resume", ranks=ranks)
+                self.assertEqual(results.outcome(self.disk / f"r{ranks}.h5", 4),
+                                 results.outcome(self.folder / f"whole-{ranks}.h5", 4))
+                for path in self.disk.iterdir():
+                    path.unlink()
+                subprocess.run(["mount", "-o", "remount,size=256k", self.disk], check=True)
+
+
+if __name__ == "__main__":
+    program.main()
