@@ -4,7 +4,7 @@
     jobs/make_sweep.py jobs/configs/fashion-mnist-lenet5.toml --out results \\
         --method feddip fedavg --sparsity 0.8 0.9 0.95 --partition iid dirichlet --seed 1 2 3 > sweep.txt
 
-A line is CONFIG RESULTS.h5 --set section.key=value ...; any key can be varied with --vary section.key VALUE ....
+A line has the arguments of `feddip train`; any key can be varied with --vary section.key VALUE ....
 Sparsity is not varied for methods that do not prune. On stderr, the command that submits the list.
 """
 import argparse
@@ -61,7 +61,7 @@ def main():
     given = arguments()
     lines = []
     for name, overrides in runs(given).items():
-        words = [str(given.config), str(given.out / f"{name}.h5")]
+        words = [str(given.config), "--out", str(given.out / f"{name}.h5")]
         for override in overrides:
             words += ["--set", override]
         if any(re.search(r"\s", word) for word in words):

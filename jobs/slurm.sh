@@ -98,10 +98,21 @@ launch_failed() { # STATUS RESULTS
     ! "$make_way" && ! "$cancelled" && { (($1 > 128)) || { (($1 == 0)) && ! is_done "$2"; }; }
 }
 
-# train CONFIG RESULTS ARGUMENT...: one run, from its newest checkpoint if there is one, to its end or until the job
-# has to make way. Everything said goes to RESULTS' log. Ends the script with the program's exit code.
+# The file that follows --out among the program's arguments.
+results_among() {
+    while (($# > 1)) && [[ $1 != --out ]]; do
+        shift
+    done
+    [[ $# -gt 1 && $2 == *.h5 ]] || die "no results file (arguments of the job): --out FILE.h5 is not among them"
+    echo "$2"
+}
+
+# train CONFIG ARGUMENT...: one run, from its newest checkpoint if there is one, to its end or until the job has to make
+# way; with the program's arguments, --out among them. Everything said goes to a log beside the results. Ends the script
+# with the program's exit code.
 train() {
-    local config=$1 results=$2 status=75 command
+    local results status=75 command
+    results=$(results_among "$@") || exit 2
     mkdir -p "$(dirname "$results")"
     echo "feddip: job $job logs to ${results%.h5}.log"
     exec >>"${results%.h5}.log" 2>&1
@@ -117,7 +128,7 @@ train() {
     export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1} OMP_PLACES=cores FEDDIP_PROGRESS=line
     command=$(launcher)
     mapfile -t command <<<"$command"
-    command+=("$FEDDIP" train "$config" --out "$results" --set compute.threads="$OMP_NUM_THREADS" "${@:3}" --resume)
+    command+=("$FEDDIP" train "$1" --set compute.threads="$OMP_NUM_THREADS" "${@:2}" --resume)
     if ! "$make_way"; then
         run_program "${command[@]}" && status=0 || status=$?
     fi

@@ -42,9 +42,14 @@ class Run:
     note: str = ""
 
 
+def results_among(words):
+    """The results file that the arguments of a training name."""
+    return pathlib.Path(words[words.index("--out") + 1])
+
+
 def listed_runs(path):
     """Results files of a list, line by line."""
-    return [pathlib.Path(line.split()[1]) for line in path.read_text().splitlines()]
+    return [results_among(line.split()) for line in path.read_text().splitlines()]
 
 
 def runs_in(folder):
@@ -60,7 +65,7 @@ def run_of(command, task, folder):
     name = pathlib.Path(script).name
     try:
         if name == "train.sbatch":
-            return folder / words[1]
+            return folder / results_among(words)
         if name == "sweep.sbatch":
             return folder / listed_runs(folder / words[0])[int(task) - 1]
     except (IndexError, OSError, ValueError):
@@ -174,7 +179,7 @@ def main():
         else:
             try:
                 found |= dict.fromkeys(listed_runs(path))
-            except (OSError, IndexError, UnicodeDecodeError) as problem:
+            except (OSError, IndexError, ValueError) as problem:
                 sys.exit(f"{ERROR}not a list of runs ({path}): {problem}")
 
     runs = [look_at(results, jobs) for results in found]

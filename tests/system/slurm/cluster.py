@@ -14,7 +14,7 @@ STARTS_WITHIN = 60  # seconds
 
 CONTROLLER = "10.77.0.254"
 
-# Requeued jobs wait for their old credential to expire, two minutes by default. The rest keeps Slurm away from
+# Requeued jobs wait for their old credential to expire: two minutes by default, 5 s is the least. The rest keeps Slurm away from
 # cgroups and accounts, and lets nodes have more cores than the machine.
 CONFIGURATION = """
 ClusterName=feddip-test

@@ -29,7 +29,7 @@ STAND_INS = {
         fi
         echo "$@" >> feddip.asked
         trap 'exit "${AFTER_USR1:-75}"' USR1
-        [[ ${ENDS:-} == 0 ]] && echo "10 of 10, complete" > "${4%.h5}.rounds"
+        [[ ${ENDS:-} == 0 ]] && echo "10 of 10, complete" > "${6%.h5}.rounds"
         [[ -n ${ENDS:-} ]] && exit "$ENDS"
         touch training
         for ((i = 0; i < 600; i++)); do sleep 0.1; done""",
@@ -61,12 +61,12 @@ class JobScripts(unittest.TestCase):
         return process.returncode
 
     def train(self, **environment):
-        return self.finish(self.start("train.sbatch", "c.toml", "r.h5", "--set", "a.b=1", **environment))
+        return self.finish(self.start("train.sbatch", "c.toml", "--out", "r.h5", "--set", "a.b=1", **environment))
 
     def make_way(self, **environment):
         """The exit code of a job that is sent USR1 while it trains."""
         (self.folder / "training").unlink(missing_ok=True)
-        process = self.start("train.sbatch", "c.toml", "r.h5", **environment)
+        process = self.start("train.sbatch", "c.toml", "--out", "r.h5", **environment)
         end = time.monotonic() + SECONDS
         while not (self.folder / "training").exists():
             self.assertLess(time.monotonic(), end, self.read("r.log"))
@@ -89,7 +89,7 @@ class JobScripts(unittest.TestCase):
     def test_a_job_always_resumes_with_the_threads_of_its_cores(self):
         self.assertEqual(self.train(ENDS=0, SLURM_CPUS_PER_TASK=3), 0)
         self.assertEqual(self.read("feddip.asked"),
-                         "train c.toml --out r.h5 --set compute.threads=3 --set a.b=1 --resume\n")
+                         "train c.toml --set compute.threads=3 --out r.h5 --set a.b=1 --resume\n")
 
     def test_exit_codes_pass_through_and_only_a_wish_to_make_way_requeues(self):
         for code in (1, 2, 75, 137, 0):
@@ -156,17 +156,17 @@ class JobScripts(unittest.TestCase):
         self.assertNotEqual(self.read("feddip.asked"), "")
 
     def test_a_sweep_runs_its_line_and_skips_what_is_complete(self):
-        (self.folder / "list").write_text("c.toml a.h5 --set x.y=1\nc.toml b.h5 --set x.y=2 --set x.z=3\n")
+        (self.folder / "list").write_text("c.toml --out a.h5 --set x.y=1\nc.toml --out b.h5 --set x.y=2 --set x.z=3\n")
         (self.folder / "a.rounds").write_text("10 of 10, complete")
         for task in (1, 2):
             done = self.start("sweep.sbatch", "list", SLURM_ARRAY_JOB_ID=7, SLURM_ARRAY_TASK_ID=task, ENDS=0)
             self.assertEqual(self.finish(done), 0)
         self.assertEqual(self.read("feddip.asked"),
-                         "train c.toml --out b.h5 --set compute.threads=1 --set x.y=2 --set x.z=3 --resume\n")
+                         "train c.toml --set compute.threads=1 --out b.h5 --set x.y=2 --set x.z=3 --resume\n")
 
     def test_bad_usage_is_told(self):
-        for script, arguments, settings in (("train.sbatch", ["c.toml"], {}), ("train.sbatch", ["c.toml", "r"], {}),
-                                            ("train.sbatch", ["c.toml", "r.h5"], {"SLURM_JOB_ID": ""}),
+        for script, arguments, settings in (("train.sbatch", ["c.toml"], {}), ("train.sbatch", ["c.toml", "r.h5"], {}),
+                                            ("train.sbatch", ["c.toml", "--out", "r.h5"], {"SLURM_JOB_ID": ""}),
                                             ("sweep.sbatch", ["list"], {})):
             with self.subTest(script=script, arguments=arguments):
                 process = self.start(script, *arguments, **settings)
@@ -186,8 +186,8 @@ class JobScripts(unittest.TestCase):
         self.assertEqual(made.returncode, 0, made.stderr)
         lines = made.stdout.splitlines()
         self.assertEqual(len(lines), 2 * 2 + 2)
-        self.assertEqual(len({line.split()[1] for line in lines}), len(lines))
-        self.assertIn("c.toml o/c-feddip-s0.8-seed2-local_epochs3.h5 --set federation.rounds=9 "
+        self.assertEqual(len({line.split()[2] for line in lines}), len(lines))
+        self.assertIn("c.toml --out o/c-feddip-s0.8-seed2-local_epochs3.h5 --set federation.rounds=9 "
                       "--set method.name=feddip --set sparsity.target=0.8 --set federation.seed=2 "
                       "--set federation.local_epochs=3", lines)
         self.assertIn("--array=1-6", made.stderr)
@@ -205,7 +205,7 @@ class JobScripts(unittest.TestCase):
 
     def test_status_tells_every_state_from_files_and_queue(self):
         names = ["done", "running", "queued", "stopped", "failed", "unreadable", "new"]
-        (self.folder / "list").write_text("".join(f"c.toml {name}.h5\n" for name in names))
+        (self.folder / "list").write_text("".join(f"c.toml --out {name}.h5\n" for name in names))
         self.write_results("done.h5", True)
         for name in ("running", "stopped", "failed"):
             self.write_results(f"{name}.h5", False)
@@ -214,7 +214,7 @@ class JobScripts(unittest.TestCase):
         (self.folder / "stopped.log").write_text("== Job 1\nfeddip: error: old\n== Job 2\nfeddip: stopped\n")
         (self.folder / "unreadable.h5").write_text("no HDF5")
         (self.folder / "queue").write_text(
-            f"3|N/A|RUNNING|n[1-2]|{self.folder}|/some/jobs/train.sbatch c.toml running.h5\n"
+            f"3|N/A|RUNNING|n[1-2]|{self.folder}|/some/jobs/train.sbatch c.toml --out running.h5\n"
             f"4_3|3|PENDING|(Priority)|{self.folder}|/some/jobs/sweep.sbatch list\n"
             f"5|N/A|RUNNING|n3|{self.folder}|/some/other.sh done.h5\n")
 

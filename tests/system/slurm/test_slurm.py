@@ -1,11 +1,13 @@
 """The job scripts on a real Slurm: whatever befalls a job, on one node and on two, its run ends with the same bits."""
 import os
 import pathlib
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -16,7 +18,8 @@ import results
 import sandbox
 
 JOBS = pathlib.Path(__file__).resolve().parents[3] / "jobs"
-ROUNDS = 12
+ROUNDS = 9
+REQUEUES = int(os.environ.get("FEDDIP_TEST_REQUEUES", 1))  # of a job, at random moments
 SECONDS = 120  # that nothing here takes
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 NODES = (1, 2)
@@ -34,27 +37,28 @@ class Slurm(unittest.TestCase):
         cls.slurm.start()
 
         (cls.folder / "tiny.toml").write_text(program.TINY.replace("rounds = 2", f"rounds = {ROUNDS}"))
-        os.environ.update(program.ENVIRONMENT, FEDDIP=str(pathlib.Path(program.FEDDIP).resolve()))
+        os.environ.update(program.ENVIRONMENT, OMPI_MCA_mpi_yield_when_idle="1",
+                          FEDDIP=str(pathlib.Path(program.FEDDIP).resolve()))
         os.chdir(cls.folder)
-        cls.undisturbed(seed=1)
+        cls.undisturbed()
 
     @classmethod
-    def undisturbed(cls, seed):
+    def undisturbed(cls, seed=1, rounds=ROUNDS):
         """What a run leaves that Slurm has nothing to do with."""
-        path = cls.folder / f"undisturbed-{seed}.h5"
+        path = cls.folder / f"undisturbed-{seed}-{rounds}.h5"
         if not path.exists():
-            subprocess.run([os.environ["FEDDIP"], "train", "tiny.toml", "--set", f"federation.seed={seed}", "--out",
-                            str(path)], check=True, capture_output=True)
-        return results.outcome(path, ROUNDS)
+            subprocess.run([os.environ["FEDDIP"], "train", "tiny.toml", "--set", f"federation.seed={seed}", "--set",
+                            f"federation.rounds={rounds}", "--out", str(path)], check=True, capture_output=True)
+        return results.outcome(path, rounds)
 
     def tool(self, name, *arguments):
         """What one of the tools beside the job scripts prints."""
         return self.slurm.run(sys.executable, "-B", str(JOBS / name), *arguments)
 
-    def submit(self, name, nodes, *options, **environment):
+    def submit(self, name, nodes, *options, rounds=ROUNDS, **environment):
         """A job of two ranks for the run `name`.h5; its id."""
         command = ["sbatch", "--parsable", f"--nodes={nodes}", f"--ntasks-per-node={2 // nodes}", *options,
-                   str(JOBS / "train.sbatch"), "tiny.toml", f"{name}.h5"]
+                   str(JOBS / "train.sbatch"), "tiny.toml", "--set", f"federation.rounds={rounds}", "--out", f"{name}.h5"]
         done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.strip()
@@ -112,10 +116,11 @@ class Slurm(unittest.TestCase):
         self.assertEqual(self.log(name).count("going on after round"), starts - 1, self.log(name))
         self.assert_same_bits(name, seed)
 
-    def submit_through_both_launchers(self, name):
+    def submit_through_both_launchers(self, name, **settings):
         """On one node and on two, through srun and through mpirun, all at the same time: ids by name."""
-        return {**self.submit_each(f"{name}-srun", FEDDIP_LAUNCHER="srun"),
-                **self.submit_each(f"{name}-mpirun", FEDDIP_LAUNCHER="mpirun", FEDDIP_BINDING="--bind-to none")}
+        mpirun = {"FEDDIP_LAUNCHER": "mpirun", "FEDDIP_BINDING": "--bind-to none"}
+        return {**self.submit_each(f"{name}-srun", FEDDIP_LAUNCHER="srun", **settings),
+                **self.submit_each(f"{name}-mpirun", **mpirun, **settings)}
 
     def test_a_job_runs_to_its_end(self):
         for name, job in self.submit_through_both_launchers("whole").items():
@@ -130,6 +135,32 @@ class Slurm(unittest.TestCase):
         for name, job in submitted.items():
             with self.subTest(name):
                 self.assert_ends_as_if_undisturbed(name, job, starts=2)
+
+    def test_requeues_at_random_moments_leave_no_trace(self):
+        rounds = 10 * REQUEUES
+        submitted = self.submit_through_both_launchers("random", rounds=rounds)
+        left = dict.fromkeys(submitted, REQUEUES)
+        moments = {}  # when to requeue those that run
+        while any(left.values()):
+            for name, job in submitted.items():
+                state = self.slurm.job(job)["JobState"]
+                now = time.monotonic()
+                if state in ENDED:
+                    left[name] = 0
+                elif state == "RUNNING" and left[name] and now > moments.setdefault(name, now + random.uniform(0, 2)):
+                    # Refused where the job has ended just now.
+                    self.slurm.output("scontrol", "requeue", job)
+                    del moments[name]
+                    left[name] -= 1
+            time.sleep(0.1)
+        self.wait_for("all jobs have ended", "random-srun-2",
+                      lambda: all(self.slurm.job(job)["JobState"] in ENDED for job in submitted.values()))
+        print(sum(int(self.slurm.job(job)["Restarts"]) for job in submitted.values()), "requeues", file=sys.stderr)
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.assertEqual(self.slurm.job(job)["JobState"], "COMPLETED", self.log(name))
+                self.assertGreater(int(self.slurm.job(job)["Restarts"]), 0)
+                self.assertEqual(results.outcome(self.folder / f"{name}.h5", rounds), self.undisturbed(rounds=rounds))
 
     def test_a_job_asked_to_make_way_stops_after_its_round_and_requeues_itself(self):
         submitted = self.submit_through_both_launchers("usr1")
@@ -187,8 +218,8 @@ class Slurm(unittest.TestCase):
             done = self.tool("make_sweep.py", "tiny.toml", "--out", folder, "--seed", "1", "2", "3")
             (self.folder / f"{folder}.txt").write_text(done)
             (self.folder / folder).mkdir()
-            for path in self.folder.glob("undisturbed-1.*"):
-                shutil.copy(path, self.folder / folder / path.name.replace("undisturbed-1", "tiny-seed1"))
+            for path in self.folder.glob(f"undisturbed-1-{ROUNDS}.*"):
+                shutil.copy(path, self.folder / folder / path.name.replace(f"undisturbed-1-{ROUNDS}", "tiny-seed1"))
             arrays[folder] = self.slurm.run(
                 "sbatch", "--parsable", "--array=1-3%2", f"--nodes={nodes}", f"--ntasks-per-node={2 // nodes}",
                 str(JOBS / "sweep.sbatch"), f"{folder}.txt").strip()
