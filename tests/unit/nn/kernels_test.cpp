@@ -19,7 +19,8 @@ using test::synthetic_batch;
 
 // The lines `onednn_verbose,exec,cpu,PRIMITIVE,IMPLEMENTATION,...` of one training step and one evaluation.
 std::vector<std::string> executed_primitives(model_name model, data::image_shape shape, int batch_size) {
-    network net({.model = model, .input = shape, .max_batch = batch_size});
+    network net(
+        {.model = model, .input = shape, .max_batch = batch_size, .kernels = config::kernel_kind::dense});
     test::draw_state(net, 1);
     const synthetic_batch batch(shape, batch_size, 10);
     random_stream dropout = dropout_stream();
