@@ -250,7 +250,11 @@ std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const f
 }
 
 checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string& name) {
-    const h5::file file = h5::file::open(verified_content(bytes, name), name);
+    return decode_checkpoint_content(verified_content(bytes, name), name);
+}
+
+checkpoint decode_checkpoint_content(std::span<const std::byte> content, const std::string& name) {
+    const h5::file file = h5::file::open(content, name);
     checkpoint c;
     const std::vector<std::uint8_t> config = file.read<std::uint8_t>("/config_toml");
     c.config_toml.assign(config.begin(), config.end());

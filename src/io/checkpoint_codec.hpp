@@ -34,6 +34,8 @@ std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const f
 // Throws error when the bytes are damaged, of another format, or contradict each other. `name` is for
 // messages.
 checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string& name);
+// The same for the HDF5 part alone, whose checksum is known to be right.
+checkpoint decode_checkpoint_content(std::span<const std::byte> content, const std::string& name);
 
 // Whether the bytes, damaged or not, claim to be a checkpoint.
 bool looks_like_checkpoint(std::span<const std::byte> bytes);
