@@ -290,7 +290,8 @@ class Campaign:
         while self.kills < kills:
             name = names[self.runs % len(names)]
             done = self.disturbed(name, min(KILLS_PER_RUN, kills - self.kills))
-            print(f"{name}: killed {done} times, the same bits; {self.kills} of {kills} kills", flush=True)
+            print(f"{name}: killed {done} times, the same bits; {self.kills} of {kills} kills, "
+                  f"{self.kills_while_writing} of them left a half-written file", flush=True)
         print(f"{self.kills} kills in {self.runs} runs, {self.kills_while_writing} left a half-written file; "
               f"{self.damaged} checkpoints damaged, {self.fallbacks} times reported and passed over")
 
