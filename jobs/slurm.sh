@@ -25,9 +25,10 @@ ask_to_stop() {
 }
 
 find_program() {
+    local built=$feddip_root/build/release/src/app/feddip
     feddip_modules
-    FEDDIP=${FEDDIP:-$feddip_root/build/release/src/app/feddip}
-    [[ -x $FEDDIP ]] || FEDDIP=$(command -v feddip) || die "no program (jobs/cluster.env): build it, or set FEDDIP"
+    FEDDIP=${FEDDIP:-$([[ -x $built ]] && echo "$built" || command -v feddip || true)}
+    [[ -x $FEDDIP ]] || die "no program (FEDDIP in jobs/cluster.env): '$FEDDIP' can't be run; build it or name it"
 }
 
 # What `feddip info` says of a results file's rounds: "3 of 10, not complete"; nothing where there is no such file.
@@ -50,6 +51,13 @@ launcher() {
         ;;
     *) die "unknown launcher (FEDDIP_LAUNCHER in jobs/cluster.env): '$FEDDIP_LAUNCHER', not srun or mpirun" ;;
     esac
+}
+
+# Whether a job of higher priority wants the nodes: the ranks got TERM and some time, and Slurm requeues only those jobs
+# that use it up.
+preempted() {
+    local known
+    known=$(scontrol show job "$job") && [[ $known == *JobState=RUNNING* && $known =~ PreemptTime=[0-9] ]]
 }
 
 # Two jobs that write the same files would spoil them.
@@ -131,6 +139,10 @@ train() {
     command+=("$FEDDIP" train "$1" --set compute.threads="$OMP_NUM_THREADS" "${@:2}" --resume)
     if ! "$make_way"; then
         run_program "${command[@]}" && status=0 || status=$?
+    fi
+    if ((status != 0 && status != 2)) && preempted; then
+        say "Preempted"
+        requeue "$results"
     fi
     if ((${SLURM_RESTART_COUNT:-0} > 0)) && launch_failed "$status" "$results"; then
         # On a node that has crashed, PMIx stumbles over what the step of the same name left; the next has another.

@@ -14,8 +14,8 @@ STARTS_WITHIN = 60  # seconds
 
 CONTROLLER = "10.77.0.254"
 
-# Requeued jobs wait for their old credential to expire: two minutes by default, 5 s is the least. The rest keeps Slurm away from
-# cgroups and accounts, and lets nodes have more cores than the machine.
+# Requeued jobs wait for their old credential to expire: two minutes by default, 5 s is the least. The rest keeps Slurm
+# away from cgroups and accounts, and lets nodes have more cores than the machine.
 CONFIGURATION = """
 ClusterName=feddip-test
 SlurmctldHost=controller({controller})
@@ -47,6 +47,8 @@ ReturnToService=2
 SlurmdParameters=config_overrides
 KillWait=5
 SlurmdTimeout=10
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 MinJobAge=3600
 """
 
@@ -87,8 +89,8 @@ class Cluster:
             (self.folder / f"tmp-{name}").chmod(0o1777)
             self.boot(name)
         self.wait_for("all nodes are idle",
-                      lambda: self.output("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split() == self.names,
-                      STARTS_WITHIN)
+                      lambda: self.output("sinfo", "-p", "normal", "-h", "-N", "-t", "idle", "-o",
+                                          "%N").split() == self.names, STARTS_WITHIN)
 
     def stop(self):
         subprocess.run(["scancel", "--user=root"], capture_output=True)
@@ -149,7 +151,8 @@ class Cluster:
         node = "NodeName={} NodeAddr=10.77.0.{} CPUs={} RealMemory=2000 State=UNKNOWN\n"
         text = CONFIGURATION.format(folder=self.folder, controller=CONTROLLER)
         text += "".join(node.format(name, i, self._cores) for i, name in enumerate(self.names, start=1))
-        text += f"PartitionName=debug Nodes={','.join(self.names)} Default=YES MaxTime=INFINITE State=UP\n"
+        partition = f"PartitionName={{}} Nodes={','.join(self.names)} MaxTime=INFINITE State=UP PriorityTier={{}}"
+        text += partition.format("normal", 1) + " Default=YES GraceTime=30\n" + partition.format("urgent", 2) + "\n"
         path = self.folder / "slurm.conf"
         path.write_text(text)
         os.environ["SLURM_CONF"] = str(path)

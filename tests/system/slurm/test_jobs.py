@@ -16,7 +16,7 @@ SECONDS = 60
 
 STAND_INS = {
     "scontrol": """
-        if [[ $1 == show ]]; then echo "   Command=$JOBS/$SCRIPT args"; exit; fi
+        if [[ $1 == show ]]; then echo "   ${STATE:-} Command=$JOBS/$SCRIPT args"; exit; fi
         echo "$@" >> scontrol.asked
         exit "${REQUEUE_FAILS:-0}" """,
     "squeue": "cat queue 2>/dev/null || true",
@@ -140,6 +140,14 @@ class JobScripts(unittest.TestCase):
             self.rounds(f"{starts} of 10, not complete")
             self.make_way(FEDDIP_STALLED_REQUEUES=0)
         self.assertEqual(self.read("scontrol.asked").count("requeue"), 4)
+
+    def test_a_preempted_job_is_requeued_but_not_one_that_was_cancelled(self):
+        for state, asked in (("JobState=RUNNING PreemptTime=None\n", ""),
+                             ("JobState=CANCELLED PreemptTime=2025-01-01T12:00:00\n", ""),
+                             ("JobState=RUNNING PreemptTime=2025-01-01T12:00:00\n", "requeue 7\n")):
+            with self.subTest(state):
+                self.assertEqual(self.train(ENDS=75, STATE=state), 75)
+                self.assertEqual(self.read("scontrol.asked"), asked)
 
     def test_where_requeueing_is_not_allowed_the_job_ends_as_stopped(self):
         self.assertEqual(self.make_way(REQUEUE_FAILS=1), 75)

@@ -58,7 +58,8 @@ class Slurm(unittest.TestCase):
     def submit(self, name, nodes, *options, rounds=ROUNDS, **environment):
         """A job of two ranks for the run `name`.h5; its id."""
         command = ["sbatch", "--parsable", f"--nodes={nodes}", f"--ntasks-per-node={2 // nodes}", *options,
-                   str(JOBS / "train.sbatch"), "tiny.toml", "--set", f"federation.rounds={rounds}", "--out", f"{name}.h5"]
+                   str(JOBS / "train.sbatch"), "tiny.toml",
+                   "--set", f"federation.rounds={rounds}", "--out", f"{name}.h5"]
         done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.strip()
@@ -137,7 +138,7 @@ class Slurm(unittest.TestCase):
                 self.assert_ends_as_if_undisturbed(name, job, starts=2)
 
     def test_requeues_at_random_moments_leave_no_trace(self):
-        rounds = 10 * REQUEUES
+        rounds = 6 + 4 * REQUEUES
         submitted = self.submit_through_both_launchers("random", rounds=rounds)
         left = dict.fromkeys(submitted, REQUEUES)
         moments = {}  # when to requeue those that run
@@ -195,6 +196,16 @@ class Slurm(unittest.TestCase):
         for name, job in submitted.items():
             with self.subTest(name):
                 self.assert_ends_as_if_undisturbed(name, job, starts=2)
+
+    def test_a_preempted_job_stops_and_goes_on_later(self):
+        submitted = self.submit_each("preempted")
+        for name in submitted:
+            self.hold(name)
+        self.slurm.run("sbatch", "--partition=urgent", f"--nodes={max(NODES)}", "--exclusive", "--wrap=true")
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.assert_ends_as_if_undisturbed(name, job, starts=2)
+                self.assertIn("stopped on request", self.log(name))
 
     def test_a_cancelled_job_stays_away_and_its_run_goes_on_when_submitted_again(self):
         submitted = self.submit_each("cancel")
