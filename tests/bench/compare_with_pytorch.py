@@ -49,8 +49,11 @@ class BasicBlock(nn.Module):
     def __init__(self, inputs, outputs, stride):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs),
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
         )
         self.shortcut = nn.Sequential()
         if stride != 1 or inputs != outputs:
@@ -122,6 +125,11 @@ def median_pair(times):
     return tuple(statistics.median(t[i] for t in times) for i in (0, 1))
 
 
+def print_row(name, times, theirs):
+    columns = [f"{t:9.2f} {p / t:7.2f}" for t, p in zip(times, theirs)]
+    print(f"{name:34}", *columns, flush=True)
+
+
 def compare(program, model, rounds, seconds):
     theirs = PyTorchStep(model)
     their_times, our_times = [], {}
@@ -131,18 +139,20 @@ def compare(program, model, rounds, seconds):
             our_times.setdefault(name, []).append(pair)
     wall, cpu = median_pair(their_times)
     print(f"{model + ' (ms per step)':34} {'time':>9} {'ratio':>7} {'CPU':>9} {'ratio':>7}")
-    print(f"{'  PyTorch ' + torch.__version__:34} {wall:9.2f} {1:7.2f} {cpu:9.2f} {1:7.2f}")
+    print_row("  PyTorch " + torch.__version__, (wall, cpu), (wall, cpu))
     for name, times in our_times.items():
         ours = median_pair(times)
-        print(f"{'  ' + name:34} {ours[0]:9.2f} {wall / ours[0]:7.2f} {ours[1]:9.2f} {cpu / ours[1]:7.2f}", flush=True)
+        print_row("  " + name, ours, (wall, cpu))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("program", help="the built bench_nn_step")
     parser.add_argument("--model", choices=MODELS, nargs="+", default=list(MODELS))
     parser.add_argument("--rounds", type=int, default=5, help="turns that each side takes")
-    parser.add_argument("--seconds", type=float, default=0.3, help="least time per step of ours and turn")
+    parser.add_argument("--seconds", type=float, default=0.3, help="least time of each of ours, per turn")
     args = parser.parse_args()
     torch.set_num_threads(1)
     for model in args.model:
