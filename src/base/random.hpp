@@ -23,6 +23,7 @@ enum class purpose : std::uint32_t {
     dropout = 7,
     dropping_out = 8,
     test = 9,
+    link_class = 10,
 };
 
 // Philox 4x32-10 (Salmon et al. 2011) with the seed as key. Satisfies UniformRandomBitGenerator.

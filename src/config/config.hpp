@@ -107,6 +107,17 @@ struct checkpoint_section {
     bool operator==(const checkpoint_section&) const = default;
 };
 
+// What clients would be connected by in a real federation, for the predicted and simulated times; it changes
+// no other result. Each list has one value per class of clients, or one for all of them. 0: takes no time.
+struct links_section {
+    std::vector<double> shares = {1.0};                             // of clients in each class; they sum to 1
+    std::vector<double> uplink_mbit = {0.0}, downlink_mbit = {0.0}; // 10^6 bits per second
+    std::vector<double> latency_ms = {0.0};                         // one way
+    std::vector<double> train_ms_per_image = {0.0};                 // forward and backward
+
+    bool operator==(const links_section&) const = default;
+};
+
 struct output_section {
     std::string path; // empty: what --out says
 
@@ -124,6 +135,7 @@ struct run_config {
     communication_section communication;
     compute_section compute;
     checkpoint_section checkpoint;
+    links_section links;
     output_section output;
 
     bool operator==(const run_config&) const = default;

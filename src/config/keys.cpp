@@ -6,8 +6,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 
@@ -77,6 +79,20 @@ std::string convert(const toml::node& node, double& value) {
     return std::isfinite(value) ? "" : "it is not a finite number";
 }
 
+// A list of numbers; one number stands for a list of one.
+std::string convert(const toml::node& node, std::vector<double>& values) {
+    if (!node.is_array()) {
+        return node.is_number() ? convert(node, values.emplace_back())
+                                : wrong_type("a number or an array of them", node);
+    }
+    for (const toml::node& element : *node.as_array()) {
+        if (std::string complaint = convert(element, values.emplace_back()); !complaint.empty()) {
+            return complaint;
+        }
+    }
+    return {};
+}
+
 template <typename Enum>
 requires std::is_enum_v<Enum> std::string convert(const toml::node& node, Enum& value) {
     std::vector<std::string_view> allowed;
@@ -112,6 +128,16 @@ std::string show(double value) {
     }
     return text;
 }
+std::string show(const std::vector<double>& values) {
+    if (values.size() == 1) {
+        return show(values.front());
+    }
+    std::vector<std::string> shown;
+    for (const double value : values) {
+        shown.push_back(show(value));
+    }
+    return fmt::format("[{}]", fmt::join(shown, ", "));
+}
 template <typename Enum>
 requires std::is_enum_v<Enum> std::string show(Enum value) {
     return toml_string(name_of(value));
@@ -133,6 +159,17 @@ constexpr rule<double> a_sparsity{[](const double& v) { return v >= 0 && v < 1; 
                                   "at least 0 and less than 1"};
 constexpr rule<double> a_decay{[](const double& v) { return v > 0 && v <= 1; },
                                "greater than 0 and at most 1"};
+const rule<std::vector<double>> shares{
+    [](const std::vector<double>& v) {
+        return std::ranges::all_of(v, [](double share) { return share > 0; }) &&
+               std::abs(std::accumulate(v.begin(), v.end(), 0.0) - 1) < 1e-6;
+    },
+    "numbers greater than 0 that sum to 1"};
+const rule<std::vector<double>> all_at_least_0{
+    [](const std::vector<double>& v) {
+        return !v.empty() && std::ranges::all_of(v, [](double value) { return value >= 0; });
+    },
+    "one or more numbers, each at least 0"};
 constexpr rule<std::string> not_empty{[](const std::string& v) { return !v.empty(); }, "a name, not empty"};
 
 template <typename Section, typename T>
@@ -219,6 +256,12 @@ std::vector<key> make_keys() {
         .has("path", &checkpoint_section::path)
         .has("every_rounds", &checkpoint_section::every_rounds, at_least_0<int>)
         .has("keep", &checkpoint_section::keep, at_least_1);
+    section(table, "links", &run_config::links)
+        .has("shares", &links_section::shares, shares)
+        .has("uplink_mbit", &links_section::uplink_mbit, all_at_least_0)
+        .has("downlink_mbit", &links_section::downlink_mbit, all_at_least_0)
+        .has("latency_ms", &links_section::latency_ms, all_at_least_0)
+        .has("train_ms_per_image", &links_section::train_ms_per_image, all_at_least_0);
     section(table, "output", &run_config::output).has("path", &output_section::path);
     return table;
 }

@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+#include <vector>
+
 namespace feddip::config {
 
 namespace {
@@ -46,6 +49,16 @@ void validate(const run_config& c, const std::string& where) {
             "regularization.maximum = {} is below {}, where staircase = \"code\" begins; take more, or 0, or "
             "staircase = \"paper\"",
             c.regularization.maximum, staircase_bottom);
+    const std::pair<const char*, const std::vector<double>&> links[] = {
+        {"uplink_mbit", c.links.uplink_mbit},
+        {"downlink_mbit", c.links.downlink_mbit},
+        {"latency_ms", c.links.latency_ms},
+        {"train_ms_per_image", c.links.train_ms_per_image}};
+    for (const auto& [name, values] : links) {
+        require(values.size() == 1 || values.size() == c.links.shares.size(), where,
+                "links.{} has {} values where links.shares has {}; give one per class, or one for all", name,
+                values.size(), c.links.shares.size());
+    }
 }
 
 } // namespace feddip::config

@@ -5,6 +5,7 @@
 #include "fl/client.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/ledger.hpp"
+#include "fl/link_model.hpp"
 #include "fl/message.hpp"
 #include "fl/sampling.hpp"
 #include "fl/server.hpp"
@@ -75,7 +76,8 @@ public:
                     .classes = data_.facts.classes,
                     .max_batch = std::max(config_.federation.batch_size, evaluation_batch),
                     .kernels = config_.compute.kernels}),
-          layout_(network_.layout()), trainer_(config_, data_, network_), downloads_(layout_) {}
+          layout_(network_.layout()), trainer_(config_, data_, network_), downloads_(layout_),
+          links_(config_.links, config_.federation.seed) {}
 
     run_result run(const run_info& info, const std::function<bool()>& stop_requested,
                    std::optional<run_state> resumed);
@@ -104,6 +106,7 @@ private:
     const parameter_layout& layout_;
     local_trainer trainer_;
     download_ledger downloads_;
+    link_model links_;
     run_state state_;
     std::uint64_t bytes_sent_before_ = 0; // on all ranks, until the end of the last round
 };
@@ -169,9 +172,11 @@ round_record federation::run_round(int round) {
     record.learning_rate = plan.sgd.learning_rate;
     record.regularization = plan.sgd.regularization;
     record.target_sparsity = plan.target_sparsity;
+    std::vector<client_work> works; // in slot order
     if (at_server()) {
         for (const int client : who.clients) {
             const auto cost = downloads_.charge(state_, client);
+            works.push_back({.client = client, .bytes_down = static_cast<double>(cost.bytes)});
             record.bytes_down += cost.bytes;
             record.bytes_positions += cost.positions;
         }
@@ -187,10 +192,14 @@ round_record federation::run_round(int round) {
 
     versioned_mask held{model.mask_version, model.mask};
     if (at_server()) {
-        for (const auto& c : received.clients) {
+        for (std::size_t s = 0; s < works.size(); ++s) {
+            const auto& c = received.clients[s];
             record.bytes_up += c.bytes_up;
             record.bytes_positions += c.bytes_positions;
+            works[s].bytes_up = static_cast<double>(c.bytes_up);
+            works[s].images = static_cast<double>(c.samples) * config_.federation.local_epochs;
         }
+        record.simulated_seconds = links_.round_seconds(works);
         const auto average = included(received.clients, round);
         record.train_loss = average.train_loss;
         const auto report = finish_round(*method_, plan, layout_, received.total, average.samples, model);

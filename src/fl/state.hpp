@@ -51,8 +51,9 @@ struct round_record {
     double reference_cost_mib = 0; // the authors' formula: mebibits of values, no positions
     double seconds_train = 0, seconds_communicate = 0, seconds_aggregate = 0, seconds_evaluate = 0,
            seconds_round = 0;
-    std::vector<double> layer_density;  // one per prunable tensor
-    std::vector<client_record> clients; // in slot order
+    double simulated_seconds = not_measured; // in a federation with the links of the config (link_model.hpp)
+    std::vector<double> layer_density;       // one per prunable tensor
+    std::vector<client_record> clients;      // in slot order
 };
 
 // What a checkpoint holds (beside the config): with it a run goes on bit for bit.

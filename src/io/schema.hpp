@@ -56,6 +56,8 @@ inline constexpr round_column round_columns[] = {
     {"seconds_aggregate", "s", "time of averaging and pruning", &fl::round_record::seconds_aggregate},
     {"seconds_evaluate", "s", "time of evaluation", &fl::round_record::seconds_evaluate},
     {"seconds_round", "s", "time of the whole round", &fl::round_record::seconds_round},
+    {"simulated_seconds", "s", "time of the round in a federation with the links of the config",
+     &fl::round_record::simulated_seconds},
 };
 
 // /clients/*, one value per round and slot.

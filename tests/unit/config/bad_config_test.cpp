@@ -114,7 +114,13 @@ INSTANTIATE_TEST_SUITE_P(
         bad{"[optimizer]\nlearning_rate = -inf", "finite"}, bad{"[optimizer]\ndecay = 0.0", "at most 1"},
         bad{"[optimizer]\ndecay = 1.01", "at most 1"}, bad{"[optimizer]\nweight_decay = -1e-9", "at least 0"},
         bad{"[compute]\nthreads = 0", "at least 1"}, bad{"[checkpoint]\nkeep = 0", "at least 1"},
-        bad{"[checkpoint]\nevery_rounds = -1", "at least 0"}));
+        bad{"[checkpoint]\nevery_rounds = -1", "at least 0"},
+        bad{"[links]\nuplink_mbit = -1", "each at least 0"},
+        bad{"[links]\nuplink_mbit = []", "one or more numbers"},
+        bad{"[links]\nlatency_ms = [1, \"slow\"]", "expected a number, found a string"},
+        bad{"[links]\nlatency_ms = \"slow\"", "expected a number or an array of them"},
+        bad{"[links]\nshares = [0.5, 0.4]", "sum to 1"},
+        bad{"[links]\nshares = [1.5, -0.5]", "greater than 0"}));
 
 INSTANTIATE_TEST_SUITE_P(
     combinations, bad_file,
@@ -128,7 +134,8 @@ INSTANTIATE_TEST_SUITE_P(
         bad{"[model]\nname = \"resnet18\"", "lenet5 takes fashion-mnist"},
         bad{"data.dataset = \"cifar-100\"\ndata.classes_per_client = 101\nmodel.name = \"alexnet\"",
             "more than the 100 classes"},
-        bad{"[regularization]\nmaximum = 1e-4\nstaircase = \"code\"", "is below 0.0005"}));
+        bad{"[regularization]\nmaximum = 1e-4\nstaircase = \"code\"", "is below 0.0005"},
+        bad{"[links]\nuplink_mbit = [1, 2]", "links.uplink_mbit has 2 values where links.shares has 1"}));
 
 struct bad_option {
     std::string text, expected;

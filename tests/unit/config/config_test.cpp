@@ -36,6 +36,7 @@ run_config unusual_config() {
     c.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk_residual};
     c.compute = {64, kernel_kind::sparse, precision_kind::bf16};
     c.checkpoint = {"kept here", 0, 9};
+    c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
     c.output = {"out\nwith a line break.h5"};
     return c;
 }
@@ -92,6 +93,12 @@ precision = "bf16"
 path = "kept"
 every_rounds = 0
 keep = 5
+[links]
+shares = [0.8, 0.2]
+uplink_mbit = [10, 100]
+downlink_mbit = [50, 1e3]
+latency_ms = 20
+train_ms_per_image = [0.5, 0.1]
 [output]
 path = "run.h5"
 )");
@@ -107,6 +114,7 @@ path = "run.h5"
     expected.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk};
     expected.compute = {3, kernel_kind::sparse, precision_kind::bf16};
     expected.checkpoint = {"kept", 0, 5};
+    expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};
     expected.output = {"run.h5"};
     EXPECT_EQ(c, expected);
     EXPECT_EQ(differences(c, run_config{}).size(), keys().size()) << "the example leaves a default untested";

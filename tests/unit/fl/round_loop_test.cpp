@@ -206,3 +206,23 @@ TEST(round_loop, with_residuals_resumes_to_the_same_bits_and_differs_from_topk_w
     expect_same_future(resumed.run(stopped.state).state, expected);
     EXPECT_NE(without.run().state.model.state, expected.model.state);
 }
+
+TEST(round_loop, records_what_the_round_would_take_over_the_links_of_the_config) {
+    small_federation linked, plain;
+    linked.config.links.uplink_mbit = {8.0}; // a byte per microsecond
+    linked.config.links.train_ms_per_image = {1.0};
+
+    const auto with = linked.run().state;
+    const auto without = plain.run().state;
+
+    EXPECT_EQ(with.model.state, without.model.state);
+    for (std::size_t t = 0; t < with.history.size(); ++t) {
+        EXPECT_TRUE(std::isnan(without.history[t].simulated_seconds));
+        double slowest = 0;
+        for (const auto& c : with.history[t].clients) {
+            slowest = std::max(slowest, 1e-6 * static_cast<double>(c.bytes_up) +
+                                            1e-3 * linked.config.federation.local_epochs * c.samples);
+        }
+        EXPECT_NEAR(with.history[t].simulated_seconds, slowest, 1e-12);
+    }
+}

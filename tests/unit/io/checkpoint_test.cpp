@@ -235,7 +235,8 @@ TEST(config_differences, names_each_key_with_both_values) {
 
 TEST(config_differences, ignores_keys_that_leave_results_alone) {
     const std::string before = "[data]\npath = \"\"\n[checkpoint]\nkeep = 2\n[output]\npath = \"\"\n";
-    const std::string now = "[data]\npath = \"elsewhere\"\n[checkpoint]\nkeep = 9\n[output]\npath = \"x\"\n";
+    const std::string now = "[data]\npath = \"elsewhere\"\n[checkpoint]\nkeep = 9\n[output]\npath = \"x\"\n"
+                            "[links]\nuplink_mbit = 10\n";
     EXPECT_TRUE(config_differences(before, now).empty());
 }
 

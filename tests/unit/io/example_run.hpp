@@ -59,6 +59,7 @@ inline fl::round_record example_round(int round) {
     r.seconds_aggregate = 3 + t;
     r.seconds_evaluate = 4 + t;
     r.seconds_round = 10 + t;
+    r.simulated_seconds = round % 2 == 0 ? fl::not_measured : 70 + t;
     r.layer_density = {0.5 + 0.1 / t, 0.25 + 0.1 / t};
     for (int slot = 0; slot < example_slots; ++slot) {
         fl::client_record c;

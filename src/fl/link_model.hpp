@@ -1,0 +1,52 @@
+// How long rounds would take in a real federation, whose clients have slow links: from bytes, not from a
+// clock.
+#pragma once
+
+#include "config/config.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace feddip::fl {
+
+// What a sampled client does in one round.
+struct client_work {
+    int client = 0;
+    double bytes_down = 0, bytes_up = 0;
+    double images = 0; // trained on, each as often as there are local epochs
+};
+
+// Of the links that the config describes; which of them a client has is a pure function of the seed and its
+// id.
+class link_model {
+public:
+    link_model(const config::links_section& links, std::uint64_t seed);
+
+    // False where no class has a rate, a latency or a time per image.
+    bool models_anything() const;
+
+    std::size_t class_of(int client) const;
+
+    // Download, local training and upload one after the other; each message starts `latency` late. Rates of 0
+    // take no time.
+    double seconds(const client_work& work) const;
+
+    // The slowest client's time: the server sends to all at once and is never what they wait for. NaN where
+    // nothing is modelled.
+    double round_seconds(std::span<const client_work> works) const;
+
+private:
+    struct link {
+        double upper_share; // of clients, in this class or one before it
+        double seconds_per_byte_up, seconds_per_byte_down;
+        double latency; // seconds
+        double seconds_per_image;
+    };
+
+    std::vector<link> links_;
+    std::uint64_t seed_;
+};
+
+} // namespace feddip::fl
