@@ -56,14 +56,14 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
 }
 
 void local_trainer::step(const round_plan& plan, const sparse::mask& mask) {
-    const auto& layout = network_->layout();
-    const auto seen = network_->state().first(layout.trainable_size());
-    if (plan.trains_all_weights()) {
-        nn::sgd_step_dense(layout, plan.sgd, &mask, network_->gradients(),
-                           std::span(weights_).first(layout.trainable_size()), seen);
-    } else {
-        nn::sgd_step_on_mask(layout, plan.sgd, mask, network_->gradients(), seen);
+    if (!plan.trains_all_weights()) {
+        network_->step_on_mask(plan.sgd, mask);
+        return;
     }
+    const auto& layout = network_->layout();
+    nn::sgd_step_dense(layout, plan.sgd, &mask, network_->gradients(),
+                       std::span(weights_).first(layout.trainable_size()),
+                       network_->state().first(layout.trainable_size()));
 }
 
 } // namespace feddip::fl
