@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <numeric>
 #include <vector>
@@ -40,8 +41,8 @@ void print_traffic(const config::run_config& config, const parameter_layout& lay
     std::ranges::copy_if(rounds, std::back_inserter(dense), &round_traffic::all_weights);
     std::ranges::copy_if(rounds, std::back_inserter(sparse), [](const auto& r) { return !r.all_weights; });
     print_row("FedAvg, for comparison", fedavg);
-    print_row("rounds that upload all weights", dense);
-    print_row("rounds that upload weights in mask", sparse);
+    print_row("rounds that train all weights", dense);
+    print_row("rounds that train weights in mask", sparse);
     if (!sparse.empty()) {
         print_row(fmt::format("  the last of them ({:.1f} % sparse)", 100 * sparse.back().sparsity),
                   {sparse.back()});
@@ -53,6 +54,13 @@ void print_traffic(const config::run_config& config, const parameter_layout& lay
                format_bytes(sum.down), format_bytes(sum.positions), format_bytes(sum.up),
                100 * (sum.down + sum.up) / (dense_sum.down + dense_sum.up),
                format_bytes(dense_sum.down + dense_sum.up));
+    if (sum.positions_up > 0) {
+        fmt::print("  of what goes up at most {} is positions\n", format_bytes(sum.positions_up));
+    }
+    if (!std::isnan(sum.seconds)) {
+        fmt::print("  time over the links of the config: {}; FedAvg's {}\n", format_duration(sum.seconds),
+                   format_duration(dense_sum.seconds));
+    }
 }
 
 void print_memory(const config::run_config& config, const parameter_layout& layout) {

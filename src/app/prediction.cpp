@@ -4,7 +4,9 @@
 #include "data/dataset.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/ledger.hpp"
+#include "fl/link_model.hpp"
 #include "fl/message.hpp"
+#include "fl/sampling.hpp"
 #include "nn/models/alexnet.hpp"
 #include "nn/models/lenet5.hpp"
 #include "nn/models/resnet18.hpp"
@@ -54,6 +56,10 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     const std::size_t start = method.start_mask(layout).count();
     expected_mask held{.alive = start, .known_to_all = start == size};
 
+    const fl::link_model links(config.links, config.federation.seed);
+    const double images = static_cast<double>(data::facts_of(config.data.dataset).train_size) *
+                          config.federation.local_epochs / config.federation.clients;
+
     std::vector<round_traffic> rounds;
     for (int t = 0; t < config.federation.rounds; ++t) {
         const auto plan = method.plan(t);
@@ -65,8 +71,23 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         r.sparsity = 1 - static_cast<double>(held.alive) / static_cast<double>(size);
         r.positions = clients * without_mask * mask_entropy_bytes(size, held.alive);
         r.down = clients * (static_cast<double>(fl::header_bytes) + values + tail) + r.positions;
-        r.up =
-            clients * (static_cast<double>(fl::header_bytes) + (r.all_weights ? all_values : values) + tail);
+        double uploaded = r.all_weights ? all_values : values;
+        if (plan.upload == fl::upload_content::largest) {
+            const auto left_out = std::llround(plan.target_sparsity * static_cast<double>(size));
+            const auto sent = size - static_cast<std::size_t>(left_out);
+            uploaded = static_cast<double>(sent) * sizeof(float);
+            r.positions_up = clients * mask_entropy_bytes(size, sent);
+        }
+        r.up = clients * (static_cast<double>(fl::header_bytes) + uploaded + tail) + r.positions_up;
+        std::vector<fl::client_work> works;
+        for (const int client : fl::sample_clients(config.federation.seed, t, config.federation.clients,
+                                                   config.federation.clients_per_round)) {
+            works.push_back({.client = client,
+                             .bytes_down = r.down / clients,
+                             .bytes_up = r.up / clients,
+                             .images = images});
+        }
+        r.seconds = links.round_seconds(works);
         rounds.push_back(r);
         ++held.rounds_sent;
         if (plan.reconfigures) {
@@ -83,6 +104,8 @@ round_traffic total(const std::vector<round_traffic>& rounds) {
         sum.down += r.down;
         sum.up += r.up;
         sum.positions += r.positions;
+        sum.positions_up += r.positions_up;
+        sum.seconds += r.seconds;
     }
     return sum;
 }

@@ -14,6 +14,8 @@ namespace feddip::app {
 struct round_traffic {
     double down = 0, up = 0;
     double positions = 0;     // part of `down`: where the values belong
+    double positions_up = 0;  // part of `up`, the same
+    double seconds = 0;       // over the links of the config; NaN where it has none
     bool all_weights = false; // whether clients train and send all weights, or those in the mask
     double sparsity = 0;      // of the model that is sent down
 };
@@ -23,7 +25,10 @@ struct round_traffic {
 double mask_entropy_bytes(std::size_t size, std::size_t alive);
 
 // For each round. Values, tails and headers are exact; positions are estimated as the entropy of a fresh
-// mask, times the expected number of sampled clients that don't hold the mask yet.
+// mask, times the expected number of sampled clients that don't hold the mask yet; those of the largest
+// weights as the entropy of a fresh mask for each client. Both are upper bounds up to chance: what is sent is
+// the difference to a known mask where that is smaller. Times take the clients that will be sampled, each
+// with the mean of the round's bytes and of the training images.
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
                                            const parameter_layout& layout);
 round_traffic total(const std::vector<round_traffic>& rounds);
