@@ -20,7 +20,7 @@ import sandbox
 JOBS = pathlib.Path(__file__).resolve().parents[3] / "jobs"
 ROUNDS = 9
 REQUEUES = int(os.environ.get("FEDDIP_TEST_REQUEUES", 1))  # of a job, at random moments
-SECONDS = 120  # that nothing here takes
+SECONDS = 240  # that nothing here takes
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 NODES = (1, 2)
 
