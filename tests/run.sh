@@ -2,9 +2,7 @@
 # Installs what is missing, builds and runs every test. Arguments go to ctest: tests/run.sh -L unit
 #
 # What is not on every machine is named by the environment, and its tests are skipped without it:
-#   FEDDIP_TEST_CIFAR10    folder with CIFAR-10's binary files
-#   FEDDIP_TEST_REFERENCE  folder with runs of the authors' program
-#   FEDDIP_TEST_SLURM      folder with scripts that start a Slurm of their own
+#   FEDDIP_TEST_CIFAR10  folder with CIFAR-10's binary files
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../jobs/lib.sh"
 
