@@ -78,6 +78,31 @@ TEST(Traffic, WhereEveryClientIsSampledAMaskIsSentOnce) {
     EXPECT_EQ(rounds[2].positions, 0);
 }
 
+TEST(Traffic, OfTheLargestWeightsIsTheirValuesAndPositions) {
+    auto c = small_run();
+    c.communication.reconfiguration_upload = config::reconfiguration_upload_kind::topk;
+    const auto layout = layout_for(c);
+    const auto size = layout.prunable_size();
+    const auto rounds = predicted(c);
+    EXPECT_EQ(rounds[1].positions_up, 0);
+
+    const double target = fl::make_method(c)->plan(5).target_sparsity;
+    const auto sent = size - static_cast<std::size_t>(std::llround(target * static_cast<double>(size)));
+    EXPECT_NEAR(rounds[5].positions_up, 5 * mask_entropy_bytes(size, sent), 1e-6);
+    EXPECT_NEAR(rounds[5].up - rounds[5].positions_up,
+                5.0 * static_cast<double>(fl::header_bytes + 4 * (sent + layout.size() - size)), 1e-6);
+}
+
+TEST(Traffic, TakesTimeOverTheLinksOfTheConfig) {
+    auto c = small_run();
+    EXPECT_TRUE(std::isnan(predicted(c)[0].seconds));
+    c.links.uplink_mbit = {8.0}; // a byte per microsecond
+    c.links.latency_ms = {100.0};
+    for (const auto& r : predicted(c)) {
+        EXPECT_NEAR(r.seconds, 0.2 + 1e-6 * r.up / 5, 1e-9);
+    }
+}
+
 TEST(Work, IsThatOfTheKnownModels) {
     config::run_config c;
     const auto lenet = forward_flops(c);
