@@ -19,7 +19,8 @@ say "Testing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-ctest --test-dir "$feddip_root/build/release" --parallel "$(nproc)" --output-on-failure "$@" | tee "$log" || status=$?
+# One after the other: tests with several ranks or nodes fill the machine.
+ctest --test-dir "$feddip_root/build/release" --output-on-failure "$@" | tee "$log" || status=$?
 
 count() { grep -cE "^ *[0-9]+/[0-9]+ Test +#[0-9]+: .*$1" "$log" || true; }
 passed=$(count ' Passed ') skipped=$(count '\*\*\*Skipped') total=$(count '')
