@@ -53,9 +53,9 @@ weights_primitive(const plan_builder& plan, const geometry& g, const memory::des
     return {{direct, src, g.weights, dst, g.strides, g.padding, g.padding}, plan.engine(), hint};
 }
 
-class convolution final : public layer {
+class convolution final : public weighted_layer {
 public:
-    explicit convolution(const fused_layer& fused) : layer_(fused) {}
+    using weighted_layer::weighted_layer;
 
     tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
         describe(plan);
@@ -76,13 +76,6 @@ public:
         return out_;
     }
 
-    std::vector<tensor> backward(plan_builder& plan, tensor diff_out, bool wanted) override {
-        diff_out = layer_.relu_backward ? undo_relu(plan, out_, std::move(diff_out))
-                                        : plan.in_layout(std::move(diff_out), out_.desc());
-        emit_weight_gradient(plan, diff_out);
-        return wanted ? std::vector{emit_input_gradient(plan, diff_out)} : std::vector<tensor>{};
-    }
-
 private:
     void describe(const plan_builder& plan) {
         const layer_spec& spec = layer_.spec;
@@ -94,7 +87,7 @@ private:
                      .has_bias = spec.bias};
     }
 
-    void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) {
+    void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) override {
         const auto primitive =
             weights_primitive(plan, geometry_, forward_->src_desc(), forward_->dst_desc(), *forward_);
         const tensor gradient = plan.gradient(layer_.spec.name + ".weight");
@@ -112,7 +105,7 @@ private:
         }
     }
 
-    tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) {
+    tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) override {
         const dnnl::convolution_backward_data::primitive_desc primitive(
             {dnnl::algorithm::convolution_direct, forward_->src_desc(), geometry_.weights,
              forward_->dst_desc(), geometry_.strides, geometry_.padding, geometry_.padding},
@@ -125,10 +118,9 @@ private:
         return diff_in;
     }
 
-    fused_layer layer_;
     geometry geometry_;
     std::optional<dnnl::convolution_forward::primitive_desc> forward_;
-    tensor weights_, in_, out_;
+    tensor weights_, in_;
 };
 
 } // namespace

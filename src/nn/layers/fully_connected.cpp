@@ -9,9 +9,9 @@ namespace {
 using dnnl::memory;
 
 // All operands in plain layout: the weights are then used where they lie, in the state buffer.
-class fully_connected final : public layer {
+class fully_connected final : public weighted_layer {
 public:
-    explicit fully_connected(const fused_layer& fused) : layer_(fused) {}
+    using weighted_layer::weighted_layer;
 
     tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
         const tensor weights = plan.parameter(layer_.spec.name + ".weight");
@@ -29,13 +29,6 @@ public:
         return out_;
     }
 
-    std::vector<tensor> backward(plan_builder& plan, tensor diff_out, bool wanted) override {
-        diff_out = layer_.relu_backward ? undo_relu(plan, out_, std::move(diff_out))
-                                        : plan.in_layout(std::move(diff_out), out_.desc());
-        emit_weight_gradient(plan, diff_out);
-        return wanted ? std::vector{emit_input_gradient(plan, diff_out)} : std::vector<tensor>{};
-    }
-
 private:
     void flatten(plan_builder& plan, tensor in, memory::dim inputs) {
         in_ = plan.in_plain_layout(std::move(in));
@@ -45,7 +38,7 @@ private:
         }
     }
 
-    void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) {
+    void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) override {
         const tensor weights = plan.gradient(layer_.spec.name + ".weight");
         const tensor bias = plan.gradient(layer_.spec.name + ".bias");
         const dnnl::inner_product_backward_weights::primitive_desc primitive(
@@ -56,7 +49,7 @@ private:
                                                                     {DNNL_ARG_DIFF_BIAS, bias.memory}});
     }
 
-    tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) {
+    tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) override {
         const tensor weights = plan.parameter(layer_.spec.name + ".weight");
         const dnnl::inner_product_backward_data::primitive_desc primitive(
             {in_.desc(), weights.desc(), diff_out.desc()}, plan.engine(), *forward_);
@@ -67,10 +60,9 @@ private:
         return original_.dims().size() == 2 ? diff_in : plan.view(diff_in, original_);
     }
 
-    fused_layer layer_;
     std::optional<dnnl::inner_product_forward::primitive_desc> forward_;
     memory::desc original_; // of the input before it was flattened
-    tensor in_, out_;
+    tensor in_;
 };
 
 } // namespace

@@ -5,6 +5,13 @@
 
 namespace feddip::nn {
 
+std::vector<tensor> weighted_layer::backward(plan_builder& plan, tensor diff_out, bool wanted) {
+    diff_out = layer_.relu_backward ? undo_relu(plan, out_, std::move(diff_out))
+                                    : plan.in_layout(std::move(diff_out), out_.desc());
+    emit_weight_gradient(plan, diff_out);
+    return wanted ? std::vector{emit_input_gradient(plan, diff_out)} : std::vector<tensor>{};
+}
+
 std::unique_ptr<layer> make_layer(const fused_layer& fused) {
     switch (fused.spec.kind) {
     case layer_kind::convolution:

@@ -21,6 +21,21 @@ public:
     virtual std::vector<tensor> backward(plan_builder& plan, tensor diff_out, bool wanted) = 0;
 };
 
+// A layer with weights, and the ReLU that follows it where one is folded in.
+class weighted_layer : public layer {
+public:
+    explicit weighted_layer(const fused_layer& fused) : layer_(fused) {}
+    std::vector<tensor> backward(plan_builder& plan, tensor diff_out, bool wanted) final;
+
+protected:
+    // `diff_out` is the gradient before the ReLU, in the layout of out_.
+    virtual void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) = 0;
+    virtual tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) = 0;
+
+    fused_layer layer_;
+    tensor out_; // set by forward
+};
+
 std::unique_ptr<layer> make_layer(const fused_layer& fused);
 
 std::unique_ptr<layer> make_convolution(const fused_layer& fused);

@@ -12,11 +12,11 @@ template <typename Compiled>
 constexpr bool takes_vectors = std::is_same_v<Compiled, sparse::kernels::sparse_linear>;
 
 template <typename Compiled>
-class sparse_layer final : public layer {
+class sparse_layer final : public weighted_layer {
 public:
     // `weights` and `gradients`: of the alive weights, in mask order.
     sparse_layer(const fused_layer& fused, Compiled& compiled, const float* weights, float* gradients)
-        : layer_(fused), compiled_(&compiled), weights_(weights), gradients_(gradients) {}
+        : weighted_layer(fused), compiled_(&compiled), weights_(weights), gradients_(gradients) {}
 
     tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
         in_ = in_blocks(plan, std::move(inputs[0]));
@@ -36,19 +36,12 @@ public:
         return out_;
     }
 
-    std::vector<tensor> backward(plan_builder& plan, tensor diff_out, bool wanted) override {
-        diff_out = layer_.relu_backward ? undo_relu(plan, out_, std::move(diff_out))
-                                        : plan.in_layout(std::move(diff_out), out_.desc());
-        emit_weight_gradient(plan, diff_out);
-        return wanted ? std::vector{emit_input_gradient(plan, diff_out)} : std::vector<tensor>{};
-    }
-
 private:
     memory bias_of(const plan_builder& plan) const {
         return layer_.spec.bias ? plan.parameter(layer_.spec.name + ".bias").memory : memory();
     }
 
-    void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) {
+    void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) override {
         const memory bias = layer_.spec.bias ? plan.gradient(layer_.spec.name + ".bias").memory : memory();
         plan.emit([compiled = compiled_, gradients = gradients_, bias, in = in_.memory,
                    diff = diff_out.memory, blocks = blocks_of(plan.batch())](run_context&) {
@@ -57,7 +50,7 @@ private:
         });
     }
 
-    tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) {
+    tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) override {
         tensor diff_in = plan.make(original_);
         plan.emit([compiled = compiled_, from = diff_out.memory, to = diff_in.memory,
                    blocks = blocks_of(plan.batch())](run_context&) {
@@ -66,12 +59,11 @@ private:
         return diff_in;
     }
 
-    fused_layer layer_;
     Compiled* compiled_;
     const float* weights_;
     float* gradients_;
     memory::desc original_; // of the input, before it was flattened
-    tensor in_, out_;
+    tensor in_;
 };
 
 } // namespace
