@@ -56,6 +56,13 @@ struct method_section {
     bool operator==(const method_section&) const = default;
 };
 
+// Each method reads its own section and takes no notice of the others'.
+struct fedprox_section {
+    double mu = 0.01; // of the proximal term (mu/2) ||w - w_t||^2
+
+    bool operator==(const fedprox_section&) const = default;
+};
+
 struct sparsity_section {
     double initial = 0.5;
     double target = 0.9;
@@ -129,6 +136,7 @@ struct run_config {
     model_section model;
     federation_section federation;
     method_section method;
+    fedprox_section fedprox;
     sparsity_section sparsity;
     regularization_section regularization;
     optimizer_section optimizer;

@@ -229,6 +229,7 @@ std::vector<key> make_keys() {
         .has("rank0_trains", &federation_section::rank0_trains)
         .has("evaluate_every", &federation_section::evaluate_every, at_least_1);
     section(table, "method", &run_config::method).has("name", &method_section::name, not_empty);
+    section(table, "fedprox", &run_config::fedprox).has("mu", &fedprox_section::mu, at_least_0<double>);
     section(table, "sparsity", &run_config::sparsity)
         .has("initial", &sparsity_section::initial, a_sparsity)
         .has("target", &sparsity_section::target, a_sparsity)

@@ -38,7 +38,7 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
         epoch_loss = 0;
         for (int i = 0; i < loader.batches(); ++i) {
             epoch_loss += network_->train(loader.next(augmentation), dropout).loss;
-            step(plan, mask);
+            step(model, plan, mask);
             on_batch();
         }
     }
@@ -55,15 +55,27 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
             .train_loss = epoch_loss / static_cast<double>(images.size())};
 }
 
-void local_trainer::step(const round_plan& plan, const sparse::mask& mask) {
-    if (!plan.trains_all_weights()) {
-        network_->step_on_mask(plan.sgd, mask);
-        return;
-    }
+void local_trainer::step(const global_model& model, const round_plan& plan, const sparse::mask& mask) {
     const auto& layout = network_->layout();
-    nn::sgd_step_dense(layout, plan.sgd, &mask, network_->gradients(),
-                       std::span(weights_).first(layout.trainable_size()),
-                       network_->state().first(layout.trainable_size()));
+    const auto trainable = [&](auto&& state) { return std::span(state).first(layout.trainable_size()); };
+    // The proximal term's gradient is mu w - mu w'_t: a decay, and a constant pull.
+    nn::sgd_settings sgd = plan.sgd;
+    sgd.weight_decay += plan.proximal;
+    const float pull = sgd.learning_rate * plan.proximal;
+
+    if (plan.trains_all_weights()) {
+        nn::sgd_step_dense(layout, sgd, &mask, network_->gradients(), trainable(weights_),
+                           trainable(network_->state()));
+    } else {
+        network_->step_on_mask(sgd, mask);
+    }
+    if (pull != 0) {
+        nn::add_scaled(pull, trainable(model.state), trainable(network_->state()));
+        if (plan.trains_all_weights()) {
+            nn::add_scaled(pull, trainable(model.state), trainable(weights_));
+            sparse::apply(mask, std::span(weights_).first(mask.size()), network_->state().first(mask.size()));
+        }
+    }
 }
 
 } // namespace feddip::fl

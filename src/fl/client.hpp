@@ -36,7 +36,7 @@ public:
     int batches(std::size_t images) const;
 
 private:
-    void step(const round_plan& plan, const sparse::mask& mask);
+    void step(const global_model& model, const round_plan& plan, const sparse::mask& mask);
 
     const config::run_config* config_;
     const data::dataset* data_;

@@ -33,6 +33,8 @@ enum class upload_content {
 struct round_plan {
     int round = 0; // t = 0 .. T - 1
     nn::sgd_settings sgd{};
+    // mu: the local loss has the term (mu/2) ||w - w'_t||^2 besides.
+    float proximal = 0;
     double target_sparsity = 0;
     // The server chooses a new mask from the average.
     bool reconfigures = false;
@@ -50,7 +52,9 @@ public:
     virtual round_plan plan(int round) const = 0;
 
     // The mask of w'_0, chosen by the server before the first round.
-    virtual sparse::mask start_mask(const parameter_layout& layout) const = 0;
+    virtual sparse::mask start_mask(const parameter_layout& layout) const {
+        return {layout.prunable_size(), true};
+    }
 
     // The mask through which a client's forward pass sees its weights, where it isn't the model's.
     virtual std::optional<sparse::mask> client_mask(const round_plan& plan, const parameter_layout& layout,
@@ -61,7 +65,10 @@ public:
 
     // Called on rounds that reconfigure, with the averaged prunable weights: the mask from here on.
     virtual sparse::mask reconfigure(const round_plan& plan, std::span<const float> average,
-                                     const sparse::mask& current) const = 0;
+                                     const sparse::mask& current) const {
+        (void)plan, (void)average;
+        return current;
+    }
 };
 
 // The method that the config names. Throws input_error for an unknown name, or settings it can't honour.

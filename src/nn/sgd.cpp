@@ -208,4 +208,10 @@ void sgd_step_tensor(const sgd_settings& settings, bool prunable, const float* g
     });
 }
 
+void add_scaled(float factor, std::span<const float> direction, std::span<float> values) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        values[i] += factor * direction[i];
+    }
+}
+
 } // namespace feddip::nn

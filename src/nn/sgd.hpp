@@ -34,4 +34,7 @@ void sgd_step_on_mask(const parameter_layout& layout, const sgd_settings& settin
 void sgd_step_tensor(const sgd_settings& settings, bool prunable, const float* gradients, float* weights,
                      std::size_t n);
 
+// values += factor * direction, of equal size.
+void add_scaled(float factor, std::span<const float> direction, std::span<float> values);
+
 } // namespace feddip::nn

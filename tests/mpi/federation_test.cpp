@@ -101,7 +101,7 @@ TEST_P(federation, over_mpi_ends_in_the_bits_of_one_rank) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(methods, federation, testing::Values("feddip", "fedavg"));
+INSTANTIATE_TEST_SUITE_P(methods, federation, testing::Values("feddip", "fedavg", "fedprox"));
 
 TEST(federation_traffic, recorded_over_the_rounds_is_what_mpi_was_handed) {
     small_federation what;

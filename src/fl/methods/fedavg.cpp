@@ -1,7 +1,6 @@
 // FedAvg (McMahan et al. 2017): no mask, no regularization.
-#include "fl/methods/fedavg.hpp"
-
-#include "sparse/schedules.hpp"
+#include "fl/methods/common.hpp"
+#include "fl/methods/registry.hpp"
 
 namespace feddip::fl {
 
@@ -12,20 +11,7 @@ public:
     explicit fedavg(const config::optimizer_section& optimizer) : optimizer_(optimizer) {}
 
     round_plan plan(int round) const override {
-        return {.round = round,
-                .sgd = {.learning_rate = static_cast<float>(
-                            sparse::learning_rate_at(round, optimizer_.learning_rate, optimizer_.decay)),
-                        .weight_decay = static_cast<float>(optimizer_.weight_decay),
-                        .regularization = 0.0F}};
-    }
-
-    sparse::mask start_mask(const parameter_layout& layout) const override {
-        return {layout.prunable_size(), true};
-    }
-
-    sparse::mask reconfigure(const round_plan&, std::span<const float>,
-                             const sparse::mask& current) const override {
-        return current;
+        return {.round = round, .sgd = plain_sgd(optimizer_, round)};
     }
 
 private:

@@ -1,8 +1,7 @@
 // FedDIP (Long et al. 2023): dynamic pruning with error feedback, a cubic sparsity schedule, ERK start,
 // global magnitude reconfiguration every R rounds, and a regularization that climbs a staircase. With
 // regularization.maximum = 0 it is FedDP, with sparsity 0 the regularization alone.
-#include "fl/methods/feddip.hpp"
-
+#include "fl/methods/registry.hpp"
 #include "sparse/magnitude.hpp"
 #include "sparse/schedules.hpp"
 #include "sparse/start.hpp"

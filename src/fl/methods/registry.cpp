@@ -1,7 +1,6 @@
+#include "fl/methods/registry.hpp"
+
 #include "base/error.hpp"
-#include "fl/method.hpp"
-#include "fl/methods/fedavg.hpp"
-#include "fl/methods/feddip.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -21,6 +20,7 @@ struct entry {
 constexpr std::array entries{
     entry{"fedavg", make_fedavg},
     entry{"feddip", make_feddip},
+    entry{"fedprox", make_fedprox},
 };
 
 void refuse_what_is_not_there_yet(const config::run_config& config) {

@@ -1,0 +1,31 @@
+// FedProx (Li et al. 2020): FedAvg with the term (mu/2) ||w - w_t||^2 in the local loss, which holds clients
+// near the global model. The authors' program squares nothing and compares the model with itself, so that its
+// term is always 0; ours is the paper's.
+#include "fl/methods/common.hpp"
+#include "fl/methods/registry.hpp"
+
+namespace feddip::fl {
+
+namespace {
+
+class fedprox final : public method {
+public:
+    explicit fedprox(const config::run_config& config)
+        : optimizer_(config.optimizer), mu_(static_cast<float>(config.fedprox.mu)) {}
+
+    round_plan plan(int round) const override {
+        return {.round = round, .sgd = plain_sgd(optimizer_, round), .proximal = mu_};
+    }
+
+private:
+    config::optimizer_section optimizer_;
+    float mu_;
+};
+
+} // namespace
+
+std::unique_ptr<method> make_fedprox(const config::run_config& config) {
+    return std::make_unique<fedprox>(config);
+}
+
+} // namespace feddip::fl

@@ -1,0 +1,12 @@
+// The methods there are, each in the file of its name.
+#pragma once
+
+#include "fl/method.hpp"
+
+namespace feddip::fl {
+
+std::unique_ptr<method> make_fedavg(const config::run_config& config);
+std::unique_ptr<method> make_feddip(const config::run_config& config);
+std::unique_ptr<method> make_fedprox(const config::run_config& config);
+
+} // namespace feddip::fl
