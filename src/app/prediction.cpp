@@ -64,20 +64,19 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     for (int t = 0; t < config.federation.rounds; ++t) {
         const auto plan = method.plan(t);
         const double values = static_cast<double>(held.alive) * sizeof(float);
-        const double all_values = static_cast<double>(size) * sizeof(float);
         const double without_mask = held.known_to_all ? 0 : std::pow(1 - share_sampled, held.rounds_sent);
         round_traffic r;
         r.all_weights = plan.trains_all_weights();
         r.sparsity = 1 - static_cast<double>(held.alive) / static_cast<double>(size);
         r.positions = clients * without_mask * mask_entropy_bytes(size, held.alive);
         r.down = clients * (static_cast<double>(fl::header_bytes) + values + tail) + r.positions;
-        double uploaded = r.all_weights ? all_values : values;
+        double sent = static_cast<double>(r.all_weights ? size : held.alive);
         if (plan.upload == fl::upload_content::largest) {
             const auto left_out = std::llround(plan.target_sparsity * static_cast<double>(size));
-            const auto sent = size - static_cast<std::size_t>(left_out);
-            uploaded = static_cast<double>(sent) * sizeof(float);
-            r.positions_up = clients * mask_entropy_bytes(size, sent);
+            sent = static_cast<double>(size) - static_cast<double>(left_out);
+            r.positions_up = clients * mask_entropy_bytes(size, static_cast<std::size_t>(sent));
         }
+        const double uploaded = static_cast<double>(fl::bytes_per_value(plan.values)) * sent;
         r.up = clients * (static_cast<double>(fl::header_bytes) + uploaded + tail) + r.positions_up;
         std::vector<fl::client_work> works;
         for (const int client : fl::sample_clients(config.federation.seed, t, config.federation.clients,

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/layout.hpp"
+#include "config/config.hpp"
 #include "fl/state.hpp"
 #include "sparse/mask.hpp"
 
@@ -21,6 +22,11 @@ namespace feddip::fl {
 // Bytes before the payload: in both directions five 32-bit words (round, mask version, base version or
 // client, samples or flags, length of the coded mask).
 inline constexpr std::uint64_t header_bytes = 20;
+
+// Of each weight sent up; down and in the tail values are always of 4 bytes.
+constexpr std::uint64_t bytes_per_value(config::value_kind values) {
+    return values == config::value_kind::bf16 ? 2 : 4;
+}
 
 // The model as a message to a receiver that holds the mask `known`; null for one whose mask is no longer
 // remembered.

@@ -39,7 +39,10 @@ struct round_plan {
     // The server chooses a new mask from the average.
     bool reconfigures = false;
     upload_content upload = upload_content::in_mask;
-    // With upload = largest: what a client does not send it keeps, and adds the next time it is sampled.
+    // Of the weights sent; bf16 is that of their difference to the model that the client was sent.
+    config::value_kind values = config::value_kind::f32;
+    // What the server does not get of a client's weights, because it was not sent or was rounded away, the
+    // client keeps, and adds the next time it is sampled in such a round.
     bool keeps_residual = false;
 
     bool trains_all_weights() const { return upload != upload_content::in_mask; }

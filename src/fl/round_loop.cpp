@@ -242,7 +242,7 @@ cast federation::cast_of(int round) const {
 
 // This rank's clients train one after another; each upload joins the sum as soon as it is there.
 updates federation::train(const round_plan& plan, const cast& who) {
-    update_sum sum(ranks_, plan, layout_, state_.model.mask, who.owners);
+    update_sum sum(ranks_, plan, layout_, state_.model, who.owners);
 
     int batches = 0;
     for (std::size_t s = 0; s < who.clients.size(); ++s) {

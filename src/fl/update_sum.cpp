@@ -1,5 +1,6 @@
 #include "fl/update_sum.hpp"
 
+#include "base/bfloat16.hpp"
 #include "base/log.hpp"
 #include "fl/message.hpp"
 #include "sparse/codec.hpp"
@@ -20,18 +21,25 @@ void scale(std::span<float> values, std::uint32_t factor) {
     std::ranges::for_each(values, [&](float& v) { v *= static_cast<float>(factor); });
 }
 
+// What is rounded is the change in training, which is smaller than the weight.
+void round_differences(const sparse::mask& support, std::span<const float> known, std::span<float> values) {
+    std::size_t next = 0;
+    support.for_each_alive([&](std::size_t i) {
+        values[next] = known[i] + nearest_bfloat16(values[next] - known[i]);
+        ++next;
+    });
+}
+
 } // namespace
 
 update_sum::update_sum(transport& ranks, const round_plan& plan, const parameter_layout& layout,
-                       const sparse::mask& mask, std::span<const int> owner_of_slot)
-    : content_(plan.upload), target_sparsity_(plan.target_sparsity), layout_(&layout), mask_(&mask),
-      at_server_(ranks.rank() == 0) {
-    const std::size_t tail = layout.size() - layout.prunable_size();
-    if (content_ == upload_content::largest) {
-        largest_ = ranks.start_sparse_sum(owner_of_slot, layout, &mask);
-        upload_.resize(tail);
+                       const global_model& model, std::span<const int> owner_of_slot)
+    : plan_(plan), layout_(&layout), model_(&model), at_server_(ranks.rank() == 0) {
+    if (plan_.upload == upload_content::largest) {
+        largest_ = ranks.start_sparse_sum(owner_of_slot, layout, &model.mask);
+        upload_.resize(layout.size() - layout.prunable_size());
     } else {
-        upload_.resize(upload_length(layout, mask, plan.trains_all_weights()));
+        upload_.resize(upload_length(layout, model.mask, plan.trains_all_weights()));
     }
     sum_ = ranks.start_sum(owner_of_slot, upload_.size());
 }
@@ -42,47 +50,62 @@ void update_sum::add(int slot, std::span<const float> weights, client_record& re
         log::warning("the update of client {} has NaN or Inf and is left out", record.id);
         record.included = 0;
     }
-    if (content_ == upload_content::largest) {
-        add_largest(slot, weights, record, residual);
-        return;
-    }
-    record.bytes_up = header_bytes + sizeof(float) * upload_.size();
+    auto prunable = weights.first(layout_->prunable_size());
+    const auto tail = weights.subspan(prunable.size());
+
+    sparse::sparse_vector sent{.support = {prunable.size(), false}, .values = {}};
     if (record.included != 0) {
-        pack_upload(*layout_, *mask_, content_ == upload_content::all_weights, weights, upload_);
-        scale(upload_, record.samples);
+        if (!residual.empty()) {
+            std::ranges::transform(residual, prunable, residual.begin(), std::plus{});
+            prunable = residual;
+        }
+        sent = upload_of(prunable);
+        if (!residual.empty()) {
+            auto value = sent.values.begin();
+            sent.support.for_each_alive([&](std::size_t i) { residual[i] -= *value++; });
+        }
+    }
+
+    if (largest_) {
+        record.bytes_positions = sparse::encode(sent.support, *layout_, &model_->mask).size();
+    }
+    const auto values_sent = largest_ ? sent.values.size() : upload_.size() - tail.size();
+    record.bytes_up = header_bytes + record.bytes_positions + bytes_per_value(plan_.values) * values_sent +
+                      sizeof(float) * tail.size();
+
+    std::ranges::fill(upload_, 0.0F);
+    if (record.included != 0) {
+        scale(sent.values, record.samples);
+        std::ranges::copy(tail, upload_.end() - static_cast<std::ptrdiff_t>(tail.size()));
+        scale(std::span(upload_).last(tail.size()), record.samples);
+    }
+    if (largest_) {
+        largest_->add(slot, std::move(sent));
     } else {
-        std::ranges::fill(upload_, 0.0F);
+        std::ranges::copy(sent.values, upload_.begin());
     }
     sum_->add(slot, upload_);
 }
 
-void update_sum::add_largest(int slot, std::span<const float> weights, client_record& record,
-                             std::span<float> residual) {
-    std::vector<float> prunable(weights.begin(),
-                                weights.begin() + static_cast<std::ptrdiff_t>(layout_->prunable_size()));
-    const auto tail = weights.subspan(layout_->prunable_size());
-    sparse::sparse_vector chosen{.support = {prunable.size(), false}, .values = {}};
-    std::ranges::fill(upload_, 0.0F);
-    if (record.included != 0) {
-        for (std::size_t i = 0; i < residual.size(); ++i) {
-            prunable[i] += residual[i];
-        }
-        chosen.support = sparse::prune_smallest(prunable, target_sparsity_);
-        chosen.values.resize(chosen.support.count());
-        sparse::pack(chosen.support, prunable, chosen.values);
-        std::ranges::copy(tail, upload_.begin());
-        if (!residual.empty()) {
-            std::ranges::copy(prunable, residual.begin());
-            chosen.support.for_each_alive([&](std::size_t i) { residual[i] = 0.0F; });
-        }
+sparse::sparse_vector update_sum::upload_of(std::span<const float> prunable) const {
+    sparse::sparse_vector sent;
+    switch (plan_.upload) {
+    case upload_content::in_mask:
+        sent.support = model_->mask;
+        break;
+    case upload_content::all_weights:
+        sent.support = {prunable.size(), true};
+        break;
+    case upload_content::largest:
+        sent.support = sparse::prune_smallest(prunable, plan_.target_sparsity);
+        break;
     }
-    record.bytes_positions = sparse::encode(chosen.support, *layout_, mask_).size();
-    record.bytes_up =
-        header_bytes + record.bytes_positions + sizeof(float) * (chosen.values.size() + upload_.size());
-    scale(chosen.values, record.samples);
-    scale(upload_, record.samples);
-    largest_->add(slot, std::move(chosen));
-    sum_->add(slot, upload_);
+    sent.values.resize(sent.support.count());
+    sparse::pack(sent.support, prunable, sent.values);
+    if (plan_.values == config::value_kind::bf16) {
+        round_differences(sent.support, model_->state, sent.values);
+    }
+    return sent;
 }
 
 std::vector<float> update_sum::finish() {

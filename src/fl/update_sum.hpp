@@ -16,14 +16,15 @@ namespace feddip::fl {
 // Collective: all ranks make one per round, add the slots they own, and finish.
 class update_sum {
 public:
-    // `mask` is the model's in this round, the same on every rank; it and the layout outlive the sum.
+    // `model` is what the clients of this round were sent, the same on every rank; it and the layout outlive
+    // the sum.
     update_sum(transport& ranks, const round_plan& plan, const parameter_layout& layout,
-               const sparse::mask& mask, std::span<const int> owner_of_slot);
+               const global_model& model, std::span<const int> owner_of_slot);
 
-    // `weights` (layout.size() floats) after local training, as the client of `slot` would send them. Records
-    // what its upload costs, and leaves an update with NaN or Inf out of the sum.
-    // `residual` (layout.prunable_size() floats, empty for none) is added to the weights before the largest
-    // are chosen, and becomes what was not sent.
+    // `weights` (layout.size() floats) after local training: adds what the server makes of the client's
+    // upload, and records what that costs. Leaves an update with NaN or Inf out of the sum.
+    // `residual` (layout.prunable_size() floats, empty for none) is added to the weights before they are
+    // chosen and rounded, and becomes what the server did not get.
     void add(int slot, std::span<const float> weights, client_record& record, std::span<float> residual = {});
 
     // On rank 0 the sum of samples x upload: of in_mask uploads the weights in mask order, of others all of
@@ -31,13 +32,12 @@ public:
     std::vector<float> finish();
 
 private:
-    void add_largest(int slot, std::span<const float> weights, client_record& record,
-                     std::span<float> residual);
+    // The prunable weights that a client sends, and their values as the server reads them.
+    sparse::sparse_vector upload_of(std::span<const float> prunable) const;
 
-    upload_content content_;
-    double target_sparsity_;
+    round_plan plan_;
     const parameter_layout* layout_;
-    const sparse::mask* mask_;
+    const global_model* model_;
     bool at_server_;
     std::vector<float> upload_;     // scratch: what the slot sum takes
     std::unique_ptr<slot_sum> sum_; // of in_mask and all_weights the whole upload, of largest the tail

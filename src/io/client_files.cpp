@@ -2,13 +2,16 @@
 
 #include "base/error.hpp"
 #include "io/files.hpp"
+#include "sparse/mask.hpp"
 
 #include <fmt/format.h>
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace feddip::io {
 
@@ -25,29 +28,52 @@ std::uint64_t checksum(std::span<const std::byte> content) {
 client_files::client_files(std::filesystem::path stem, int horizon)
     : stem_(std::move(stem)), horizon_(horizon) {}
 
+// A file: checksum of what follows (u64), floats (u64), one bit for each that isn't 0 (u64 words), those
+// floats.
 std::vector<float> client_files::load(int client, int round) {
     const auto path = path_of(client, round);
     const auto content = read_file(path);
-    std::uint64_t expected = 0;
-    const bool whole =
-        content.size() >= sizeof expected && (content.size() - sizeof expected) % sizeof(float) == 0;
-    const auto values = std::span(content).subspan(whole ? sizeof expected : content.size());
-    std::memcpy(&expected, content.data(), whole ? sizeof expected : 0);
-    if (!whole || checksum(values) != expected) {
-        throw error("damaged residual of a client", path.string(),
-                    "its checksum is wrong; start the run anew, or from a copy of its files");
+    const auto damaged = [&] {
+        return error("damaged residual of a client", path.string(),
+                     "its checksum is wrong; start the run anew, or from a copy of its files");
+    };
+    std::array<std::uint64_t, 2> head{};
+    if (content.size() < sizeof head) {
+        throw damaged();
     }
-    std::vector<float> residual(values.size() / sizeof(float));
-    std::memcpy(residual.data(), values.data(), values.size());
+    std::memcpy(head.data(), content.data(), sizeof head);
+    const auto [expected, size] = head;
+    if (checksum(std::span(content).subspan(sizeof expected)) != expected) {
+        throw damaged();
+    }
+
+    sparse::mask kept(size, false);
+    const auto bits = std::as_writable_bytes(kept.words());
+    const auto rest = std::span(content).subspan(sizeof head);
+    std::memcpy(bits.data(), rest.data(), bits.size());
+    std::vector<float> values(kept.count());
+    std::memcpy(values.data(), rest.data() + bits.size(), values.size() * sizeof(float));
+    std::vector<float> residual(size);
+    sparse::unpack(kept, values, residual);
     return residual;
 }
 
 void client_files::save(int client, int round, std::span<const float> residual) {
-    const auto values = std::as_bytes(residual);
-    const std::uint64_t sum = checksum(values);
-    std::vector<std::byte> content(sizeof sum + values.size());
-    std::memcpy(content.data(), &sum, sizeof sum);
-    std::ranges::copy(values, content.begin() + sizeof sum);
+    sparse::mask kept(residual.size(), false);
+    for (std::size_t i = 0; i < residual.size(); ++i) {
+        kept.set(i, residual[i] != 0.0F);
+    }
+    std::vector<float> values(kept.count());
+    sparse::pack(kept, residual, values);
+
+    std::array<std::uint64_t, 2> head{0, residual.size()};
+    const auto bits = std::as_bytes(std::span(std::as_const(kept).words()));
+    std::vector<std::byte> content(sizeof head + bits.size() + values.size() * sizeof(float));
+    std::ranges::copy(bits, content.begin() + sizeof head);
+    std::memcpy(content.data() + sizeof head + bits.size(), values.data(), values.size() * sizeof(float));
+    std::memcpy(content.data(), head.data(), sizeof head);
+    head.front() = checksum(std::span(content).subspan(sizeof head.front()));
+    std::memcpy(content.data(), head.data(), sizeof head.front());
     replace_file(path_of(client, round), content);
     forget_what_no_checkpoint_needs(client, round);
 }

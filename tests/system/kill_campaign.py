@@ -47,6 +47,7 @@ CONFIGS = {
     "dirichlet": f"{DIRICHLET} federation.evaluate_every=2 checkpoint.every_rounds=2",
     "dirichlet-residual": f"{DIRICHLET} communication.reconfiguration_upload=topk_residual sparsity.horizon=1 "
                           "checkpoint.every_rounds=2",
+    "bf16-residual": "communication.value_type=bf16 federation.evaluate_every=3",
     "per-client-masks": "sparsity.start_mask=per_client sparsity.regrow=false checkpoint.keep=3",
 }
 

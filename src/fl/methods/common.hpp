@@ -1,18 +1,13 @@
-// What several methods do alike.
+// What most methods do alike.
 #pragma once
 
 #include "config/config.hpp"
-#include "nn/sgd.hpp"
-#include "sparse/schedules.hpp"
+#include "fl/method.hpp"
 
 namespace feddip::fl {
 
-// eta_t and the weight decay, which are the same for all methods; no regularization.
-inline nn::sgd_settings plain_sgd(const config::optimizer_section& optimizer, int round) {
-    return {.learning_rate =
-                static_cast<float>(sparse::learning_rate_at(round, optimizer.learning_rate, optimizer.decay)),
-            .weight_decay = static_cast<float>(optimizer.weight_decay),
-            .regularization = 0.0F};
-}
+// Round `round` of plain federated averaging: the learning rate's decay, weight decay, no regularization, the
+// values' type and, where they are rounded, error feedback. A method changes what it does otherwise.
+round_plan averaging_round(const config::run_config& config, int round);
 
 } // namespace feddip::fl

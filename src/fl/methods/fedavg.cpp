@@ -8,20 +8,18 @@ namespace {
 
 class fedavg final : public method {
 public:
-    explicit fedavg(const config::optimizer_section& optimizer) : optimizer_(optimizer) {}
+    explicit fedavg(const config::run_config& config) : config_(config) {}
 
-    round_plan plan(int round) const override {
-        return {.round = round, .sgd = plain_sgd(optimizer_, round)};
-    }
+    round_plan plan(int round) const override { return averaging_round(config_, round); }
 
 private:
-    config::optimizer_section optimizer_;
+    config::run_config config_;
 };
 
 } // namespace
 
 std::unique_ptr<method> make_fedavg(const config::run_config& config) {
-    return std::make_unique<fedavg>(config.optimizer);
+    return std::make_unique<fedavg>(config);
 }
 
 } // namespace feddip::fl

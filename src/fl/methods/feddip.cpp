@@ -1,6 +1,7 @@
 // FedDIP (Long et al. 2023): dynamic pruning with error feedback, a cubic sparsity schedule, ERK start,
 // global magnitude reconfiguration every R rounds, and a regularization that climbs a staircase. With
 // regularization.maximum = 0 it is FedDP, with sparsity 0 the regularization alone.
+#include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
 #include "sparse/magnitude.hpp"
 #include "sparse/schedules.hpp"
@@ -30,20 +31,17 @@ public:
         const bool reconfigures = round % c.sparsity.horizon == 0;
         // Without regrowth only round 0 ranks weights outside the mask: afterwards masks are nested.
         const bool ranks_all_weights = reconfigures && (c.sparsity.regrow || round == 0);
-        return {
-            .round = round,
-            .sgd = {.learning_rate = static_cast<float>(
-                        sparse::learning_rate_at(round, c.optimizer.learning_rate, c.optimizer.decay)),
-                    .weight_decay = static_cast<float>(c.optimizer.weight_decay),
-                    .regularization = static_cast<float>(sparse::regularization_at(
-                        round, rounds, c.regularization.maximum, c.regularization.steps,
-                        to_staircase(c.regularization.staircase)))},
-            .target_sparsity = sparse::sparsity_at(round, rounds, c.sparsity.initial, c.sparsity.target),
-            .reconfigures = reconfigures,
-            .upload = ranks_all_weights ? reconfiguration_upload() : ordinary_upload(),
-            .keeps_residual = ranks_all_weights && c.communication.reconfiguration_upload ==
-                                                       config::reconfiguration_upload_kind::topk_residual,
-        };
+
+        auto plan = averaging_round(c, round);
+        plan.sgd.regularization = static_cast<float>(
+            sparse::regularization_at(round, rounds, c.regularization.maximum, c.regularization.steps,
+                                      to_staircase(c.regularization.staircase)));
+        plan.target_sparsity = sparse::sparsity_at(round, rounds, c.sparsity.initial, c.sparsity.target);
+        plan.reconfigures = reconfigures;
+        plan.upload = ranks_all_weights ? reconfiguration_upload() : ordinary_upload();
+        plan.keeps_residual |= ranks_all_weights && c.communication.reconfiguration_upload ==
+                                                        config::reconfiguration_upload_kind::topk_residual;
+        return plan;
     }
 
     sparse::mask start_mask(const parameter_layout& layout) const override {

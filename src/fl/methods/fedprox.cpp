@@ -10,16 +10,16 @@ namespace {
 
 class fedprox final : public method {
 public:
-    explicit fedprox(const config::run_config& config)
-        : optimizer_(config.optimizer), mu_(static_cast<float>(config.fedprox.mu)) {}
+    explicit fedprox(const config::run_config& config) : config_(config) {}
 
     round_plan plan(int round) const override {
-        return {.round = round, .sgd = plain_sgd(optimizer_, round), .proximal = mu_};
+        auto plan = averaging_round(config_, round);
+        plan.proximal = static_cast<float>(config_.fedprox.mu);
+        return plan;
     }
 
 private:
-    config::optimizer_section optimizer_;
-    float mu_;
+    config::run_config config_;
 };
 
 } // namespace

@@ -28,9 +28,6 @@ void refuse_what_is_not_there_yet(const config::run_config& config) {
         throw input_error("unsupported setting", key,
                           fmt::format("\"{}\" is not available in this version", value));
     };
-    if (config.communication.value_type == config::value_kind::bf16) {
-        refuse("communication.value_type", "bf16");
-    }
     if (config.compute.precision == config::precision_kind::bf16) {
         refuse("compute.precision", "bf16");
     }

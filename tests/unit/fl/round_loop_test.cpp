@@ -207,6 +207,30 @@ TEST(round_loop, with_residuals_resumes_to_the_same_bits_and_differs_from_topk_w
     EXPECT_NE(without.run().state.model.state, expected.model.state);
 }
 
+TEST(round_loop, with_bf16_uploads_sends_half_the_values_still_learns_and_resumes_to_the_same_bits) {
+    const auto rounded = [](small_federation& f) {
+        f.config.federation.rounds = 12;
+        f.config.federation.local_epochs = 4;
+        f.config.federation.batch_size = 16;
+        f.config.communication.value_type = config::value_kind::bf16;
+    };
+    small_federation exact, undisturbed, resumed;
+    rounded(exact);
+    exact.config.communication.value_type = config::value_kind::f32;
+    rounded(undisturbed);
+    rounded(resumed);
+
+    const auto of_floats = exact.run().state.history;
+    const auto expected = undisturbed.run().state;
+    for (std::size_t t = 0; t < of_floats.size(); ++t) {
+        EXPECT_LT(expected.history[t].bytes_up, 0.6 * static_cast<double>(of_floats[t].bytes_up)) << t;
+    }
+    EXPECT_GT(expected.history.back().test_accuracy, 0.9);
+
+    const auto stopped = resumed.run(std::nullopt, 5);
+    expect_same_future(resumed.run(stopped.state).state, expected);
+}
+
 TEST(round_loop, records_what_the_round_would_take_over_the_links_of_the_config) {
     small_federation linked, plain;
     linked.config.links.uplink_mbit = {8.0}; // a byte per microsecond

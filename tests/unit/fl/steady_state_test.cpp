@@ -71,7 +71,7 @@ TEST_P(steady_state, costs_little_more_upwards_than_the_weights_that_are_left) {
     in_process_transport alone;
     const round_plan plan{.round = 9, .target_sparsity = sparsity, .upload = upload_content::in_mask};
     const std::array owners{0};
-    update_sum sum(alone, plan, layout, model.mask, owners);
+    update_sum sum(alone, plan, layout, model, owners);
     client_record record{.id = 0, .samples = 10};
 
     sum.add(0, model.state, record);

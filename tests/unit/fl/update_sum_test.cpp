@@ -24,10 +24,15 @@ sparse::mask first_two() {
     return m;
 }
 
-round_plan sending(upload_content content) {
+global_model model_of_first_two() {
+    return {.state = {1.25F, 2, 0, 0, 5}, .mask = first_two(), .mask_version = 1};
+}
+
+round_plan sending(upload_content content, config::value_kind values = config::value_kind::f32) {
     round_plan plan;
     plan.target_sparsity = 0.5;
     plan.upload = content;
+    plan.values = values;
     return plan;
 }
 
@@ -42,8 +47,8 @@ const std::vector<float> b{4, 1, -2, 8, 20};
 
 std::vector<float> total_of(upload_content content, client_record& ra, client_record& rb) {
     in_process_transport ranks;
-    const auto mask = first_two();
-    update_sum sum(ranks, sending(content), tiny, mask, alone);
+    const auto model = model_of_first_two();
+    update_sum sum(ranks, sending(content), tiny, model, alone);
     sum.add(0, a, ra);
     sum.add(1, b, rb);
     return sum.finish();
@@ -85,9 +90,9 @@ TEST(update_sum, of_the_largest_weights_takes_each_clients_own_and_charges_their
 // a + residual = 1.5, -2, 3, 2.5: the largest two are positions 2 and 3; the rest stays for the next time.
 TEST(update_sum, adds_what_a_client_kept_and_keeps_what_it_does_not_send) {
     in_process_transport ranks;
-    const auto mask = first_two();
+    const auto model = model_of_first_two();
     const std::vector<int> one{0};
-    update_sum sum(ranks, sending(upload_content::largest), tiny, mask, one);
+    update_sum sum(ranks, sending(upload_content::largest), tiny, model, one);
     std::vector<float> residual{0.5F, 0, 0, 2};
     auto record = client_with(1);
 
@@ -99,9 +104,9 @@ TEST(update_sum, adds_what_a_client_kept_and_keeps_what_it_does_not_send) {
 
 TEST(update_sum, leaves_the_residual_of_a_left_out_update_as_it_was) {
     in_process_transport ranks;
-    const auto mask = first_two();
+    const auto model = model_of_first_two();
     const std::vector<int> one{0};
-    update_sum sum(ranks, sending(upload_content::largest), tiny, mask, one);
+    update_sum sum(ranks, sending(upload_content::largest), tiny, model, one);
     std::vector<float> residual{0.5F, 0, 0, 2};
     auto poisoned = a;
     poisoned[0] = std::numeric_limits<float>::quiet_NaN();
@@ -118,8 +123,8 @@ TEST(update_sum, leaves_out_and_records_an_update_with_nan_or_infinity) {
         for (const float bad :
              {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
             in_process_transport ranks;
-            const auto mask = first_two();
-            update_sum sum(ranks, sending(content), tiny, mask, alone);
+            const auto model = model_of_first_two();
+            update_sum sum(ranks, sending(content), tiny, model, alone);
             auto poisoned = a;
             poisoned[4] = bad;
             auto ra = client_with(1);
@@ -133,4 +138,55 @@ TEST(update_sum, leaves_out_and_records_an_update_with_nan_or_infinity) {
             EXPECT_EQ(sum.finish().back(), 20.0F);
         }
     }
+}
+
+// 257 is half way between two bfloat16, 1.25 + 256 is what the server reads of 258.25 - 1.25.
+TEST(update_sum, of_bf16_values_rounds_the_difference_to_the_model_but_not_the_tail) {
+    const std::vector<float> trained{258.25F, 2, 0, 0, 257};
+    for (const auto content : {upload_content::in_mask, upload_content::all_weights}) {
+        in_process_transport ranks;
+        const auto model = model_of_first_two();
+        const std::vector<int> one{0};
+        update_sum sum(ranks, sending(content, config::value_kind::bf16), tiny, model, one);
+        auto record = client_with(1);
+
+        sum.add(0, trained, record);
+
+        const auto total = sum.finish();
+        EXPECT_EQ(total.front(), 257.25F);
+        EXPECT_EQ(total[1], 2.0F);
+        EXPECT_EQ(total.back(), 257.0F);
+        const auto weights = content == upload_content::in_mask ? 2 : 4;
+        EXPECT_EQ(record.bytes_up, header_bytes + 2 * weights + sizeof(float));
+    }
+}
+
+TEST(update_sum, of_bf16_values_charges_largest_weights_two_bytes_each) {
+    in_process_transport ranks;
+    const auto model = model_of_first_two();
+    const std::vector<int> one{0};
+    update_sum sum(ranks, sending(upload_content::largest, config::value_kind::bf16), tiny, model, one);
+    auto record = client_with(1);
+
+    sum.add(0, a, record);
+
+    EXPECT_EQ(record.bytes_up, header_bytes + record.bytes_positions + 2 * 2 + sizeof(float));
+}
+
+TEST(update_sum, of_bf16_values_keeps_what_was_rounded_away_and_sends_it_the_next_time) {
+    in_process_transport ranks;
+    const auto model = model_of_first_two();
+    const std::vector<int> one{0};
+    const std::vector<float> trained{258.25F, 2, 0, 0, 0};
+    std::vector<float> residual(4);
+    auto record = client_with(1);
+
+    update_sum first(ranks, sending(upload_content::in_mask, config::value_kind::bf16), tiny, model, one);
+    first.add(0, trained, record, residual);
+    EXPECT_THAT(residual, testing::ElementsAre(1, 0, 0, 0));
+
+    update_sum second(ranks, sending(upload_content::in_mask, config::value_kind::bf16), tiny, model, one);
+    second.add(0, trained, record, residual);
+    EXPECT_EQ(second.finish().front(), 1.25F + 258);
+    EXPECT_THAT(residual, testing::ElementsAre(0, 0, 0, 0));
 }
