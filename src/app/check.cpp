@@ -57,6 +57,10 @@ void print_traffic(const config::run_config& config, const parameter_layout& lay
     if (sum.positions_up > 0) {
         fmt::print("  of what goes up at most {} is positions\n", format_bytes(sum.positions_up));
     }
+    if (sum.dropped_out > 0) {
+        fmt::print("  {} of {} times a sampled client drops out: it receives the model and sends nothing\n",
+                   sum.dropped_out, config.federation.rounds * config.federation.clients_per_round);
+    }
     if (!std::isnan(sum.seconds)) {
         fmt::print("  time over the links of the config: {}; FedAvg's {}\n", format_duration(sum.seconds),
                    format_duration(dense_sum.seconds));
@@ -82,7 +86,7 @@ void print_work(const config::run_config& config, const parameter_layout& layout
                                               return sum + static_cast<double>(share.size());
                                           }) /
                           config.federation.clients * config.federation.clients_per_round *
-                          config.federation.local_epochs;
+                          config.federation.local_epochs * (1 - config.faults.drop_probability);
     const double dense = 3 * images * std::accumulate(flops.begin(), flops.end(), 0.0);
     fmt::print("\nWork, estimated: local training of one round\n"
                "  {:.0f} images forward and backward, all weights: {}FLOP\n",

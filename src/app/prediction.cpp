@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "data/dataset.hpp"
 #include "fl/evaluation.hpp"
+#include "fl/faults.hpp"
 #include "fl/ledger.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
@@ -57,39 +58,46 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     expected_mask held{.alive = start, .known_to_all = start == size};
 
     const fl::link_model links(config.links, config.federation.seed);
+    const fl::fault_model faults(config.faults, config.federation.seed);
     const double images = static_cast<double>(data::facts_of(config.data.dataset).train_size) *
                           config.federation.local_epochs / config.federation.clients;
 
     std::vector<round_traffic> rounds;
     for (int t = 0; t < config.federation.rounds; ++t) {
         const auto plan = method.plan(t);
+        const auto sampled = fl::sample_clients(config.federation.seed, t, config.federation.clients,
+                                                config.federation.clients_per_round);
+        const auto drops_out = [&](int client) { return faults.drops_out(t, client); };
         const double values = static_cast<double>(held.alive) * sizeof(float);
         const double without_mask = held.known_to_all ? 0 : std::pow(1 - share_sampled, held.rounds_sent);
         round_traffic r;
+        r.dropped_out = static_cast<int>(std::ranges::count_if(sampled, drops_out));
         r.all_weights = plan.trains_all_weights();
         r.sparsity = 1 - static_cast<double>(held.alive) / static_cast<double>(size);
         r.positions = clients * without_mask * mask_entropy_bytes(size, held.alive);
         r.down = clients * (static_cast<double>(fl::header_bytes) + values + tail) + r.positions;
+        const double uploads = clients - r.dropped_out;
         double sent = static_cast<double>(r.all_weights ? size : held.alive);
         if (plan.upload == fl::upload_content::largest) {
             const auto left_out = std::llround(plan.target_sparsity * static_cast<double>(size));
             sent = static_cast<double>(size) - static_cast<double>(left_out);
-            r.positions_up = clients * mask_entropy_bytes(size, static_cast<std::size_t>(sent));
+            r.positions_up = uploads * mask_entropy_bytes(size, static_cast<std::size_t>(sent));
         }
         const double uploaded = static_cast<double>(fl::bytes_per_value(plan.values)) * sent;
-        r.up = clients * (static_cast<double>(fl::header_bytes) + uploaded + tail) + r.positions_up;
+        r.up = uploads * (static_cast<double>(fl::header_bytes) + uploaded + tail) + r.positions_up;
         std::vector<fl::client_work> works;
-        for (const int client : fl::sample_clients(config.federation.seed, t, config.federation.clients,
-                                                   config.federation.clients_per_round)) {
+        for (const int client : sampled) {
             works.push_back({.client = client,
                              .bytes_down = r.down / clients,
-                             .bytes_up = r.up / clients,
-                             .images = images});
+                             .bytes_up = uploads > 0 ? r.up / uploads : 0,
+                             .images = images,
+                             .slowdown = faults.slowdown(t, client),
+                             .answers = !drops_out(client)});
         }
         r.seconds = links.round_seconds(works);
         rounds.push_back(r);
         ++held.rounds_sent;
-        if (plan.reconfigures) {
+        if (plan.reconfigures && uploads > 0) {
             const auto pruned = std::llround(plan.target_sparsity * static_cast<double>(size));
             held = {.alive = size - static_cast<std::size_t>(pruned), .known_to_all = pruned == 0};
         }
@@ -105,6 +113,7 @@ round_traffic total(const std::vector<round_traffic>& rounds) {
         sum.positions += r.positions;
         sum.positions_up += r.positions_up;
         sum.seconds += r.seconds;
+        sum.dropped_out += r.dropped_out;
     }
     return sum;
 }

@@ -24,6 +24,7 @@ enum class purpose : std::uint32_t {
     dropping_out = 8,
     test = 9,
     link_class = 10,
+    slowing_down = 11,
 };
 
 // Philox 4x32-10 (Salmon et al. 2011) with the seed as key. Satisfies UniformRandomBitGenerator.

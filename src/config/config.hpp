@@ -125,6 +125,16 @@ struct links_section {
     bool operator==(const links_section&) const = default;
 };
 
+// What goes wrong with sampled clients, each drawn anew for every client and round. Slowness changes the
+// simulated times alone.
+struct faults_section {
+    double drop_probability = 0; // that a client gets the model, and trains and sends nothing
+    double slow_probability = 0; // that its links and its training take `slow_factor` times as long
+    double slow_factor = 10;
+
+    bool operator==(const faults_section&) const = default;
+};
+
 struct output_section {
     std::string path; // empty: what --out says
 
@@ -144,6 +154,7 @@ struct run_config {
     compute_section compute;
     checkpoint_section checkpoint;
     links_section links;
+    faults_section faults;
     output_section output;
 
     bool operator==(const run_config&) const = default;

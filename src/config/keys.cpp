@@ -155,8 +155,10 @@ template <typename T>
 constexpr rule<T> at_least_0{[](const T& v) { return v >= 0; }, "at least 0"};
 constexpr rule<int> at_least_1{[](const int& v) { return v >= 1; }, "at least 1"};
 constexpr rule<double> positive{[](const double& v) { return v > 0; }, "greater than 0"};
-constexpr rule<double> a_sparsity{[](const double& v) { return v >= 0 && v < 1; },
-                                  "at least 0 and less than 1"};
+constexpr rule<double> below_1{[](const double& v) { return v >= 0 && v < 1; }, "at least 0 and less than 1"};
+constexpr rule<double> a_probability{[](const double& v) { return v >= 0 && v <= 1; },
+                                     "at least 0 and at most 1"};
+constexpr rule<double> a_slowdown{[](const double& v) { return v >= 1; }, "at least 1"};
 constexpr rule<double> a_decay{[](const double& v) { return v > 0 && v <= 1; },
                                "greater than 0 and at most 1"};
 const rule<std::vector<double>> shares{
@@ -231,8 +233,8 @@ std::vector<key> make_keys() {
     section(table, "method", &run_config::method).has("name", &method_section::name, not_empty);
     section(table, "fedprox", &run_config::fedprox).has("mu", &fedprox_section::mu, at_least_0<double>);
     section(table, "sparsity", &run_config::sparsity)
-        .has("initial", &sparsity_section::initial, a_sparsity)
-        .has("target", &sparsity_section::target, a_sparsity)
+        .has("initial", &sparsity_section::initial, below_1)
+        .has("target", &sparsity_section::target, below_1)
         .has("horizon", &sparsity_section::horizon, at_least_1)
         .has("regrow", &sparsity_section::regrow)
         .has("start", &sparsity_section::start)
@@ -263,6 +265,10 @@ std::vector<key> make_keys() {
         .has("downlink_mbit", &links_section::downlink_mbit, all_at_least_0)
         .has("latency_ms", &links_section::latency_ms, all_at_least_0)
         .has("train_ms_per_image", &links_section::train_ms_per_image, all_at_least_0);
+    section(table, "faults", &run_config::faults)
+        .has("drop_probability", &faults_section::drop_probability, below_1)
+        .has("slow_probability", &faults_section::slow_probability, a_probability)
+        .has("slow_factor", &faults_section::slow_factor, a_slowdown);
     section(table, "output", &run_config::output).has("path", &output_section::path);
     return table;
 }

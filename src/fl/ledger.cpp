@@ -32,10 +32,11 @@ std::uint64_t download_ledger::mask_bytes(const run_state& state, std::uint32_t 
     return coded_[key] = code.size();
 }
 
-double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double sparsity_up,
-                          int clients) {
+double reference_cost_mib(const parameter_layout& layout, double sparsity_down, std::size_t clients_down,
+                          double sparsity_up, std::size_t clients_up) {
     const double whole = 32.0 * static_cast<double>(layout.trainable_size()) / (1 << 20);
-    return clients * whole * ((1.0 - sparsity_down) + (1.0 - sparsity_up));
+    return whole * (static_cast<double>(clients_down) * (1.0 - sparsity_down) +
+                    static_cast<double>(clients_up) * (1.0 - sparsity_up));
 }
 
 } // namespace feddip::fl

@@ -34,8 +34,9 @@ private:
 };
 
 // The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters:
-// mebibits of values. `s` is the sparsity of what is sent: of the model downwards, of the update upwards.
-double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double sparsity_up,
-                          int clients);
+// mebibits of values. `s` is the sparsity of what is sent: of the model down to some clients, of the updates
+// up from some.
+double reference_cost_mib(const parameter_layout& layout, double sparsity_down, std::size_t clients_down,
+                          double sparsity_up, std::size_t clients_up);
 
 } // namespace feddip::fl

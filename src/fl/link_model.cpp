@@ -47,9 +47,13 @@ std::size_t link_model::class_of(int client) const {
 }
 
 double link_model::seconds(const client_work& work) const {
+    if (!models_anything()) {
+        return not_measured;
+    }
     const link& l = links_[class_of(work.client)];
-    return l.latency + work.bytes_down * l.seconds_per_byte_down + work.images * l.seconds_per_image +
-           l.latency + work.bytes_up * l.seconds_per_byte_up;
+    const double there = l.latency + work.bytes_down * l.seconds_per_byte_down;
+    const double back = work.images * l.seconds_per_image + l.latency + work.bytes_up * l.seconds_per_byte_up;
+    return work.slowdown * (work.answers ? there + back : there);
 }
 
 double link_model::round_seconds(std::span<const client_work> works) const {

@@ -15,7 +15,9 @@ namespace feddip::fl {
 struct client_work {
     int client = 0;
     double bytes_down = 0, bytes_up = 0;
-    double images = 0; // trained on, each as often as there are local epochs
+    double images = 0;   // trained on, each as often as there are local epochs
+    double slowdown = 1; // everything takes so many times as long
+    bool answers = true; // false: after the download it is not heard of again
 };
 
 // Of the links that the config describes; which of them a client has is a pure function of the seed and its
@@ -30,7 +32,7 @@ public:
     std::size_t class_of(int client) const;
 
     // Download, local training and upload one after the other; each message starts `latency` late. Rates of 0
-    // take no time.
+    // take no time. NaN where nothing is modelled.
     double seconds(const client_work& work) const;
 
     // The slowest client's time: the server sends to all at once and is never what they wait for. NaN where

@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "fl/client.hpp"
 #include "fl/evaluation.hpp"
+#include "fl/faults.hpp"
 #include "fl/ledger.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
@@ -16,14 +17,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 
 namespace feddip::fl {
 
 namespace {
 
-// Who trains in a round, and where. Slot s is the s-th sampled client.
+// Who trains in a round, and where. Slot s is the s-th sampled client that doesn't drop out.
 struct cast {
+    std::vector<int> sampled;
     std::vector<int> clients; // [slots]
     std::vector<int> owners;  // [slots] ranks
 };
@@ -47,14 +50,19 @@ struct participation {
     double train_loss = 0; // mean, weighted by samples
 };
 
-// Of the clients whose updates are in the average.
+// Of the clients whose updates are in the average; 0 samples where all dropped out.
 participation included(std::span<const client_record> clients, int round) {
     participation p;
+    bool all_dropped_out = true;
     for (const auto& c : clients) {
+        all_dropped_out = all_dropped_out && c.dropped_out != 0;
         if (c.included != 0) {
             p.samples += c.samples;
             p.train_loss += c.train_loss * c.samples;
         }
+    }
+    if (all_dropped_out) {
+        return {.samples = 0, .train_loss = not_measured};
     }
     if (p.samples == 0) {
         throw error(
@@ -77,7 +85,7 @@ public:
                     .max_batch = std::max(config_.federation.batch_size, evaluation_batch),
                     .kernels = config_.compute.kernels}),
           layout_(network_.layout()), trainer_(config_, data_, network_), downloads_(layout_),
-          links_(config_.links, config_.federation.seed) {}
+          links_(config_.links, config_.federation.seed), faults_(config_.faults, config_.federation.seed) {}
 
     run_result run(const run_info& info, const std::function<bool()>& stop_requested,
                    std::optional<run_state> resumed);
@@ -87,6 +95,7 @@ private:
     round_record run_round(int round);
     cast cast_of(int round) const;
     updates train(const round_plan& plan, const cast& who);
+    std::vector<client_record> records_of(const cast& who, std::span<const client_record> trained) const;
     void add_update(update_sum& sum, std::size_t slot, const round_plan& plan, client_record& record);
     updates collect(update_sum& sum, std::span<const client_record> mine, rank_report report);
     void share_progress();
@@ -107,6 +116,7 @@ private:
     local_trainer trainer_;
     download_ledger downloads_;
     link_model links_;
+    fault_model faults_;
     run_state state_;
     std::uint64_t bytes_sent_before_ = 0; // on all ranks, until the end of the last round
 };
@@ -172,17 +182,18 @@ round_record federation::run_round(int round) {
     record.learning_rate = plan.sgd.learning_rate;
     record.regularization = plan.sgd.regularization;
     record.target_sparsity = plan.target_sparsity;
-    std::vector<client_work> works; // in slot order
+    std::vector<client_work> works; // of the sampled clients
     if (at_server()) {
-        for (const int client : who.clients) {
+        for (const int client : who.sampled) {
             const auto cost = downloads_.charge(state_, client);
-            works.push_back({.client = client, .bytes_down = static_cast<double>(cost.bytes)});
+            works.push_back({.client = client,
+                             .bytes_down = static_cast<double>(cost.bytes),
+                             .slowdown = faults_.slowdown(round, client)});
             record.bytes_down += cost.bytes;
             record.bytes_positions += cost.positions;
         }
-        record.reference_cost_mib =
-            reference_cost_mib(layout_, model.mask.sparsity(), upload_sparsity(plan, model.mask),
-                               static_cast<int>(who.clients.size()));
+        record.reference_cost_mib = reference_cost_mib(layout_, model.mask.sparsity(), who.sampled.size(),
+                                                       upload_sparsity(plan, model.mask), who.clients.size());
     }
 
     stopwatch phase;
@@ -192,22 +203,26 @@ round_record federation::run_round(int round) {
 
     versioned_mask held{model.mask_version, model.mask};
     if (at_server()) {
+        record.clients = records_of(who, received.clients);
         for (std::size_t s = 0; s < works.size(); ++s) {
-            const auto& c = received.clients[s];
+            auto& c = record.clients[s];
             record.bytes_up += c.bytes_up;
             record.bytes_positions += c.bytes_positions;
             works[s].bytes_up = static_cast<double>(c.bytes_up);
             works[s].images = static_cast<double>(c.samples) * config_.federation.local_epochs;
+            works[s].answers = c.dropped_out == 0;
+            c.simulated_seconds = links_.seconds(works[s]);
         }
         record.simulated_seconds = links_.round_seconds(works);
-        const auto average = included(received.clients, round);
+        const auto average = included(record.clients, round);
         record.train_loss = average.train_loss;
-        const auto report = finish_round(*method_, plan, layout_, received.total, average.samples, model);
-        record.mask_change = report.mask_change;
-        record.pruning_error = report.pruning_error;
+        if (average.samples > 0) { // else nobody was left, and the model stays as it is
+            const auto report = finish_round(*method_, plan, layout_, received.total, average.samples, model);
+            record.mask_change = report.mask_change;
+            record.pruning_error = report.pruning_error;
+        }
         record.sparsity = model.mask.sparsity();
         record.layer_density = sparse::layer_densities(model.mask, layout_);
-        record.clients = std::move(received.clients);
     }
     record.seconds_aggregate = phase.lap();
 
@@ -230,7 +245,11 @@ round_record federation::run_round(int round) {
 
 cast federation::cast_of(int round) const {
     const auto& f = config_.federation;
-    cast who{.clients = sample_clients(f.seed, round, f.clients, f.clients_per_round), .owners = {}};
+    cast who{.sampled = sample_clients(f.seed, round, f.clients, f.clients_per_round),
+             .clients = {},
+             .owners = {}};
+    std::ranges::remove_copy_if(who.sampled, std::back_inserter(who.clients),
+                                [&](int client) { return faults_.drops_out(round, client); });
     std::vector<std::uint64_t> work;
     for (const int client : who.clients) {
         work.push_back(shares_.train[static_cast<std::size_t>(client)].size());
@@ -292,6 +311,25 @@ void federation::add_update(update_sum& sum, std::size_t slot, const round_plan&
         kept_in < 0 ? std::vector<float>(layout_.prunable_size()) : clients_.load(record.id, kept_in);
     sum.add(static_cast<int>(slot), trainer_.weights(), record, residual);
     clients_.save(record.id, plan.round, residual);
+}
+
+// A record for each sampled client: the next of `trained`, or that it dropped out.
+std::vector<client_record> federation::records_of(const cast& who,
+                                                  std::span<const client_record> trained) const {
+    std::vector<client_record> all;
+    for (const int client : who.sampled) {
+        if (!trained.empty() && trained.front().id == client) {
+            all.push_back(trained.front());
+            trained = trained.subspan(1);
+        } else {
+            const auto& share = shares_.train[static_cast<std::size_t>(client)];
+            all.push_back({.id = client,
+                           .samples = static_cast<std::uint32_t>(share.size()),
+                           .included = 0,
+                           .dropped_out = 1});
+        }
+    }
+    return all;
 }
 
 // Owners ascend with slots, so that what ranks report, one after the other, is in slot order.

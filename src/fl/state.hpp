@@ -37,14 +37,17 @@ struct client_record {
     double accuracy = not_measured;    // of w'_{t+1} on the client's own test share (non-i.i.d. partitions)
     std::uint64_t bytes_up = 0;        // encoded payload
     std::uint64_t bytes_positions = 0; // of these, the coded positions
-    std::int32_t included = 1;         // 0: the update had NaN or Inf and was left out of the average
+    std::int32_t included =
+        1; // 0: not in the average, for NaN or Inf in the update, or because it dropped out
+    std::int32_t dropped_out = 0;            // 1: got the model, and trained and sent nothing
+    double simulated_seconds = not_measured; // its own, over the links of the config (link_model.hpp)
 };
 
 // Of one round, by the names of the results file (house.md, section 4).
 struct round_record {
     int round = 0; // rounds done, counting this one: 1 .. T
     double test_accuracy = not_measured, test_loss = not_measured, test_top5_accuracy = not_measured;
-    double train_loss = not_measured; // mean over sampled clients, weighted by samples
+    double train_loss = not_measured; // mean over the clients in the average, weighted by samples
     double learning_rate = 0, regularization = 0;
     double target_sparsity = 0, sparsity = 0, mask_change = 0, pruning_error = 0;
     std::uint64_t bytes_down = 0, bytes_up = 0, bytes_positions = 0, mpi_bytes = 0;
@@ -53,7 +56,7 @@ struct round_record {
            seconds_round = 0;
     double simulated_seconds = not_measured; // in a federation with the links of the config (link_model.hpp)
     std::vector<double> layer_density;       // one per prunable tensor
-    std::vector<client_record> clients;      // in slot order
+    std::vector<client_record> clients;      // that were sampled, by id
 };
 
 // What a checkpoint holds (beside the config): with it a run goes on bit for bit.

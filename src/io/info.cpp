@@ -58,6 +58,22 @@ accuracies accuracies_of(const std::vector<fl::round_record>& rounds) {
     return a;
 }
 
+// Why some sampled clients are in no average; nothing where all are.
+std::string lost_updates(const std::vector<fl::round_record>& rounds) {
+    std::size_t sampled = 0, dropped_out = 0, not_finite = 0;
+    for (const fl::round_record& r : rounds) {
+        sampled += r.clients.size();
+        for (const fl::client_record& c : r.clients) {
+            dropped_out += c.dropped_out != 0 ? 1 : 0;
+            not_finite += c.dropped_out == 0 && c.included == 0 ? 1 : 0;
+        }
+    }
+    return dropped_out + not_finite == 0
+               ? ""
+               : fmt::format("clients    of {} sampled {} dropped out and {} sent NaN or Inf\n", sampled,
+                             dropped_out, not_finite);
+}
+
 std::string history_lines(const std::vector<fl::round_record>& rounds) {
     if (rounds.empty()) {
         return "";
@@ -71,13 +87,16 @@ std::string history_lines(const std::vector<fl::round_record>& rounds) {
         seconds += r.seconds_round;
     }
     const accuracies a = accuracies_of(rounds);
+    const std::string lost = lost_updates(rounds);
     return fmt::format("accuracy   {} final, {} best, {} mean of the last 10 rounds\n"
                        "sparsity   {} of the prunable weights\n"
                        "traffic    {} down, {} up\n"
+                       "{}"
                        "time       {:.3g} s per round\n",
                        percent(a.final), percent(a.best), percent(a.mean_of_last),
                        percent(rounds.back().sparsity), readable_bytes(static_cast<double>(down)),
-                       readable_bytes(static_cast<double>(up)), seconds / static_cast<double>(rounds.size()));
+                       readable_bytes(static_cast<double>(up)), lost,
+                       seconds / static_cast<double>(rounds.size()));
 }
 
 std::string results_info(const std::filesystem::path& path) {

@@ -32,7 +32,8 @@ inline constexpr round_column round_columns[] = {
      &fl::round_record::test_loss},
     {"test_top5_accuracy", "1", "top-5 accuracy of the pruned global model on the test set",
      &fl::round_record::test_top5_accuracy},
-    {"train_loss", "1", "cross-entropy in the last local epoch, mean over the sampled clients' images",
+    {"train_loss", "1",
+     "cross-entropy in the last local epoch, mean over the images of the clients in the average",
      &fl::round_record::train_loss},
     {"learning_rate", "1", "learning rate", &fl::round_record::learning_rate},
     {"regularization", "1", "weight lambda of the group norm in the local loss",
@@ -72,6 +73,10 @@ inline constexpr client_column client_columns[] = {
      &fl::client_record::bytes_positions},
     {"included", "1", "1 where the update entered the average, 0 where it held NaN or Inf or there is none",
      &fl::client_record::included},
+    {"dropped_out", "1", "1 where the client received the model and then neither trained nor sent anything",
+     &fl::client_record::dropped_out},
+    {"simulated_seconds", "s", "time of the client in a federation with the links of the config",
+     &fl::client_record::simulated_seconds},
 };
 
 } // namespace feddip::io

@@ -35,7 +35,8 @@ class Check(program.Program):
         self.assertEqual([path.name for path in self.folder.iterdir()], [self.config])
 
     def test_the_predicted_traffic_is_that_of_the_run(self):
-        for override in ("sparsity.regrow=true", "sparsity.regrow=false", "method.name=fedavg"):
+        for override in ("sparsity.regrow=true", "sparsity.regrow=false", "method.name=fedavg",
+                         "faults.drop_probability=0.3"):
             with self.subTest(override=override):
                 settings = ["--set", override, "--set", "federation.rounds=10", "--set", "sparsity.horizon=3"]
                 found = re.search(r"whole run: (.+?) down .*?, (.+?) up", self.check(*settings))

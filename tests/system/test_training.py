@@ -67,6 +67,24 @@ class Training(program.Program):
                     self.train("--set", override, "--out", f"{override}-{ranks}.h5", ranks=ranks)
                     self.assertEqual(self.outcome(f"{override}-{ranks}.h5"), self.outcome(f"{override}-1.h5"))
 
+    def test_clients_that_drop_out_are_the_same_at_any_number_of_ranks_and_after_a_stop(self):
+        more = ["--set", "faults.drop_probability=0.5", "--set", "federation.rounds=4", "--set",
+                "communication.reconfiguration_upload=topk_residual", "--set", "federation.clients=8", "--set",
+                "federation.batch_size=1000"]
+        self.train(*more, "--out", "one.h5")
+        with h5py.File(self.folder / "one.h5") as file:
+            dropped, sent = file["clients/dropped_out"][:], file["clients/bytes_up"][:]
+        self.assertIn(1, dropped)
+        self.assertIn(0, dropped)
+        self.assertEqual((sent == 0).tolist(), (dropped == 1).tolist())
+        self.assertIn("dropped out", self.run_program("info", "one.h5").stdout)
+
+        self.train(*more, "--out", "three.h5", ranks=3)
+        self.assertEqual(self.outcome("three.h5", 4), self.outcome("one.h5", 4))
+        (self.folder / "three.ckpt-4.h5").unlink()
+        self.assertIn("going on after round 3", self.train(*more, "--out", "three.h5", "--resume", ranks=2).stderr)
+        self.assertEqual(self.outcome("three.h5", 4), self.outcome("one.h5", 4))
+
     def test_another_seed_gives_another_run(self):
         self.train("--out", "one.h5")
         self.train("--set", "federation.seed=2", "--out", "two.h5")

@@ -93,6 +93,34 @@ TEST(Traffic, OfTheLargestWeightsIsTheirValuesAndPositions) {
                 5.0 * static_cast<double>(fl::header_bytes + 4 * (sent + layout.size() - size)), 1e-6);
 }
 
+TEST(Traffic, OfClientsThatDropOutIsTheDownloadAlone) {
+    auto c = small_run();
+    c.federation.rounds = 40;
+    const auto usual = predicted(c);
+    c.faults.drop_probability = 0.3;
+    const auto rounds = predicted(c);
+    int dropped = 0;
+    for (std::size_t t = 0; t < rounds.size(); ++t) {
+        EXPECT_EQ(rounds[t].down, usual[t].down);
+        EXPECT_NEAR(rounds[t].up, usual[t].up * (5 - rounds[t].dropped_out) / 5, 1e-6);
+        dropped += rounds[t].dropped_out;
+    }
+    EXPECT_EQ(total(rounds).dropped_out, dropped);
+    EXPECT_NEAR(dropped, 0.3 * 200, 6 * std::sqrt(0.3 * 0.7 * 200));
+}
+
+TEST(Traffic, TakesLongerWhereAClientIsSlow) {
+    auto c = small_run();
+    c.links.uplink_mbit = {8.0};
+    const auto usual = predicted(c);
+    c.faults.slow_probability = 1;
+    c.faults.slow_factor = 7;
+    const auto slow = predicted(c);
+    for (std::size_t t = 0; t < usual.size(); ++t) {
+        EXPECT_NEAR(slow[t].seconds, 7 * usual[t].seconds, 1e-9);
+    }
+}
+
 TEST(Traffic, TakesTimeOverTheLinksOfTheConfig) {
     auto c = small_run();
     EXPECT_TRUE(std::isnan(predicted(c)[0].seconds));

@@ -120,7 +120,11 @@ INSTANTIATE_TEST_SUITE_P(
         bad{"[links]\nlatency_ms = [1, \"slow\"]", "expected a number, found a string"},
         bad{"[links]\nlatency_ms = \"slow\"", "expected a number or an array of them"},
         bad{"[links]\nshares = [0.5, 0.4]", "sum to 1"},
-        bad{"[links]\nshares = [1.5, -0.5]", "greater than 0"}));
+        bad{"[links]\nshares = [1.5, -0.5]", "greater than 0"},
+        bad{"[faults]\ndrop_probability = 1", "at least 0 and less than 1"},
+        bad{"[faults]\ndrop_probability = -0.1", "at least 0 and less than 1"},
+        bad{"[faults]\nslow_probability = 1.1", "at least 0 and at most 1"},
+        bad{"[faults]\nslow_factor = 0.5", "at least 1"}));
 
 INSTANTIATE_TEST_SUITE_P(
     combinations, bad_file,

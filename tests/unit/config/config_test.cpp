@@ -38,6 +38,7 @@ run_config unusual_config() {
     c.compute = {64, kernel_kind::sparse, precision_kind::bf16};
     c.checkpoint = {"kept here", 0, 9};
     c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
+    c.faults = {0.0625, 1.0, 1.5};
     c.output = {"out\nwith a line break.h5"};
     return c;
 }
@@ -102,6 +103,10 @@ uplink_mbit = [10, 100]
 downlink_mbit = [50, 1e3]
 latency_ms = 20
 train_ms_per_image = [0.5, 0.1]
+[faults]
+drop_probability = 0.1
+slow_probability = 0.2
+slow_factor = 4
 [output]
 path = "run.h5"
 )");
@@ -119,6 +124,7 @@ path = "run.h5"
     expected.compute = {3, kernel_kind::sparse, precision_kind::bf16};
     expected.checkpoint = {"kept", 0, 5};
     expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};
+    expected.faults = {0.1, 0.2, 4};
     expected.output = {"run.h5"};
     EXPECT_EQ(c, expected);
     EXPECT_EQ(differences(c, run_config{}).size(), keys().size()) << "the example leaves a default untested";

@@ -25,6 +25,17 @@ TEST(link_model, adds_up_latency_download_training_and_upload) {
                 3.44, 1e-12);
 }
 
+TEST(link_model, takes_longer_for_a_slow_client_and_hears_no_more_of_one_that_drops_out) {
+    const link_model links(home_links(), 1);
+    const client_work usual{.client = 3, .bytes_down = 6'250'000, .bytes_up = 2'500'000, .images = 200};
+    auto slow = usual, gone = usual;
+    slow.slowdown = 5;
+    gone.answers = false;
+
+    EXPECT_NEAR(links.seconds(slow), 5 * links.seconds(usual), 1e-12);
+    EXPECT_NEAR(links.seconds(gone), 1.02, 1e-12); // a latency, and 1 s down
+}
+
 TEST(link_model, waits_for_the_slowest_client) {
     const link_model links(home_links(), 1);
     const std::array<client_work, 3> works{
@@ -37,6 +48,7 @@ TEST(link_model, gives_no_time_where_nothing_is_modelled) {
     const std::array<client_work, 1> works{{{.client = 0, .bytes_up = 1e6}}};
 
     EXPECT_FALSE(link_model({}, 1).models_anything());
+    EXPECT_TRUE(std::isnan(link_model({}, 1).seconds(works[0])));
     EXPECT_TRUE(std::isnan(link_model({}, 1).round_seconds(works)));
 }
 

@@ -68,6 +68,8 @@ inline fl::round_record example_round(int round) {
         c.train_loss = 2.0 / t + slot;
         c.bytes_up = static_cast<std::uint64_t>(50 * round + slot);
         c.included = slot % 2;
+        c.dropped_out = slot / 2;
+        c.simulated_seconds = slot == 0 ? fl::not_measured : 60 + t + slot;
         r.clients.push_back(c);
     }
     return r;

@@ -79,6 +79,8 @@ def write_results(
         "bytes_up": np.full((rounds, SLOTS), 1000, dtype=np.uint64),
         "bytes_positions": np.zeros((rounds, SLOTS), dtype=np.uint64),
         "included": np.ones((rounds, SLOTS), dtype=np.int32),
+        "dropped_out": np.zeros((rounds, SLOTS), dtype=np.int32),
+        "simulated_seconds": np.full((rounds, SLOTS), np.nan),
     }
     if per_client:
         clients["accuracy"] = np.linspace(0.4, 0.6, SLOTS) + np.zeros((rounds, 1))
