@@ -74,9 +74,9 @@ exit_code end(const fl::run_result& result, const observation& o, const config::
         fmt::print("{}\n", o.results.string());
         return exit_code::done;
     }
-    if (config.checkpoint.every_rounds == 0) {
+    if (config.checkpoint.none()) {
         throw error("stopped on request without a checkpoint", "checkpoint.every_rounds",
-                    "it is 0, so that this run can't be resumed");
+                    "it is 0 and every_minutes too, so that this run can't be resumed");
     }
     log::info("stopped on request after round {} of {}; go on with the same command and --resume",
               result.state.rounds_done, config.federation.rounds);
@@ -115,13 +115,13 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
 
     const stopwatch since_start;
     progress shown(std::cerr, observed.style, terminal_columns(), [&] { return since_start.seconds(); });
-    io::checkpoint_writer checkpoints(observed.checkpoints, config.checkpoint.every_rounds,
-                                      config.checkpoint.keep);
+    io::checkpoint_writer checkpoints(observed.checkpoints, config.checkpoint,
+                                      [&] { return since_start.seconds(); });
     io::results_writer results(observed.results, provenance_of(layout));
     const std::vector<fl::observer*> observers{&checkpoints, &results, &shown};
 
     io::client_files residuals(io::checkpoint_stem(results_path(config, command.out), config.checkpoint.path),
-                               config.checkpoint.every_rounds * config.checkpoint.keep);
+                               config.checkpoint.none() ? io::versions::newest : io::versions::all);
     const auto result = fl::run(
         {.config = config, .data = dataset, .shares = shares, .clients = residuals}, ranks, info, observers,
         [&] { return signals.stop_requested(); }, std::move(observed.resumed));

@@ -107,9 +107,12 @@ struct compute_section {
 };
 
 struct checkpoint_section {
-    std::string path; // empty: beside the results file
-    int every_rounds = 1;
+    std::string path;         // empty: beside the results file
+    int every_rounds = 1;     // 0: not by rounds
+    double every_minutes = 0; // since the last one; 0: not by time
     int keep = 2;
+
+    bool none() const { return every_rounds == 0 && every_minutes == 0; }
 
     bool operator==(const checkpoint_section&) const = default;
 };

@@ -258,6 +258,7 @@ std::vector<key> make_keys() {
     section(table, "checkpoint", &run_config::checkpoint)
         .has("path", &checkpoint_section::path)
         .has("every_rounds", &checkpoint_section::every_rounds, at_least_0<int>)
+        .has("every_minutes", &checkpoint_section::every_minutes, at_least_0<double>)
         .has("keep", &checkpoint_section::keep, at_least_1);
     section(table, "links", &run_config::links)
         .has("shares", &links_section::shares, shares)

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "config/config.hpp"
+#include "io/client_files.hpp"
 #include "io/files.hpp"
 
 #include <fmt/format.h>
@@ -128,25 +129,34 @@ void ensure_same_run(const checkpoint& c, const std::string& config_toml, const 
     }
 }
 
-checkpoint_writer::checkpoint_writer(fs::path stem, int every_rounds, int keep)
-    : stem_(std::move(stem)), every_rounds_(every_rounds), keep_(std::max(keep, 1)) {}
+checkpoint_writer::checkpoint_writer(fs::path stem, const config::checkpoint_section& settings,
+                                     std::function<double()> seconds)
+    : stem_(std::move(stem)), settings_(settings), seconds_(std::move(seconds)) {}
 
 void checkpoint_writer::on_start(const fl::run_info& info, const fl::run_state& state) {
     config_toml_ = info.config_toml;
     last_written_ = state.rounds_done;
+    last_seconds_ = seconds_();
     for (const auto& [round, half_written] : files_of(stem_, ".h5.tmp")) {
         remove_if_possible(half_written);
     }
 }
 
 void checkpoint_writer::on_round(const fl::run_state& state) {
-    if (every_rounds_ > 0 && state.rounds_done % every_rounds_ == 0) {
+    if (due(state.rounds_done)) {
         write(state);
     }
 }
 
+bool checkpoint_writer::due(int rounds_done) const {
+    const bool by_rounds = settings_.every_rounds > 0 && rounds_done % settings_.every_rounds == 0;
+    const bool by_time =
+        settings_.every_minutes > 0 && seconds_() - last_seconds_ >= 60 * settings_.every_minutes;
+    return by_rounds || by_time;
+}
+
 void checkpoint_writer::on_finish(const fl::run_state& state, bool) {
-    if (every_rounds_ > 0 && state.rounds_done != last_written_) {
+    if (!settings_.none() && state.rounds_done != last_written_) {
         write(state);
     }
 }
@@ -154,20 +164,25 @@ void checkpoint_writer::on_finish(const fl::run_state& state, bool) {
 void checkpoint_writer::write(const fl::run_state& state) {
     replace_file(checkpoint_path(stem_, state.rounds_done), encode_checkpoint(config_toml_, state));
     last_written_ = state.rounds_done;
+    last_seconds_ = seconds_();
     remove_old(state.rounds_done);
 }
 
-// Those of later rounds are damaged, or the run would have gone on from them.
+// Those of later rounds are damaged, or the run would have gone on from them. Residuals go last: whenever
+// this is interrupted, each checkpoint that is there has those it needs.
 void checkpoint_writer::remove_old(int newest) const {
     const std::map<int, fs::path> found = checkpoints_of(stem_);
     int kept = 0;
+    int oldest = newest;
     for (auto at = found.rbegin(); at != found.rend(); ++at) {
-        if (at->first <= newest && kept < keep_) {
+        if (at->first <= newest && kept < settings_.keep) {
             ++kept;
+            oldest = at->first;
             continue;
         }
         remove_if_possible(at->second);
     }
+    remove_residuals(stem_, oldest);
 }
 
 } // namespace feddip::io

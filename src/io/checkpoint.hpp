@@ -1,10 +1,12 @@
 // Where checkpoints lie, when they are written, and which of them a run goes on from.
 #pragma once
 
+#include "config/config.hpp"
 #include "fl/observer.hpp"
 #include "io/checkpoint_codec.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -33,11 +35,15 @@ std::vector<std::string> config_differences(const std::string& of_checkpoint, co
 // Throws input_error that names the keys in which the run's config differs so that its results would.
 void ensure_same_run(const checkpoint& c, const std::string& config_toml, const std::filesystem::path& stem);
 
-// Writes a checkpoint every `every_rounds` rounds and at the end or when the run is stopped; never if that is
-// 0. Keeps the newest `keep` >= 1; the oldest goes when the new one is safely on the disk.
+// Writes a checkpoint after every so many rounds, after a round in which so many minutes have passed since
+// the last one (or the start), and at the end or when the run is stopped; never if both are 0. Keeps the
+// newest `keep` >= 1; the oldest goes when the new one is safely on the disk, and with it the residuals of
+// clients (client_files.hpp) that no checkpoint needs any more.
 class checkpoint_writer : public fl::observer {
 public:
-    checkpoint_writer(std::filesystem::path stem, int every_rounds, int keep);
+    // `seconds` is a clock that only goes forward. Of `settings`, `path` is what gave the stem.
+    checkpoint_writer(std::filesystem::path stem, const config::checkpoint_section& settings,
+                      std::function<double()> seconds);
 
     void on_start(const fl::run_info& info, const fl::run_state& state) override;
     void on_round(const fl::run_state& state) override;
@@ -45,13 +51,15 @@ public:
 
 private:
     void write(const fl::run_state& state);
+    bool due(int rounds_done) const;
     void remove_old(int newest) const;
 
     std::filesystem::path stem_;
-    int every_rounds_;
-    int keep_;
+    config::checkpoint_section settings_;
+    std::function<double()> seconds_;
     std::string config_toml_;
     int last_written_ = 0;
+    double last_seconds_ = 0; // when it was
 };
 
 } // namespace feddip::io

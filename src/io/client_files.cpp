@@ -11,6 +11,8 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <iterator>
+#include <map>
 #include <utility>
 
 namespace feddip::io {
@@ -23,10 +25,45 @@ std::uint64_t checksum(std::span<const std::byte> content) {
     return XXH3_64bits(content.data(), content.size());
 }
 
+using versions_of_client = std::map<int, std::filesystem::path>; // by round
+
+// By client. What is called otherwise belongs to others.
+std::map<int, versions_of_client> residuals_of(const std::filesystem::path& stem) {
+    const auto prefix = stem.filename().string() + ".client-";
+    const auto folder = stem.has_parent_path() ? stem.parent_path() : std::filesystem::path(".");
+    std::map<int, versions_of_client> found;
+    std::error_code failure; // what can't be listed can't be removed, and does no harm
+    for (std::filesystem::directory_iterator entry(folder, failure), end_of_folder;
+         !failure && entry != end_of_folder; entry.increment(failure)) {
+        const auto name = entry->path().filename().string();
+        if (!name.starts_with(prefix) || !name.ends_with(suffix)) {
+            continue;
+        }
+        const char* const end = name.data() + name.size() - suffix.size();
+        int client = 0, round = 0;
+        const auto after_client = std::from_chars(name.data() + prefix.size(), end, client);
+        if (after_client.ec != std::errc() || after_client.ptr == end || *after_client.ptr != '-') {
+            continue;
+        }
+        const auto after_round = std::from_chars(after_client.ptr + 1, end, round);
+        if (after_round.ec == std::errc() && after_round.ptr == end) {
+            found[client][round] = entry->path();
+        }
+    }
+    return found;
+}
+
+// One file too many does no harm.
+void remove_all(versions_of_client::const_iterator first, versions_of_client::const_iterator last) {
+    for (; first != last; ++first) {
+        std::error_code ignored;
+        std::filesystem::remove(first->second, ignored);
+    }
+}
+
 } // namespace
 
-client_files::client_files(std::filesystem::path stem, int horizon)
-    : stem_(std::move(stem)), horizon_(horizon) {}
+client_files::client_files(std::filesystem::path stem, versions kept) : stem_(std::move(stem)), kept_(kept) {}
 
 // A file: checksum of what follows (u64), floats (u64), one bit for each that isn't 0 (u64 words), those
 // floats.
@@ -75,34 +112,24 @@ void client_files::save(int client, int round, std::span<const float> residual) 
     head.front() = checksum(std::span(content).subspan(sizeof head.front()));
     std::memcpy(content.data(), head.data(), sizeof head.front());
     replace_file(path_of(client, round), content);
-    forget_what_no_checkpoint_needs(client, round);
+    if (kept_ == versions::newest) {
+        const auto all = residuals_of(stem_);
+        if (const auto files = all.find(client); files != all.end()) {
+            remove_all(files->second.begin(), files->second.lower_bound(round));
+        }
+    }
 }
 
 std::filesystem::path client_files::path_of(int client, int round) const {
     return fmt::format("{}.client-{}-{}{}", stem_.string(), client, round, suffix);
 }
 
-std::vector<int> client_files::rounds_of(int client) const {
-    const auto prefix = fmt::format("{}.client-{}-", stem_.filename().string(), client);
-    const auto folder = stem_.has_parent_path() ? stem_.parent_path() : std::filesystem::path(".");
-    std::vector<int> rounds;
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-        const auto name = entry.path().filename().string();
-        int round = 0;
-        if (name.starts_with(prefix) && name.ends_with(suffix)) {
-            std::from_chars(name.data() + prefix.size(), name.data() + name.size() - suffix.size(), round);
-            rounds.push_back(round);
+void remove_residuals(const std::filesystem::path& stem, int rounds_done) {
+    for (const auto& [client, files] : residuals_of(stem)) {
+        const auto later = files.lower_bound(rounds_done);
+        if (later != files.begin()) {
+            remove_all(files.begin(), std::prev(later));
         }
-    }
-    std::ranges::sort(rounds);
-    return rounds;
-}
-
-// A checkpoint after round t - horizon or later needs the newest version of that time, and those since.
-void client_files::forget_what_no_checkpoint_needs(int client, int round) const {
-    const auto rounds = rounds_of(client);
-    for (std::size_t i = 0; i + 1 < rounds.size() && rounds[i + 1] <= round - horizon_; ++i) {
-        std::filesystem::remove(path_of(client, rounds[i]));
     }
 }
 

@@ -36,7 +36,7 @@ run_config unusual_config() {
     c.optimizer = {1.0, 1.0, 1e-300};
     c.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk_residual};
     c.compute = {64, kernel_kind::sparse, precision_kind::bf16};
-    c.checkpoint = {"kept here", 0, 9};
+    c.checkpoint = {"kept here", 0, 7.5, 9};
     c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
     c.faults = {0.0625, 1.0, 1.5};
     c.output = {"out\nwith a line break.h5"};
@@ -96,6 +96,7 @@ precision = "bf16"
 [checkpoint]
 path = "kept"
 every_rounds = 0
+every_minutes = 30
 keep = 5
 [links]
 shares = [0.8, 0.2]
@@ -122,7 +123,7 @@ path = "run.h5"
     expected.optimizer = {0.05, 0.99, 0};
     expected.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk};
     expected.compute = {3, kernel_kind::sparse, precision_kind::bf16};
-    expected.checkpoint = {"kept", 0, 5};
+    expected.checkpoint = {"kept", 0, 30, 5};
     expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};
     expected.faults = {0.1, 0.2, 4};
     expected.output = {"run.h5"};

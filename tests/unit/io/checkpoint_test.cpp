@@ -1,10 +1,12 @@
 #include "base/error.hpp"
 #include "base/random.hpp"
 #include "io/checkpoint.hpp"
+#include "io/client_files.hpp"
 #include "io/files.hpp"
 #include "unit/io/compare.hpp"
 #include "unit/io/example_run.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -31,8 +33,20 @@ checkpoint decoded(const std::vector<std::byte>& bytes) {
     return decode_checkpoint(bytes, "test");
 }
 
-void write_run(const std::filesystem::path& stem, int rounds, int every, int keep) {
-    checkpoint_writer writer(stem, every, keep);
+double no_time_passes() {
+    return 0;
+}
+
+config::checkpoint_section every(int rounds, double minutes, int keep) {
+    config::checkpoint_section settings;
+    settings.every_rounds = rounds;
+    settings.every_minutes = minutes;
+    settings.keep = keep;
+    return settings;
+}
+
+void write_run(const std::filesystem::path& stem, int rounds, int every_rounds, int keep) {
+    checkpoint_writer writer(stem, every(every_rounds, 0, keep), no_time_passes);
     writer.on_start(example_info(rounds), {});
     for (int round = 1; round <= rounds; ++round) {
         writer.on_round(example_state(round));
@@ -122,6 +136,23 @@ TEST(checkpoint, is_refused_with_bytes_behind_it) {
     EXPECT_THROW(decoded(bytes), error);
 }
 
+TEST(checkpoint, is_refused_when_its_history_is_of_another_length) {
+    for (const int rounds_done : {3, 5}) {
+        fl::run_state state = example_state(4);
+        state.rounds_done = rounds_done;
+        EXPECT_THROW(decoded(encode_checkpoint(config, state)), error) << rounds_done;
+    }
+}
+
+TEST(load_newest, falls_back_from_one_whose_history_is_of_another_length) {
+    const scratch_folder folder;
+    write_run(folder / "run", 4, 1, 2);
+    fl::run_state state = example_state(4);
+    state.history.pop_back();
+    replace_file(folder / "run.ckpt-4.h5", encode_checkpoint(config, state));
+    EXPECT_EQ(load_newest(folder / "run")->state.rounds_done, 3);
+}
+
 TEST(load_newest, finds_nothing_where_nothing_is) {
     const scratch_folder folder;
     EXPECT_FALSE(load_newest(folder / "run").has_value());
@@ -176,7 +207,7 @@ TEST(load_newest, does_not_start_anew_when_all_are_damaged) {
 
 TEST(checkpoint_writer, writes_every_n_rounds_and_when_the_run_stops) {
     const scratch_folder folder;
-    checkpoint_writer writer(folder / "run", 3, 5);
+    checkpoint_writer writer(folder / "run", every(3, 0, 5), no_time_passes);
     writer.on_start(example_info(10), {});
     for (int round = 1; round <= 7; ++round) {
         writer.on_round(example_state(round));
@@ -189,10 +220,81 @@ TEST(checkpoint_writer, writes_every_n_rounds_and_when_the_run_stops) {
     EXPECT_EQ(load_newest(folder / "run")->config_toml, example_info(10).config_toml);
 }
 
+TEST(checkpoint_writer, writes_after_the_round_in_which_the_minutes_are_over) {
+    const scratch_folder folder;
+    double seconds = 1000;
+    checkpoint_writer writer(folder / "run", every(0, 1.5, 9), [&] { return seconds; });
+    writer.on_start(example_info(10), {});
+    const auto round_of = [&](double length, int round) {
+        seconds += length;
+        writer.on_round(example_state(round));
+    };
+    round_of(89, 1);
+    EXPECT_TRUE(checkpoints_of(folder / "run").empty());
+    round_of(1, 2);
+    EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(2)));
+    round_of(80, 3); // the minutes count from the last one
+    round_of(200, 4);
+    round_of(1, 5);
+    EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(2), Key(4)));
+
+    writer.on_finish(example_state(5), true);
+
+    EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(2), Key(4), Key(5)));
+}
+
+TEST(checkpoint_writer, counts_minutes_from_a_checkpoint_that_was_due_by_rounds) {
+    const scratch_folder folder;
+    double seconds = 0;
+    checkpoint_writer writer(folder / "run", every(3, 1, 9), [&] { return seconds; });
+    writer.on_start(example_info(10), {});
+    for (int round = 1; round <= 7; ++round) {
+        seconds += 25; // a minute is over with every third
+        writer.on_round(example_state(round));
+    }
+    EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(3), Key(6)));
+    seconds += 100;
+    writer.on_round(example_state(8));
+    EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(3), Key(6), Key(8)));
+}
+
+// However many rounds lie between them.
+TEST(checkpoint_writer, keeps_the_residuals_that_its_checkpoints_need_and_no_others) {
+    const scratch_folder folder;
+    client_files residuals(folder / "run", versions::all);
+    const auto residual_is_there = [&](int client, int round) {
+        return std::filesystem::exists(folder / fmt::format("run.client-{}-{}.residual", client, round));
+    };
+    checkpoint_writer writer(folder / "run", every(0, 1, 2),
+                             [minute = 0]() mutable { return 60.0 * minute++; });
+    writer.on_start(example_info(99), {});
+    const std::vector<float> some{1, 2, 3};
+    const auto trained = [&](int client, int round) { residuals.save(client, round, some); };
+    trained(1, 0);
+    trained(1, 4);
+    writer.on_round(example_state(5));
+    trained(1, 5);
+    trained(1, 40);
+    trained(2, 40);
+    writer.on_round(example_state(50));
+    EXPECT_FALSE(residual_is_there(1, 0));
+    EXPECT_TRUE(residual_is_there(1, 4)); // what the checkpoint after 5 rounds needs
+    EXPECT_TRUE(residual_is_there(1, 5));
+    trained(1, 60);
+    trained(1, 70);
+    writer.on_round(example_state(71));
+    EXPECT_FALSE(residual_is_there(1, 4));
+    EXPECT_FALSE(residual_is_there(1, 5));
+    EXPECT_TRUE(residual_is_there(1, 40)); // what the one after 50 needs
+    EXPECT_TRUE(residual_is_there(2, 40));
+    EXPECT_TRUE(residual_is_there(1, 60)); // what would be written again
+    EXPECT_TRUE(residual_is_there(1, 70)); // what the one after 71 needs
+}
+
 TEST(checkpoint_writer, writes_nothing_when_told_never) {
     const scratch_folder folder;
     write_run(folder / "run", 3, 0, 2);
-    checkpoint_writer writer(folder / "run", 0, 2);
+    checkpoint_writer writer(folder / "run", every(0, 0, 2), no_time_passes);
     writer.on_start(example_info(3), {});
     writer.on_finish(example_state(3), true);
     EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
@@ -202,7 +304,7 @@ TEST(checkpoint_writer, removes_a_damaged_later_one_before_a_whole_older_one) {
     const scratch_folder folder;
     write_run(folder / "run", 10, 5, 2);
     damage(folder / "run.ckpt-10.h5", 5000);
-    checkpoint_writer writer(folder / "run", 5, 2);
+    checkpoint_writer writer(folder / "run", every(5, 0, 2), no_time_passes);
     writer.on_start(example_info(20), load_newest(folder / "run")->state);
 
     writer.on_finish(example_state(7), false);

@@ -31,28 +31,56 @@ const std::vector<float> some{1, 0, -3.5F};
 } // namespace
 
 TEST_F(client_files, give_back_what_was_saved_to_any_other_store_on_the_same_files) {
-    io::client_files(stem(), 10).save(3, 5, some);
+    io::client_files(stem(), io::versions::all).save(3, 5, some);
 
-    EXPECT_EQ(io::client_files(stem(), 10).load(3, 5), some);
+    EXPECT_EQ(io::client_files(stem(), io::versions::all).load(3, 5), some);
 }
 
-TEST_F(client_files, keep_what_a_checkpoint_of_the_horizon_may_need_and_no_more) {
-    io::client_files store(stem(), 10);
+TEST_F(client_files, keep_what_checkpoints_need_when_the_rest_is_removed) {
+    io::client_files store(stem(), io::versions::all);
     for (const int round : {0, 5, 15, 20}) {
         store.save(3, round, some);
     }
-    store.save(33, 20, some); // another client's files are none of its business
+    store.save(33, 0, some); // a client that was not sampled again
+
+    io::remove_residuals(stem(), 10);
 
     // A checkpoint after round 10 needs the version of round 5.
     EXPECT_THROW(store.load(3, 0), error);
+    for (const int round : {5, 15, 20}) {
+        EXPECT_EQ(store.load(3, round), some) << round;
+    }
+    EXPECT_EQ(store.load(33, 0), some);
+}
+
+TEST_F(client_files, of_other_runs_and_other_names_are_left_alone) {
+    const auto others = {"run2.client-3-1.residual", "run.client-3-.residual", "run.client-3-x1.residual",
+                         "run.client-3.residual",    "run.client--1.residual", "run.client-3-1.residual.bak"};
+    for (const auto* name : others) {
+        io::replace_file(folder_ / name, std::as_bytes(std::span(some)));
+    }
+    io::client_files(stem(), io::versions::all).save(3, 5, some);
+
+    io::remove_residuals(stem(), 100);
+
+    for (const auto* name : others) {
+        EXPECT_TRUE(std::filesystem::exists(folder_ / name)) << name;
+    }
+}
+
+TEST_F(client_files, keep_only_the_newest_version_where_there_are_no_checkpoints) {
+    io::client_files store(stem(), io::versions::newest);
+    store.save(3, 0, some);
+    store.save(33, 1, some);
+    store.save(3, 5, some);
+
+    EXPECT_THROW(store.load(3, 0), error);
     EXPECT_EQ(store.load(3, 5), some);
-    EXPECT_EQ(store.load(3, 15), some);
-    EXPECT_EQ(store.load(3, 20), some);
-    EXPECT_EQ(store.load(33, 20), some);
+    EXPECT_EQ(store.load(33, 1), some);
 }
 
 TEST_F(client_files, refuse_damage_anywhere) {
-    io::client_files store(stem(), 10);
+    io::client_files store(stem(), io::versions::all);
     store.save(3, 5, some);
     const auto path = stem().string() + ".client-3-5.residual";
     const auto whole = io::read_file(path);

@@ -41,7 +41,9 @@ bool ended_at_call(int nth, const std::function<void()>& act) {
 }
 
 void write_checkpoint(const std::filesystem::path& stem, int round) {
-    checkpoint_writer writer(stem, 1, 1);
+    config::checkpoint_section keep_one;
+    keep_one.keep = 1;
+    checkpoint_writer writer(stem, keep_one, [] { return 0.0; });
     writer.on_start(example_info(9), {});
     writer.on_round(example_state(round));
 }
