@@ -51,7 +51,7 @@ void write_scalar(h5::file& file, const std::string& path, T value) {
 }
 
 template <typename T>
-T read_scalar(const h5::file& file, const std::string& path) {
+T read_scalar(const h5::dataset_source& file, const std::string& path) {
     const std::vector<T> values = file.read<T>(path);
     if (values.size() != 1) {
         throw error("can't read dataset", file.name() + ":" + path, "it does not hold one value");
@@ -59,7 +59,7 @@ T read_scalar(const h5::file& file, const std::string& path) {
     return values.front();
 }
 
-void require(bool holds, const h5::file& file, const char* why) {
+void require(bool holds, const h5::dataset_source& file, const char* why) {
     if (!holds) {
         throw error("can't read checkpoint", file.name(), why);
     }
@@ -99,7 +99,7 @@ void write_model(h5::file& file, const fl::global_model& model) {
     }
 }
 
-sparse::mask mask_of(std::size_t size, std::span<const std::uint64_t> words, const h5::file& file) {
+sparse::mask mask_of(std::size_t size, std::span<const std::uint64_t> words, const h5::dataset_source& file) {
     const std::size_t last_bits = size % 64;
     require(words.size() == words_of(size), file, "a mask has another size than the model");
     require(last_bits == 0 || words.back() >> last_bits == 0, file, "a mask reaches past the model");
@@ -124,7 +124,7 @@ void write_recent_masks(h5::file& file, std::span<const fl::versioned_mask> mask
                {masks.size(), words_of(prunable)});
 }
 
-std::vector<fl::versioned_mask> read_recent_masks(const h5::file& file, std::size_t prunable) {
+std::vector<fl::versioned_mask> read_recent_masks(const h5::dataset_source& file, std::size_t prunable) {
     const std::vector<std::uint32_t> versions = file.read<std::uint32_t>("/recent_masks/version");
     const std::vector<std::uint64_t> words = file.read<std::uint64_t>("/recent_masks/mask");
     const std::size_t stride = words_of(prunable);
@@ -136,7 +136,7 @@ std::vector<fl::versioned_mask> read_recent_masks(const h5::file& file, std::siz
     return masks;
 }
 
-fl::global_model read_model(const h5::file& file) {
+fl::global_model read_model(const h5::dataset_source& file) {
     fl::global_model model;
     model.mask = mask_of(read_scalar<std::uint64_t>(file, "/model/prunable"),
                          file.read<std::uint64_t>("/model/mask"), file);
@@ -206,8 +206,8 @@ void write_history(h5::file& file, std::span<const fl::round_record> rounds) {
     }
 }
 
-std::vector<fl::round_record> read_history(const h5::file& file) {
-    std::vector<fl::round_record> rounds(file.shape_of("/history/round").at(0));
+std::vector<fl::round_record> read_history(const h5::dataset_source& file) {
+    std::vector<fl::round_record> rounds(file.read<int>("/history/round").size());
     for (const round_column& c : round_columns) {
         read_column(file, std::string("/history/") + c.name, c, std::span(rounds));
     }
@@ -220,7 +220,7 @@ std::vector<fl::round_record> read_history(const h5::file& file) {
 
     joined_lists<fl::client_record> clients{file.read<std::uint32_t>("/history/clients_per_round"), {}};
     require(clients.per_round.size() == rounds.size(), file, "the client records are incomplete");
-    clients.values.resize(file.shape_of("/history/clients/id").at(0));
+    clients.values.resize(file.read<int>("/history/clients/id").size());
     require(total(clients.per_round) == clients.values.size(), file, "the client records are incomplete");
     for (const client_column& c : client_columns) {
         read_column(file, std::string("/history/clients/") + c.name, c, std::span(clients.values));
@@ -234,7 +234,8 @@ std::vector<fl::round_record> read_history(const h5::file& file) {
 std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state) {
     h5::file file = h5::file::create("checkpoint");
     file.write("/config_toml", std::vector<std::uint8_t>(config_toml.begin(), config_toml.end()));
-    const auto& [rounds_done, model, client_mask_version, client_residual_round, recent_masks, history] = state; // all there is
+    const auto& [rounds_done, model, client_mask_version, client_residual_round, recent_masks, history] =
+        state; // all there is
     write_scalar(file, "/rounds_done", rounds_done);
     write_model(file, model);
     file.write("/client_mask_version", client_mask_version);
@@ -254,7 +255,10 @@ checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string
 }
 
 checkpoint decode_checkpoint_content(std::span<const std::byte> content, const std::string& name) {
-    const h5::file file = h5::file::open(content, name);
+    return decode_checkpoint_content(h5::file::open(content, name));
+}
+
+checkpoint decode_checkpoint_content(const h5::dataset_source& file) {
     checkpoint c;
     const std::vector<std::uint8_t> config = file.read<std::uint8_t>("/config_toml");
     c.config_toml.assign(config.begin(), config.end());
@@ -265,6 +269,8 @@ checkpoint decode_checkpoint_content(std::span<const std::byte> content, const s
     c.state.client_residual_round = file.read<std::int32_t>("/client_residual_round");
     c.state.recent_masks = read_recent_masks(file, c.state.model.mask.size());
     c.state.history = read_history(file);
+    require(c.state.history.size() == static_cast<std::size_t>(c.state.rounds_done), file,
+            "its history is of another number of rounds than it has done");
     return c;
 }
 

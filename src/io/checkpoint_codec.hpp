@@ -25,6 +25,10 @@
 
 namespace feddip::io {
 
+namespace h5 {
+class dataset_source;
+}
+
 struct checkpoint {
     std::string config_toml;
     fl::run_state state;
@@ -36,6 +40,8 @@ std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const f
 checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string& name);
 // The same for the HDF5 part alone, whose checksum is known to be right.
 checkpoint decode_checkpoint_content(std::span<const std::byte> content, const std::string& name);
+
+checkpoint decode_checkpoint_content(const h5::dataset_source& content);
 
 // Whether the bytes, damaged or not, claim to be a checkpoint.
 bool looks_like_checkpoint(std::span<const std::byte> bytes);

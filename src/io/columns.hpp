@@ -30,7 +30,7 @@ void write_column(h5::file& file, const std::string& path, const column<Record>&
 
 // Sets one member of each of `records`; throws error unless the dataset has as many values.
 template <typename Record>
-void read_column(const h5::file& file, const std::string& path, const column<Record>& c,
+void read_column(const h5::dataset_source& file, const std::string& path, const column<Record>& c,
                  std::span<Record> records) {
     std::visit(
         [&]<typename T>(T Record::*member) {

@@ -71,9 +71,35 @@ hid_t native_type<double>();
 
 using shape = std::vector<hsize_t>;
 
-// Paths are absolute, "/rounds/round"; the groups on the way are made when a dataset is written.
+// Arrays of numbers, by absolute path: "/rounds/round". Everything throws feddip::error that names the path.
+class dataset_source {
+public:
+    virtual ~dataset_source() = default;
+
+    virtual const std::string& name() const = 0; // for messages
+
+    // All values, row-major.
+    template <typename T>
+    std::vector<T> read(const std::string& path) const {
+        std::vector<T> values(readable_size(path, sizeof(T)));
+        read_raw(path, native_type<T>(), values.data());
+        return values;
+    }
+
+protected:
+    dataset_source() = default;
+    dataset_source(dataset_source&&) = default;
+    dataset_source& operator=(dataset_source&&) = default;
+
+private:
+    // Refuses a size that the bytes at hand can't hold, before memory is asked for.
+    virtual std::size_t readable_size(const std::string& path, std::size_t value_size) const = 0;
+    virtual void read_raw(const std::string& path, hid_t type, void* values) const = 0;
+};
+
+// The groups on the way to a dataset are made when it is written. HDF5 converts between number types.
 // Everything throws feddip::error with HDF5's innermost message, the file's name and the path.
-class file {
+class file : public dataset_source {
 public:
     // An empty file. `name` is only what messages call it.
     static file create(std::string name);
@@ -82,7 +108,7 @@ public:
 
     // The file's bytes behind `room` bytes that the caller fills.
     std::vector<std::byte> image(std::size_t room = 0) const;
-    const std::string& name() const { return name_; }
+    const std::string& name() const override { return name_; }
 
     bool has(const std::string& path) const;
     shape shape_of(const std::string& path) const;
@@ -97,13 +123,6 @@ public:
     }
     void write(const std::string& path, const std::vector<std::string>& values);
 
-    // All values, row-major. HDF5 converts between number types.
-    template <typename T>
-    std::vector<T> read(const std::string& path) const {
-        std::vector<T> values(readable_size(path, sizeof(T)));
-        read_raw(path, native_type<T>(), values.data());
-        return values;
-    }
     std::vector<std::string> read_strings(const std::string& path) const;
 
     // Attributes of the group or dataset at `path`.
@@ -134,11 +153,10 @@ private:
     std::string where(const std::string& path) const { return name_ + ":" + path; }
     dataset_handle open_dataset(const std::string& path) const;
     object_handle open_object(const std::string& path) const;
-    // Refuses a size that the bytes at hand can't hold, before memory is asked for.
-    std::size_t readable_size(const std::string& path, std::size_t value_size) const;
+    std::size_t readable_size(const std::string& path, std::size_t value_size) const override;
     void write_raw(const std::string& path, hid_t type, const void* values, std::size_t count,
                    const shape& dimensions);
-    void read_raw(const std::string& path, hid_t type, void* values) const;
+    void read_raw(const std::string& path, hid_t type, void* values) const override;
     void set_raw_attribute(const std::string& path, const char* attribute, hid_t type, const void* value);
     void read_raw_attribute(const std::string& path, const char* attribute, hid_t type, void* value) const;
 

@@ -168,8 +168,12 @@ void read_layers(const h5::file& file, std::span<fl::round_record> rounds) {
 }
 
 void read_clients(const h5::file& file, std::span<fl::round_record> rounds) {
-    const std::size_t slots = file.shape_of("/clients/slot").at(0);
-    std::vector<fl::client_record> clients(rounds.size() * slots);
+    const std::size_t slots = file.read<int>("/clients/slot").size();
+    std::vector<fl::client_record> clients(file.read<int>("/clients/id").size());
+    if (clients.size() != rounds.size() * slots) {
+        throw error("can't read dataset", file.name() + ":/clients/id",
+                    "it has another length than the rest");
+    }
     for (const client_column& c : client_columns) {
         read_column(file, std::string("/clients/") + c.name, c, std::span(clients));
     }
@@ -211,7 +215,7 @@ results read_results(const std::filesystem::path& path) {
     }
     results r;
     r.header = read_header(file);
-    r.rounds.resize(file.shape_of("/rounds/round").at(0));
+    r.rounds.resize(file.read<int>("/rounds/round").size());
     for (const round_column& c : round_columns) {
         read_column(file, std::string("/rounds/") + c.name, c, std::span(r.rounds));
     }
