@@ -227,6 +227,7 @@ round_record federation::run_round(int round) {
     record.seconds_aggregate = phase.lap();
 
     broadcast_model(&held);
+    ranks_.any(false); // a broadcast may return here long before the model has crossed a slow link
     if (at_server() && model.mask_version != held.version) {
         remember(std::move(held));
     }

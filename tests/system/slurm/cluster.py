@@ -1,18 +1,16 @@
 """A real Slurm of several nodes on one machine, for one test, in a sandbox (sandbox.py).
 
-Each node is a slurmd with a network, host name, /dev/shm and process ids of its own; the disk is shared, as on a
-cluster. Open MPI needs that much: nodes that share a host name crash it. Nothing is written outside `folder`.
+Each node is a slurmd on a machine of its own (network.py). Nothing is written outside `folder`.
 """
 import os
 import pathlib
 import shutil
 import subprocess
-import time
 
-PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "srun", "unshare", "nsenter", "ip"]
-STARTS_WITHIN = 60  # seconds
+import network
 
-CONTROLLER = "10.77.0.254"
+PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "srun", *network.PROGRAMS]
+STARTS_WITHIN = network.STARTS_WITHIN
 
 # Requeued jobs wait for their old credential to expire: two minutes by default, 5 s is the least. The rest keeps Slurm
 # away from cgroups and accounts, and lets nodes have more cores than the machine.
@@ -52,16 +50,6 @@ PreemptMode=REQUEUE
 MinJobAge=3600
 """
 
-# What a node does before its slurmd starts; its first process stays a shell, which cleans up after the dead.
-NODE = """
-hostname "$1"
-ip link set lo up
-mount -t tmpfs tmpfs /dev/shm
-until ip -4 addr show dev eth0 2>/dev/null | grep -q inet; do sleep 0.05; done
-slurmd -D -N "$1" &
-wait
-"""
-
 
 def missing_programs():
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -74,13 +62,13 @@ class Cluster:
         self.names = [f"n{i + 1}" for i in range(nodes)]
         self._cores = cores
         self._daemons = []
-        self._nodes = {}
+        self._network = None
         os.environ["PATH"] += ":/usr/sbin:/sbin"
 
     def start(self):
         """Returns when all nodes are idle."""
         self._write_configuration()
-        self._set_up_network()
+        self._network = network.Network(self.folder, self.names, hub="controller")
         self._start_munge()
         self._start_daemon(["slurmctld", "-D"], "slurmctld")
         for name in self.names:
@@ -97,39 +85,23 @@ class Cluster:
         for daemon in reversed(self._daemons):
             daemon.kill()
             daemon.wait()
+        if self._network:
+            self._network.stop()
 
     def boot(self, name):
         """Starts a node; returns before Slurm has noticed."""
-        number = self.names.index(name) + 1
-        link = f"veth{number}"
-        outside = os.readlink("/proc/self/ns/net")
-        node = self._start_daemon(["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child",
-                                   "--mount-proc", "bash", "-c", NODE, "node", name], name)
-        self._nodes[name] = node
-        self.wait_for(f"{name} has a network of its own",
-                      lambda: os.readlink(f"/proc/{node.pid}/ns/net") != outside, STARTS_WITHIN)
-        self.run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(node.pid))
-        self.run("ip", "link", "set", link, "master", "bridge", "up")
-        inside = ["nsenter", "-t", str(node.pid), "-n", "ip"]
-        self.run(*inside, "link", "set", "eth0", "up")
-        self.run(*inside, "addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
+        self._network.boot(name, "slurmd", "-D", "-N", name)
 
     def crash(self, name):
         """Ends a node and all that runs there at once, as a power failure would; its disk stays."""
-        node = self._nodes.pop(name)
-        self._daemons.remove(node)
-        node.kill()
-        node.wait()
+        self._network.crash(name)
 
     def output(self, *command):
         """What a Slurm command prints; empty while the controller does not answer."""
         return subprocess.run(command, capture_output=True, text=True).stdout
 
     def run(self, *command):
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
-        return done.stdout
+        return network.run(*command)
 
     def job(self, job):
         """What Slurm knows of a job, by name."""
@@ -138,35 +110,17 @@ class Cluster:
 
     def wait_for(self, what, holds, seconds):
         """Returns what `holds` does, once that is true."""
-        end = time.monotonic() + seconds
-        while True:
-            found = holds()
-            if found:
-                return found
-            if time.monotonic() > end:
-                raise TimeoutError(f"not within {seconds} s: {what}\n{self.output('squeue')}{self.output('sinfo')}")
-            time.sleep(0.1)
+        return network.wait_for(what, holds, seconds, lambda: self.output("squeue") + self.output("sinfo"))
 
     def _write_configuration(self):
         node = "NodeName={} NodeAddr=10.77.0.{} CPUs={} RealMemory=2000 State=UNKNOWN\n"
-        text = CONFIGURATION.format(folder=self.folder, controller=CONTROLLER)
+        text = CONFIGURATION.format(folder=self.folder, controller=network.HUB)
         text += "".join(node.format(name, i, self._cores) for i, name in enumerate(self.names, start=1))
         partition = f"PartitionName={{}} Nodes={','.join(self.names)} MaxTime=INFINITE State=UP PriorityTier={{}}"
         text += partition.format("normal", 1) + " Default=YES GraceTime=30\n" + partition.format("urgent", 2) + "\n"
         path = self.folder / "slurm.conf"
         path.write_text(text)
         os.environ["SLURM_CONF"] = str(path)
-
-    def _set_up_network(self):
-        hosts = self.folder / "hosts"
-        hosts.write_text("127.0.0.1 localhost\n" + f"{CONTROLLER} controller\n" +
-                         "".join(f"10.77.0.{i} {name}\n" for i, name in enumerate(self.names, start=1)))
-        self.run("mount", "--bind", str(hosts), "/etc/hosts")
-        self.run("hostname", "controller")
-        self.run("ip", "link", "set", "lo", "up")
-        self.run("ip", "link", "add", "bridge", "type", "bridge")
-        self.run("ip", "addr", "add", f"{CONTROLLER}/24", "dev", "bridge")
-        self.run("ip", "link", "set", "bridge", "up")
 
     def _start_munge(self):
         key = self.folder / "munge.key"
@@ -179,8 +133,6 @@ class Cluster:
         self.wait_for("munged answers", socket.exists, STARTS_WITHIN)
 
     def _start_daemon(self, command, name):
-        with open(self.folder / f"{name}.out", "wb") as out:
-            daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                      start_new_session=True)
+        daemon = network.start(command, self.folder / f"{name}.out")
         self._daemons.append(daemon)
         return daemon

@@ -10,11 +10,11 @@ MARK = "FEDDIP_TEST_SANDBOX"
 UNSHARE = ["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
-def why_not():
-    """Why there can be no sandbox here; None if there can."""
+def why_not(*also):
+    """Why there can be no sandbox here in which the commands `also` work; None if there can."""
+    probe = " && ".join(["ip link add probe type bridge", "mount -t tmpfs none /mnt", *also])
     try:
-        tried = subprocess.run([*UNSHARE, "sh", "-c", "ip link add probe type bridge && mount -t tmpfs none /mnt"],
-                               capture_output=True, text=True)
+        tried = subprocess.run([*UNSHARE, "sh", "-c", probe], capture_output=True, text=True)
     except OSError as problem:
         return str(problem)
     return None if tried.returncode == 0 else f"no namespaces for this user: {tried.stderr.strip()}"
