@@ -83,7 +83,8 @@ public:
                     .input = data_.facts.shape,
                     .classes = data_.facts.classes,
                     .max_batch = std::max(config_.federation.batch_size, evaluation_batch),
-                    .kernels = config_.compute.kernels}),
+                    .kernels = config_.compute.kernels,
+                    .precision = config_.compute.precision}),
           layout_(network_.layout()), trainer_(config_, data_, network_), downloads_(layout_),
           links_(config_.links, config_.federation.seed), faults_(config_.faults, config_.federation.seed) {}
 

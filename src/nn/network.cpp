@@ -10,6 +10,7 @@
 #include "nn/models/resnet18.hpp"
 #include "nn/sgd.hpp"
 #include "nn/sparse_layers.hpp"
+#include "nn/version.hpp"
 
 #include <fmt/format.h>
 
@@ -124,10 +125,12 @@ plan make_plan(const std::vector<fused_layer>& specs, const sparse_layers* spars
 } // namespace
 
 struct network::implementation {
-    implementation(const model_spec& model, int max_batch_size, config::kernel_kind kernel_kind)
-        : input(model.shape(0)), max_batch(max_batch_size), kernels(kernel_kind), layout(model.layout()),
-          layers(fuse(model)), blocked_layers(fuse_additions(layers)),
-          state(make_aligned<float>(layout.size())), gradients(make_aligned<float>(layout.trainable_size())) {
+    implementation(const model_spec& model, int max_batch_size, config::kernel_kind kernel_kind,
+                   config::precision_kind operand_precision)
+        : input(model.shape(0)), max_batch(max_batch_size), kernels(kernel_kind),
+          precision(operand_precision), layout(model.layout()), layers(fuse(model)),
+          blocked_layers(fuse_additions(layers)), state(make_aligned<float>(layout.size())),
+          gradients(make_aligned<float>(layout.trainable_size())) {
         std::fill_n(state.get(), layout.size(), 0.0F);
         std::fill_n(gradients.get(), layout.trainable_size(), 0.0F);
         use_mask(nullptr, gradient_scope::all);
@@ -160,6 +163,7 @@ struct network::implementation {
     data::image_shape input;
     int max_batch;
     config::kernel_kind kernels;
+    config::precision_kind precision;
     parameter_layout layout;
     std::vector<fused_layer> layers;
     std::vector<fused_layer> blocked_layers;
@@ -253,17 +257,26 @@ plan& network::implementation::plan_for(pass kind, int batch) {
         if (plans.size() == most_plans) {
             plans.pop_back();
         }
-        plans.push_front({kind, batch, compiled,
-                          make_plan(compiled == nullptr ? layers : blocked_layers, compiled,
-                                    plan_builder(engine, memory, parameters(), kind, batch, input))});
+        plans.push_front(
+            {kind, batch, compiled,
+             make_plan(compiled == nullptr ? layers : blocked_layers, compiled,
+                       plan_builder(engine, memory, parameters(), kind, batch, input, precision))});
     }
     return plans.front().steps;
 }
 
 network::network(const network_options& options)
-    : network(spec_of(options.model, options.input, options.classes), options.max_batch, options.kernels) {}
-network::network(const model_spec& model, int max_batch, config::kernel_kind kernels)
-    : impl_(std::make_unique<implementation>(model, max_batch, kernels)) {}
+    : network(spec_of(options.model, options.input, options.classes), options.max_batch, options.kernels,
+              options.precision) {}
+network::network(const model_spec& model, int max_batch, config::kernel_kind kernels,
+                 config::precision_kind precision) {
+    if (precision == config::precision_kind::bf16 && !can_multiply_bf16()) {
+        throw input_error("unsupported setting", "compute.precision",
+                          fmt::format("\"bf16\" needs a processor with AVX-512 BF16 or AMX, this one has {}",
+                                      instruction_set()));
+    }
+    impl_ = std::make_unique<implementation>(model, max_batch, kernels, precision);
+}
 network::~network() = default;
 network::network(network&&) noexcept = default;
 network& network::operator=(network&&) noexcept = default;

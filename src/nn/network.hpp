@@ -25,6 +25,9 @@ struct network_options {
     int classes = 10;
     int max_batch = 128;                                          // larger batches are refused
     config::kernel_kind kernels = config::kernel_kind::automatic; // see network::use_mask
+    // Of what oneDNN multiplies; sums, weights and the sparse kernels are f32. bf16 needs
+    // can_multiply_bf16().
+    config::precision_kind precision = config::precision_kind::f32;
 };
 
 // Sums over the images of one batch.
@@ -48,9 +51,11 @@ struct kernel_choice {
 
 class network {
 public:
+    // Throws input_error for a precision that this machine has no instructions for.
     explicit network(const network_options& options);
     // Any model (nn/models/model.hpp).
-    network(const model_spec& model, int max_batch, config::kernel_kind kernels = config::kernel_kind::dense);
+    network(const model_spec& model, int max_batch, config::kernel_kind kernels = config::kernel_kind::dense,
+            config::precision_kind precision = config::precision_kind::f32);
     ~network();
     network(network&&) noexcept;
     network& operator=(network&&) noexcept;

@@ -43,8 +43,8 @@ bool same_layout(const memory::desc& a, const memory::desc& b) {
     }
     const auto& left = a.data.format_desc.blocking;
     const auto& right = b.data.format_desc.blocking;
-    if (a.dims() != b.dims() || a.data.format_kind != dnnl_blocked || b.data.format_kind != dnnl_blocked ||
-        left.inner_nblks != 0 || right.inner_nblks != 0) {
+    if (a.dims() != b.dims() || a.data_type() != b.data_type() || a.data.format_kind != dnnl_blocked ||
+        b.data.format_kind != dnnl_blocked || left.inner_nblks != 0 || right.inner_nblks != 0) {
         return false;
     }
     // The stride of a dimension of extent 1 says nothing.
@@ -84,8 +84,9 @@ void plan::run(run_context& context, const arena& memory) {
 }
 
 plan_builder::plan_builder(const dnnl::engine& engine, arena& memory, const parameter_memory& parameters,
-                           pass kind, int batch, data::image_shape input)
-    : engine_(engine), arena_(&memory), parameters_(parameters), kind_(kind), batch_(batch) {
+                           pass kind, int batch, data::image_shape input, config::precision_kind precision)
+    : engine_(engine), arena_(&memory), parameters_(parameters), kind_(kind), batch_(batch),
+      precision_(precision) {
     taken_->resize(memory.slots());
     images_.memory =
         dnnl::memory(plain({batch, input.channels, input.height, input.width}), engine, DNNL_MEMORY_NONE);
@@ -94,6 +95,10 @@ plan_builder::plan_builder(const dnnl::engine& engine, arena& memory, const para
 
 dnnl::prop_kind plan_builder::forward_kind() const {
     return training() ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+}
+
+memory::data_type plan_builder::operands() const {
+    return precision_ == config::precision_kind::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
 }
 
 // The smallest free slot that is large enough, else the largest free one, enlarged.

@@ -65,7 +65,7 @@ struct tensor {
 
 float* floats_of(const dnnl::memory& m);
 std::size_t size_of(const dnnl::memory::desc& d); // in floats, padding included
-// Whether both describe the same bytes in the same order.
+// Whether both describe the same bytes, of the same type, in the same order.
 bool same_layout(const dnnl::memory::desc& a, const dnnl::memory::desc& b);
 dnnl::memory::desc plain(const dnnl::memory::dims& dims);
 
@@ -102,13 +102,15 @@ struct parameter_memory {
 class plan_builder {
 public:
     plan_builder(const dnnl::engine& engine, arena& memory, const parameter_memory& parameters, pass kind,
-                 int batch, data::image_shape input);
+                 int batch, data::image_shape input, config::precision_kind precision);
 
     const dnnl::engine& engine() const { return engine_; }
     pass kind() const { return kind_; }
     bool training() const { return kind_ == pass::training; }
     dnnl::prop_kind forward_kind() const;
     int batch() const { return batch_; }
+    // Of what oneDNN multiplies. What it adds up, and all that lies between layers, is f32.
+    dnnl::memory::data_type operands() const;
     const tensor& images() const { return images_; }
 
     tensor make(const dnnl::memory::desc& desc);
@@ -139,6 +141,7 @@ private:
     parameter_memory parameters_;
     pass kind_;
     int batch_;
+    config::precision_kind precision_;
     std::shared_ptr<std::vector<bool>> taken_ = std::make_shared<std::vector<bool>>();
     tensor images_;
     plan plan_;

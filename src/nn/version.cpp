@@ -33,4 +33,9 @@ std::string instruction_set() {
     }
 }
 
+bool can_multiply_bf16() {
+    const auto isa = dnnl::get_effective_cpu_isa();
+    return isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx;
+}
+
 } // namespace feddip::nn

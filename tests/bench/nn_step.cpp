@@ -1,9 +1,10 @@
 // What does one training step cost, and one evaluation, of each model at the paper's batch size: dense and at
-// the densities that issue 5 asks for, with the kernels of each kind? compare_with_pytorch.py sets these
+// several densities, with the kernels of each kind? compare_with_pytorch.py sets these
 // times beside PyTorch's. Times are of this thread's CPU where neighbours on the machine would disturb.
 #include "base/random.hpp"
 #include "nn/network.hpp"
 #include "nn/sgd.hpp"
+#include "nn/version.hpp"
 #include "sparse/start.hpp"
 
 #include <benchmark/benchmark.h>
@@ -39,17 +40,20 @@ struct problem {
 
 using config::kernel_kind;
 using config::model_name;
+using config::precision_kind;
 
-nn::network_options options_of(model_name model, kernel_kind kernels = kernel_kind::automatic) {
+nn::network_options options_of(model_name model, kernel_kind kernels = kernel_kind::automatic,
+                               precision_kind precision = precision_kind::f32) {
     if (model == model_name::lenet5) {
-        return {.max_batch = batch_size, .kernels = kernels};
+        return {.max_batch = batch_size, .kernels = kernels, .precision = precision};
     }
     const int classes = model == model_name::resnet18 ? 100 : 10;
     return {.model = model,
             .input = {3, 32, 32},
             .classes = classes,
             .max_batch = batch_size,
-            .kernels = kernels};
+            .kernels = kernels,
+            .precision = precision};
 }
 
 enum class spread { erk, uniform };
@@ -71,11 +75,12 @@ struct step_case {
     model_name model;
     kernel_kind kernels;
     std::optional<pruning> pruned; // nothing: dense
+    precision_kind precision = precision_kind::f32;
 };
 
 // With the update, as a client trains.
 void train(benchmark::State& state, const step_case& c) {
-    problem p(options_of(c.model, c.kernels));
+    problem p(options_of(c.model, c.kernels, c.precision));
     const parameter_layout& layout = p.net.layout();
     sparse::mask m(layout.prunable_size(), true);
     if (c.pruned) {
@@ -94,7 +99,7 @@ void train(benchmark::State& state, const step_case& c) {
 }
 
 void evaluate(benchmark::State& state, const step_case& c) {
-    problem p(options_of(c.model, c.kernels));
+    problem p(options_of(c.model, c.kernels, c.precision));
     if (c.pruned) {
         const sparse::mask m = mask_of(p.net.layout(), *c.pruned);
         sparse::apply(m, p.net.state().first(m.size()));
@@ -165,6 +170,11 @@ void register_steps() {
           {"erk_0.2", erk(0.2)},
           {"erk_0.5", erk(0.5)}}}};
     for (const model_case& model : models) {
+        if (nn::can_multiply_bf16()) {
+            const step_case bf16{model.model, kernel_kind::dense, {}, precision_kind::bf16};
+            add("train/" + model.name + "/dense/dense_bf16", train, bf16);
+            add("evaluate/" + model.name + "/dense/dense_bf16", evaluate, bf16);
+        }
         for (const auto& [name, pruned] : model.prunings) {
             for (const auto& [kernels, kind] : {std::pair{"automatic", kernel_kind::automatic},
                                                 {"dense", kernel_kind::dense},

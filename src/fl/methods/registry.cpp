@@ -23,16 +23,6 @@ constexpr std::array entries{
     entry{"fedprox", make_fedprox},
 };
 
-void refuse_what_is_not_there_yet(const config::run_config& config) {
-    const auto refuse = [](const char* key, const char* value) {
-        throw input_error("unsupported setting", key,
-                          fmt::format("\"{}\" is not available in this version", value));
-    };
-    if (config.compute.precision == config::precision_kind::bf16) {
-        refuse("compute.precision", "bf16");
-    }
-}
-
 } // namespace
 
 std::vector<std::string> method_names() {
@@ -44,7 +34,6 @@ std::vector<std::string> method_names() {
 }
 
 std::unique_ptr<method> make_method(const config::run_config& config) {
-    refuse_what_is_not_there_yet(config);
     const auto found = std::ranges::find(entries, config.method.name, &entry::name);
     if (found == entries.end()) {
         throw input_error(fmt::format("unknown method \"{}\"", config.method.name), "method.name",

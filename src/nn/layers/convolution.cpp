@@ -12,7 +12,7 @@ using tag = memory::format_tag;
 // What primitives of one convolution have in common.
 struct geometry {
     memory::dims strides, padding;
-    memory::desc weights; // in any layout
+    memory::desc weights, weight_gradients; // in any layout
     memory::desc bias;
     bool has_bias;
 };
@@ -24,8 +24,9 @@ tag activation_layout(memory::dim inputs, memory::dim outputs) {
     return padded ? tag::nhwc : tag::any;
 }
 
-memory::desc described(const memory::dims& dims, tag layout) {
-    return {dims, memory::data_type::f32, layout};
+memory::desc described(const memory::dims& dims, tag layout,
+                       memory::data_type type = memory::data_type::f32) {
+    return {dims, type, layout};
 }
 
 dnnl::convolution_forward::primitive_desc forward_primitive(const plan_builder& plan, const geometry& g,
@@ -48,9 +49,11 @@ weights_primitive(const plan_builder& plan, const geometry& g, const memory::des
                   const memory::desc& dst, const dnnl::convolution_forward::primitive_desc& hint) {
     const auto direct = dnnl::algorithm::convolution_direct;
     if (g.has_bias) {
-        return {{direct, src, g.weights, g.bias, dst, g.strides, g.padding, g.padding}, plan.engine(), hint};
+        return {{direct, src, g.weight_gradients, g.bias, dst, g.strides, g.padding, g.padding},
+                plan.engine(),
+                hint};
     }
-    return {{direct, src, g.weights, dst, g.strides, g.padding, g.padding}, plan.engine(), hint};
+    return {{direct, src, g.weight_gradients, dst, g.strides, g.padding, g.padding}, plan.engine(), hint};
 }
 
 class convolution final : public weighted_layer {
@@ -62,8 +65,13 @@ public:
         const tag layout = activation_layout(inputs[0].desc().dims()[1], layer_.spec.output.channels);
         const memory::dims out{plan.batch(), layer_.spec.output.channels, layer_.spec.output.height,
                                layer_.spec.output.width};
-        forward_.emplace(forward_primitive(plan, geometry_, described(inputs[0].desc().dims(), layout),
+        forward_.emplace(forward_primitive(plan, geometry_,
+                                           described(inputs[0].desc().dims(), layout, plan.operands()),
                                            described(out, layout), layer_.relu));
+        diff_out_ = plan.operands() == memory::data_type::f32 ? forward_->dst_desc()
+                                                              : described(out, layout, plan.operands());
+        diff_in_ = plan.operands() == memory::data_type::f32 ? forward_->src_desc()
+                                                             : described(inputs[0].desc().dims(), layout);
         in_ = plan.in_layout(std::move(inputs[0]), forward_->src_desc());
         const tensor weights = plan.in_layout(weights_, forward_->weights_desc());
         out_ = plan.make(forward_->dst_desc());
@@ -82,19 +90,20 @@ private:
         weights_ = plan.parameter(spec.name + ".weight");
         geometry_ = {.strides = {spec.stride, spec.stride},
                      .padding = {spec.padding, spec.padding},
-                     .weights = described(weights_.desc().dims(), tag::any),
+                     .weights = described(weights_.desc().dims(), tag::any, plan.operands()),
+                     .weight_gradients = described(weights_.desc().dims(), tag::any),
                      .bias = described({spec.output.channels}, tag::a),
                      .has_bias = spec.bias};
     }
 
     void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) override {
-        const auto primitive =
-            weights_primitive(plan, geometry_, forward_->src_desc(), forward_->dst_desc(), *forward_);
+        const auto primitive = weights_primitive(plan, geometry_, forward_->src_desc(), diff_out_, *forward_);
+        const tensor diff = plan.in_layout(diff_out, primitive.diff_dst_desc());
         const tensor gradient = plan.gradient(layer_.spec.name + ".weight");
         const bool direct = same_layout(gradient.desc(), primitive.diff_weights_desc());
         const tensor target = direct ? gradient : plan.make(primitive.diff_weights_desc());
         std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, in_.memory},
-                                                  {DNNL_ARG_DIFF_DST, diff_out.memory},
+                                                  {DNNL_ARG_DIFF_DST, diff.memory},
                                                   {DNNL_ARG_DIFF_WEIGHTS, target.memory}};
         if (geometry_.has_bias) {
             arguments.emplace(DNNL_ARG_DIFF_BIAS, plan.gradient(layer_.spec.name + ".bias").memory);
@@ -107,12 +116,13 @@ private:
 
     tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) override {
         const dnnl::convolution_backward_data::primitive_desc primitive(
-            {dnnl::algorithm::convolution_direct, forward_->src_desc(), geometry_.weights,
-             forward_->dst_desc(), geometry_.strides, geometry_.padding, geometry_.padding},
+            {dnnl::algorithm::convolution_direct, diff_in_, geometry_.weights, diff_out_, geometry_.strides,
+             geometry_.padding, geometry_.padding},
             plan.engine(), *forward_);
         const tensor weights = plan.in_layout(weights_, primitive.weights_desc());
+        const tensor diff = plan.in_layout(diff_out, primitive.diff_dst_desc());
         tensor diff_in = plan.make(primitive.diff_src_desc());
-        plan.emit(dnnl::convolution_backward_data(primitive), {{DNNL_ARG_DIFF_DST, diff_out.memory},
+        plan.emit(dnnl::convolution_backward_data(primitive), {{DNNL_ARG_DIFF_DST, diff.memory},
                                                                {DNNL_ARG_WEIGHTS, weights.memory},
                                                                {DNNL_ARG_DIFF_SRC, diff_in.memory}});
         return diff_in;
@@ -120,6 +130,7 @@ private:
 
     geometry geometry_;
     std::optional<dnnl::convolution_forward::primitive_desc> forward_;
+    memory::desc diff_in_, diff_out_; // what the backward passes ask for
     tensor weights_, in_;
 };
 

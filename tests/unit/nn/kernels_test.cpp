@@ -1,6 +1,7 @@
 // oneDNN falls back to a plain reference implementation, hundreds of times slower, without saying so. Its
 // verbose mode does say.
 #include "base/error.hpp"
+#include "nn/version.hpp"
 #include "support.hpp"
 
 #include <dnnl.h>
@@ -14,13 +15,18 @@ namespace feddip::nn {
 namespace {
 
 using config::model_name;
+using config::precision_kind;
 using test::dropout_stream;
 using test::synthetic_batch;
 
 // The lines `onednn_verbose,exec,cpu,PRIMITIVE,IMPLEMENTATION,...` of one training step and one evaluation.
-std::vector<std::string> executed_primitives(model_name model, data::image_shape shape, int batch_size) {
-    network net(
-        {.model = model, .input = shape, .max_batch = batch_size, .kernels = config::kernel_kind::dense});
+std::vector<std::string> executed_primitives(model_name model, data::image_shape shape, int batch_size,
+                                             precision_kind precision) {
+    network net({.model = model,
+                 .input = shape,
+                 .max_batch = batch_size,
+                 .kernels = config::kernel_kind::dense,
+                 .precision = precision});
     test::draw_state(net, 1);
     const synthetic_batch batch(shape, batch_size, 10);
     random_stream dropout = dropout_stream();
@@ -40,11 +46,16 @@ std::vector<std::string> executed_primitives(model_name model, data::image_shape
 }
 
 void expect_fast_kernels(model_name model, data::image_shape shape, int batch_size) {
-    const std::vector<std::string> lines = executed_primitives(model, shape, batch_size);
-    EXPECT_GT(lines.size(), 15) << "oneDNN's verbose mode is not available";
-    for (const std::string& line : lines) {
-        EXPECT_EQ(line.find(",ref"), std::string::npos) << line;
-        EXPECT_EQ(line.find(",simple"), std::string::npos) << line;
+    for (const auto precision : {precision_kind::f32, precision_kind::bf16}) {
+        if (precision == precision_kind::bf16 && !can_multiply_bf16()) {
+            continue;
+        }
+        const std::vector<std::string> lines = executed_primitives(model, shape, batch_size, precision);
+        EXPECT_GT(lines.size(), 15) << "oneDNN's verbose mode is not available";
+        for (const std::string& line : lines) {
+            EXPECT_EQ(line.find(",ref"), std::string::npos) << line;
+            EXPECT_EQ(line.find(",simple"), std::string::npos) << line;
+        }
     }
 }
 
