@@ -87,11 +87,14 @@ public:
 
 struct small_federation {
     config::run_config config = small_config();
-    small_data images{400, 250};
+    small_data images;
     data::dataset data = images.view();
     data::partition shares = deal(data, config.federation.clients);
     recorder seen;
     fl::memory_client_store residuals;
+
+    explicit small_federation(std::size_t train_images = 400, std::size_t test_images = 250)
+        : images(train_images, test_images) {}
 
     fl::run_result run(std::optional<fl::run_state> resumed = std::nullopt, int stop_after = -1) {
         fl::in_process_transport alone;

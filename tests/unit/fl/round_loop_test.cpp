@@ -146,6 +146,31 @@ TEST(round_loop, evaluates_only_when_asked_and_after_the_last_round) {
     EXPECT_FALSE(std::isnan(history[4].test_accuracy));
 }
 
+// Small enough for valgrind, which takes minutes for it (tests/system/CMakeLists.txt).
+TEST(round_loop, goes_through_all_kinds_of_rounds_with_a_handful_of_images) {
+    small_federation federation(40, 20);
+    federation.config.federation.rounds = 3;
+    federation.config.federation.local_epochs = 1;
+    federation.config.federation.batch_size = 8;
+    federation.config.federation.evaluate_every = 3;
+    federation.config.communication.reconfiguration_upload =
+        config::reconfiguration_upload_kind::topk_residual;
+
+    const auto state = federation.run().state;
+
+    ASSERT_EQ(state.history.size(), 3U);
+    for (const auto& round : state.history) {
+        const bool reconfigures = round.round != 2;
+        EXPECT_EQ(round.mask_change > 0, reconfigures) << round.round;
+        EXPECT_EQ(round.clients[0].bytes_positions > 0, reconfigures) << round.round;
+        for (const auto& c : round.clients) {
+            EXPECT_EQ(c.included, 1);
+            EXPECT_TRUE(std::isfinite(c.train_loss));
+        }
+    }
+    EXPECT_TRUE(std::isfinite(state.history.back().test_loss));
+}
+
 TEST(round_loop, ends_with_a_reason_when_every_update_explodes) {
     small_federation federation;
     federation.config.optimizer.learning_rate = 1e30;
