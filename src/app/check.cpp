@@ -19,13 +19,32 @@ namespace feddip::app {
 
 namespace {
 
-void print_traffic(const config::run_config& config, const parameter_layout& layout) {
-    const auto method = fl::make_method(config);
-    const auto rounds = predict_traffic(config, *method, layout);
+struct predicted_rounds {
+    std::vector<round_traffic> run, fedavg;
+};
+
+predicted_rounds predict(const config::run_config& config, const parameter_layout& layout) {
     auto plain = config;
     plain.method.name = "fedavg";
-    const auto fedavg = predict_traffic(plain, *fl::make_method(plain), layout);
+    return {.run = predict_traffic(config, *fl::make_method(config), layout),
+            .fedavg = predict_traffic(plain, *fl::make_method(plain), layout)};
+}
 
+// Totals of the whole run, by their names in results files.
+void print_json(const config::run_config& config, const parameter_layout& layout) {
+    const auto to_json = [](const std::vector<round_traffic>& rounds) {
+        const auto sum = total(rounds);
+        return fmt::format(
+            R"({{"bytes_down": {:.0f}, "bytes_up": {:.0f}, "bytes_positions": {:.0f}, "simulated_seconds": {}}})",
+            sum.down, sum.up, sum.positions + sum.positions_up,
+            std::isnan(sum.seconds) ? "null" : fmt::format("{}", sum.seconds));
+    };
+    const auto [run, fedavg] = predict(config, layout);
+    fmt::print("{{\"run\": {},\n \"fedavg\": {}}}\n", to_json(run), to_json(fedavg));
+}
+
+void print_traffic(const config::run_config& config, const parameter_layout& layout) {
+    const auto [rounds, fedavg] = predict(config, layout);
     fmt::print("\nTraffic, predicted: encoded bytes of a round's {} clients together\n",
                config.federation.clients_per_round);
     fmt::print("  {:<34} {:>7} {:>12} {:>12}\n", "", "rounds", "down/round", "up/round");
@@ -50,12 +69,12 @@ void print_traffic(const config::run_config& config, const parameter_layout& lay
 
     const auto sum = total(rounds);
     const auto dense_sum = total(fedavg);
-    fmt::print("  whole run: {} down (at most {} of it positions), {} up; {:.1f} % of FedAvg's {}\n",
+    fmt::print("  whole run: {} down (about {} of it positions), {} up; {:.1f} % of FedAvg's {}\n",
                format_bytes(sum.down), format_bytes(sum.positions), format_bytes(sum.up),
                100 * (sum.down + sum.up) / (dense_sum.down + dense_sum.up),
                format_bytes(dense_sum.down + dense_sum.up));
     if (sum.positions_up > 0) {
-        fmt::print("  of what goes up at most {} is positions\n", format_bytes(sum.positions_up));
+        fmt::print("  of what goes up about {} is positions\n", format_bytes(sum.positions_up));
     }
     if (sum.dropped_out > 0) {
         fmt::print("  {} of {} times a sampled client drops out: it receives the model and sends nothing\n",
@@ -107,6 +126,10 @@ void print_work(const config::run_config& config, const parameter_layout& layout
 exit_code check(const check_command& command) {
     const auto config = load_config(command.config, command.overrides);
     const auto layout = layout_for(config);
+    if (command.json) {
+        print_json(config, layout);
+        return exit_code::done;
+    }
     const auto facts = data::facts_of(config.data.dataset);
     std::vector<std::byte> storage(data::storage_size(facts));
     const auto folder = data::locate(config.data.dataset, config.data.path);

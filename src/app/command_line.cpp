@@ -45,6 +45,8 @@ any_command parse_command_line(int argc, const char* const* argv) {
     CLI::App* check_parser = parser.add_subcommand(
         "check", "Validate a configuration; predict the run's traffic, memory and work");
     add_config_arguments(*check_parser, check.config, check.overrides);
+    check_parser->add_flag("--json", check.json,
+                           "Print only the predicted traffic, as JSON; needs no data set");
 
     CLI::App* info_parser = parser.add_subcommand("info", "Say what a results or checkpoint file holds");
     info_parser->add_option("file", info.file, "Results or checkpoint file")

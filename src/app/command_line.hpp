@@ -18,6 +18,7 @@ struct train_command {
 struct check_command {
     std::filesystem::path config;
     std::vector<std::string> overrides;
+    bool json = false; // only the predicted traffic, for programs
 };
 
 struct info_command {

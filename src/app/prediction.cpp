@@ -1,5 +1,6 @@
 #include "app/prediction.hpp"
 
+#include "app/expected_positions.hpp"
 #include "base/error.hpp"
 #include "data/dataset.hpp"
 #include "fl/evaluation.hpp"
@@ -15,7 +16,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <numbers>
 
 namespace feddip::app {
 
@@ -34,28 +34,17 @@ nn::model_spec spec_of(const config::run_config& config) {
     throw error("no work is known", "model.name", "unknown model");
 }
 
-// Which mask the server holds as the rounds go by, as far as it can be known beforehand.
-struct expected_mask {
-    std::size_t alive;
-    bool known_to_all;   // nothing is pruned
-    int rounds_sent = 0; // in how many rounds it has been sent
-};
-
 } // namespace
-
-double mask_entropy_bytes(std::size_t size, std::size_t alive) {
-    const auto log_factorial = [](std::size_t n) { return std::lgamma(static_cast<double>(n) + 1); };
-    return (log_factorial(size) - log_factorial(alive) - log_factorial(size - alive)) / std::numbers::ln2 / 8;
-}
 
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
                                            const parameter_layout& layout) {
-    const auto size = layout.prunable_size();
-    const double tail = static_cast<double>(layout.size() - size) * sizeof(float);
+    const auto size = static_cast<double>(layout.prunable_size());
+    const double without_weights =
+        static_cast<double>(fl::header_bytes + sizeof(float) * (layout.size() - layout.prunable_size()));
     const double clients = config.federation.clients_per_round;
-    const double share_sampled = clients / config.federation.clients;
-    const std::size_t start = method.start_mask(layout).count();
-    expected_mask held{.alive = start, .known_to_all = start == size};
+    const auto start = method.start_mask(layout);
+    auto alive = static_cast<double>(start.count());
+    expected_positions positions(layout, start, config.federation.clients);
 
     const fl::link_model links(config.links, config.federation.seed);
     const fl::fault_model faults(config.faults, config.federation.seed);
@@ -68,23 +57,23 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         const auto sampled = fl::sample_clients(config.federation.seed, t, config.federation.clients,
                                                 config.federation.clients_per_round);
         const auto drops_out = [&](int client) { return faults.drops_out(t, client); };
-        const double values = static_cast<double>(held.alive) * sizeof(float);
-        const double without_mask = held.known_to_all ? 0 : std::pow(1 - share_sampled, held.rounds_sent);
+        const double target = size - std::round(plan.target_sparsity * size);
         round_traffic r;
         r.dropped_out = static_cast<int>(std::ranges::count_if(sampled, drops_out));
         r.all_weights = plan.trains_all_weights();
-        r.sparsity = 1 - static_cast<double>(held.alive) / static_cast<double>(size);
-        r.positions = clients * without_mask * mask_entropy_bytes(size, held.alive);
-        r.down = clients * (static_cast<double>(fl::header_bytes) + values + tail) + r.positions;
+        r.sparsity = 1 - alive / size;
+        for (const int client : sampled) {
+            r.positions += positions.charge(client);
+        }
+        r.down = clients * (without_weights + sizeof(float) * alive) + r.positions;
         const double uploads = clients - r.dropped_out;
-        double sent = static_cast<double>(r.all_weights ? size : held.alive);
+        double sent = r.all_weights ? size : alive;
         if (plan.upload == fl::upload_content::largest) {
-            const auto left_out = std::llround(plan.target_sparsity * static_cast<double>(size));
-            sent = static_cast<double>(size) - static_cast<double>(left_out);
-            r.positions_up = uploads * mask_entropy_bytes(size, static_cast<std::size_t>(sent));
+            sent = target;
+            r.positions_up = uploads * positions.of_upload(sent);
         }
         const double uploaded = static_cast<double>(fl::bytes_per_value(plan.values)) * sent;
-        r.up = uploads * (static_cast<double>(fl::header_bytes) + uploaded + tail) + r.positions_up;
+        r.up = uploads * (without_weights + uploaded) + r.positions_up;
         std::vector<fl::client_work> works;
         for (const int client : sampled) {
             works.push_back({.client = client,
@@ -96,10 +85,9 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         }
         r.seconds = links.round_seconds(works);
         rounds.push_back(r);
-        ++held.rounds_sent;
         if (plan.reconfigures && uploads > 0) {
-            const auto pruned = std::llround(plan.target_sparsity * static_cast<double>(size));
-            held = {.alive = size - static_cast<std::size_t>(pruned), .known_to_all = pruned == 0};
+            alive = target;
+            positions.reconfigure(alive);
         }
     }
     return rounds;

@@ -21,15 +21,9 @@ struct round_traffic {
     int dropped_out = 0;      // sampled clients that get the model and send nothing
 };
 
-// log2 of the number of masks of `size` bits with `alive` ones, in bytes: no code can do with less on
-// average.
-double mask_entropy_bytes(std::size_t size, std::size_t alive);
-
-// For each round. Values, tails and headers are exact; positions are estimated as the entropy of a fresh
-// mask, times the expected number of sampled clients that don't hold the mask yet; those of the largest
-// weights as the entropy of a fresh mask for each client. Both are upper bounds up to chance: what is sent is
-// the difference to a known mask where that is smaller. Clients that will be sampled, drop out or be slow are
-// known; times take each with the mean of the round's bytes and of the training images.
+// For each round. Values, tails and headers are exact, positions are estimated (expected_positions.hpp).
+// Clients that will be sampled, drop out or be slow are known; times take each with the mean of the round's
+// bytes and of the training images.
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
                                            const parameter_layout& layout);
 round_traffic total(const std::vector<round_traffic>& rounds);

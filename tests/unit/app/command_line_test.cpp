@@ -35,6 +35,11 @@ TEST(CommandLine, AnOverrideBeforeTheConfigDoesNotSwallowIt) {
     EXPECT_THAT(c.overrides, ElementsAre("data.path=x"));
 }
 
+TEST(CommandLine, CheckPrintsJsonWhereAskedTo) {
+    EXPECT_FALSE(std::get<check_command>(parse({"check", "a.toml"})).json);
+    EXPECT_TRUE(std::get<check_command>(parse({"check", "a.toml", "--json"})).json);
+}
+
 TEST(CommandLine, TrainNeedsNothingButAConfig) {
     const auto c = std::get<train_command>(parse({"train", "a.toml"}));
 

@@ -21,14 +21,6 @@ std::vector<round_traffic> predicted(const config::run_config& c) {
     return predict_traffic(c, *fl::make_method(c), layout_for(c));
 }
 
-TEST(MaskEntropy, CountsTheMasks) {
-    EXPECT_NEAR(mask_entropy_bytes(8, 0), 0, 1e-12);
-    EXPECT_NEAR(mask_entropy_bytes(8, 8), 0, 1e-12);
-    EXPECT_NEAR(mask_entropy_bytes(8, 1), 3.0 / 8, 1e-12);            // one of 8 places
-    EXPECT_NEAR(mask_entropy_bytes(4, 2), std::log2(6.0) / 8, 1e-12); // 6 pairs of 4
-    EXPECT_NEAR(mask_entropy_bytes(1'000'000, 500'000), 125'000, 2);  // all but a bit per weight
-}
-
 TEST(Traffic, FedAvgSendsEverythingInEachRoundBothWays) {
     auto c = small_run();
     c.method.name = "fedavg";
@@ -57,25 +49,18 @@ TEST(Traffic, WithoutRegrowthOnlyTheFirstRoundIsDense) {
     EXPECT_FALSE(rounds[5].all_weights);
 }
 
-TEST(Traffic, PositionsAreSentWhileTheMaskIsNew) {
-    const auto rounds = predicted(small_run());
-    EXPECT_GT(rounds[1].positions, 0);
-    for (std::size_t t : {2U, 3U, 4U, 5U}) {
-        EXPECT_LT(rounds[t].positions, rounds[t - 1].positions);
-    }
-    // The mask after round 5 is new to everybody in round 6.
-    const auto size = layout_for(small_run()).prunable_size();
-    const auto alive =
-        static_cast<std::size_t>(std::llround((1 - rounds[6].sparsity) * static_cast<double>(size)));
-    EXPECT_NEAR(rounds[6].positions, 5 * mask_entropy_bytes(size, alive), 1e-6);
-}
-
-TEST(Traffic, WhereEveryClientIsSampledAMaskIsSentOnce) {
+TEST(Traffic, PositionsAreSentWhereTheMaskIsNewToAClient) {
     auto c = small_run();
     c.federation.clients = c.federation.clients_per_round;
     const auto rounds = predicted(c);
-    EXPECT_GT(rounds[1].positions, 0);
-    EXPECT_EQ(rounds[2].positions, 0);
+    for (const std::size_t t : {2U, 3U, 4U, 5U, 7U, 8U, 9U}) {
+        EXPECT_EQ(rounds[t].positions, 0) << "round " << t;
+    }
+    EXPECT_GT(rounds[6].positions, 0);
+    EXPECT_GT(rounds[0].positions, rounds[6].positions); // then the difference to it is enough
+
+    c.federation.clients = 1000; // hardly any of whom comes twice
+    EXPECT_GT(predicted(c)[9].positions, 0);
 }
 
 TEST(Traffic, OfTheLargestWeightsIsTheirValuesAndPositions) {
@@ -88,7 +73,7 @@ TEST(Traffic, OfTheLargestWeightsIsTheirValuesAndPositions) {
 
     const double target = fl::make_method(c)->plan(5).target_sparsity;
     const auto sent = size - static_cast<std::size_t>(std::llround(target * static_cast<double>(size)));
-    EXPECT_NEAR(rounds[5].positions_up, 5 * mask_entropy_bytes(size, sent), 1e-6);
+    EXPECT_GT(rounds[5].positions_up, 0);
     EXPECT_NEAR(rounds[5].up - rounds[5].positions_up,
                 5.0 * static_cast<double>(fl::header_bytes + 4 * (sent + layout.size() - size)), 1e-6);
 }
