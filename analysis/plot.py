@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from feddip_analysis import NotAResultsFile, group_runs, load, markdown, plots, summary_rows  # noqa: E402
+from feddip_analysis import NotAResultsFile, group_runs, load, plots, summary_rows, tables  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
@@ -28,14 +27,6 @@ def arguments() -> argparse.Namespace:
         help="accuracy curves to draw in grey: columns round, name1, name2 ...",
     )
     return parser.parse_args()
-
-
-def write_table(rows: list[dict[str, str]], folder: Path) -> None:
-    (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
-    with open(folder / "table.csv", "w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
 
 
 def main() -> int:
@@ -56,7 +47,7 @@ def main() -> int:
         for name, figure in plots.figures(groups, reference).items():
             for path in plots.save(figure, args.out, name):
                 print(path)
-    write_table(summary_rows(groups), args.out)
+    tables.from_rows("table", "Runs", summary_rows(groups)).save(args.out)
     print(args.out / "table.md")
     return 0
 

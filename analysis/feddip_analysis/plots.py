@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
@@ -55,7 +57,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def _percent(share: float, _position: int) -> str:
+def percent_ticks(share: float, _position: int) -> str:
     return f"{100 * share:g}"
 
 
@@ -66,13 +68,27 @@ def _looks(n: int) -> list[dict]:
     ]
 
 
-def _band(axes: Axes, x: np.ndarray, curves: np.ndarray, label: str, look: dict) -> None:
-    """The mean over the first axis and, of several curves, one standard deviation to both sides."""
-    mean = curves.mean(axis=0)
-    marker = {"marker": "o", "markersize": 3} if len(x) == 1 else {}
-    axes.plot(x, mean, label=label, **look, **marker)
+MOST_POINTS = 150  # of a curve: more only make files large
+
+
+def thinned(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
+    """Means over windows of the last axis, so that at most so many points are left."""
+    width = -(-values.shape[-1] // most)
+    starts = np.arange(0, values.shape[-1], width)
+    counts = np.diff(np.append(starts, values.shape[-1]))
+    return np.add.reduceat(values.astype(float), starts, axis=-1) / counts
+
+
+def band(axes: Axes, x: np.ndarray, curves: np.ndarray, label: str, look: dict) -> None:
+    """The mean over the first axis and, of several curves, one standard deviation to both sides. Long
+    curves are thinned to means over a few rounds."""
+    x, mean = thinned(x), thinned(curves.mean(axis=0))
+    marks = (
+        {"marker": "o", "markersize": 3} if len(x) == 1 else {"markevery": (0.04, 0.16), "markersize": 3.6}
+    )
+    axes.plot(x, mean, label=label, **(marks | look))
     if len(curves) > 1:
-        spread = curves.std(axis=0, ddof=1)
+        spread = thinned(curves.std(axis=0, ddof=1))
         axes.fill_between(x, mean - spread, mean + spread, color=look["color"], alpha=0.18, linewidth=0)
 
 
@@ -80,34 +96,40 @@ def _over_rounds(axes: Axes, groups: Sequence[Group], name: str) -> None:
     for group, look in zip(groups, _looks(len(groups))):
         values = group.over_seeds(name).dropna("round", how="any")
         if values.sizes["round"]:
-            _band(axes, values["round"].values, values.values, group.label, look)
-    _round_axis(axes)
+            band(axes, values["round"].values, values.values, group.label, look)
+    round_axis(axes)
     axes.set_xlim(0, max((int(run["round"][-1]) for g in groups for run in g.runs), default=1))
 
 
-def _round_axis(axes: Axes) -> None:
+def round_axis(axes: Axes) -> None:
     axes.set_xlabel("round")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=(1, 2, 5, 10)))
 
 
-def _accuracy_axis(axes: Axes, groups: Sequence[Group]) -> None:
+def accuracy_axis(axes: Axes, groups: Sequence[Group], quantile: float = 0.05) -> None:
     """Leaves the steep beginning out, which takes the room of what differs."""
     axes.set_ylabel("test accuracy (%)")
-    axes.yaxis.set_major_formatter(_percent)
+    axes.yaxis.set_major_formatter(percent_ticks)
     values = np.concatenate([run.accuracy.values for g in groups for run in g.runs])
     values = values[~np.isnan(values)]
     if values.size:
-        low, high = np.quantile(values, 0.05), values.max()
+        low, high = np.quantile(values, quantile), values.max()
         margin = 0.06 * max(high - low, 0.01)
         axes.set_ylim(max(low - margin, 0.0), min(high + margin, 1.0))
 
 
-def _label_bytes(axes: Axes, largest: float) -> float:
-    """Names the x axis; returns the bytes of its unit."""
+def bytes_unit(largest: float) -> tuple[float, str]:
+    """Bytes of the unit to count in, and its name."""
     units = ("B", "kB", "MB", "GB", "TB")
     power = min(int(np.log10(max(largest, 1.0)) // 3), len(units) - 1)
-    axes.set_xlabel(f"traffic so far, down and up ({units[power]})")
-    return 1000.0**power
+    return 1000.0**power, units[power]
+
+
+def label_bytes(axes: Axes, largest: float) -> float:
+    """Names the x axis; returns the bytes of its unit."""
+    unit, name = bytes_unit(largest)
+    axes.set_xlabel(f"traffic so far, down and up ({name})")
+    return unit
 
 
 def references(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -128,7 +150,7 @@ def accuracy(axes: Axes, groups: Sequence[Group], reference: dict | None = None)
     _over_rounds(axes, groups, "accuracy")
     for i, (x, y) in enumerate((reference or {}).values()):
         axes.plot(x, y, color="#9A9A9A", linewidth=0.7, zorder=1, label="reference" if i == 0 else None)
-    _accuracy_axis(axes, groups)
+    accuracy_axis(axes, groups)
 
 
 def loss(axes: Axes, groups: Sequence[Group]) -> None:
@@ -145,20 +167,20 @@ def loss(axes: Axes, groups: Sequence[Group]) -> None:
 
 def accuracy_over_bytes(axes: Axes, groups: Sequence[Group]) -> None:
     largest = max((float(run.bytes_total.max()) for g in groups for run in g.runs), default=1.0)
-    unit = _label_bytes(axes, largest)
+    unit = label_bytes(axes, largest)
     for group, look in zip(groups, _looks(len(groups))):
         values = group.over_seeds("accuracy").dropna("round", how="any")
         sent = group.over_seeds("bytes_total").sel(round=values["round"]).mean("seed")
         if values.sizes["round"]:
-            _band(axes, sent.values / unit, values.values, group.label, look)
+            band(axes, sent.values / unit, values.values, group.label, look)
     axes.set_xlim(left=0)
-    _accuracy_axis(axes, groups)
+    accuracy_axis(axes, groups)
 
 
 def sparsity(axes: Axes, groups: Sequence[Group]) -> None:
     _over_rounds(axes, groups, "sparsity")
     axes.set_ylabel("pruned weights (%)")
-    axes.yaxis.set_major_formatter(_percent)
+    axes.yaxis.set_major_formatter(percent_ticks)
     axes.set_ylim(-0.02, 1.02)
 
 
@@ -183,26 +205,32 @@ def _has_mask(group: Group) -> bool:
     return density.size > 0 and bool((density < 1).any())
 
 
-def layer_densities(groups: Sequence[Group]) -> Figure | None:
+def layer_densities(groups: Sequence[Group], columns: int = 1) -> Figure | None:
     """A heat map per group of its first run, layers downwards; nothing where no run prunes."""
     shown = [group for group in groups if _has_mask(group)]
     if not shown:
         return None
-    heights = [max(1.3, 0.17 * group.first.sizes["layer"]) + 0.45 for group in shown]
-    figure, rows = plt.subplots(
-        len(shown), 1, figsize=(6.4, sum(heights) + 0.2), height_ratios=heights, squeeze=False
+    columns = min(columns, len(shown))
+    rows = -(-len(shown) // columns)
+    height = max(max(1.3, 0.17 * group.first.sizes["layer"]) + 0.45 for group in shown)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(6.4 if columns == 1 else 5.2 * columns, height * rows + 0.2), squeeze=False
     )
-    for axes, group in zip(rows[:, 0], shown):
-        image = _heat_map(axes, group.first.layer_density)
-        axes.set_title(group.label)
-    _round_axis(rows[-1, 0])
-    bar = figure.colorbar(image, ax=list(rows[:, 0]), label="alive weights (%)", extend="min")
+    for panel in axes.flat[len(shown) :]:
+        panel.remove()
+    for panel, group in zip(axes.flat, shown):
+        image = heat_map(panel, group.first.layer_density)
+        panel.set_title(group.label)
+    for panel in axes.flat[max(len(shown) - columns, 0) : len(shown)]:
+        round_axis(panel)
+    left = list(axes.flat[: len(shown)])
+    bar = figure.colorbar(image, ax=left, label="alive weights (%)", extend="min", aspect=12 + 12 * rows)
     bar.set_ticks([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0], labels=["1", "2", "5", "10", "20", "50", "100"])
     bar.minorticks_off()
     return figure
 
 
-def _heat_map(axes: Axes, density: xr.DataArray) -> mpl.image.AxesImage:
+def heat_map(axes: Axes, density: xr.DataArray) -> mpl.image.AxesImage:
     first, last = float(density["round"][0]), float(density["round"][-1])
     layers = density.sizes["layer"]
     image = axes.imshow(
@@ -281,7 +309,14 @@ def _time(groups: Sequence[Group]) -> Figure:
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """As SVG and PNG; the same runs give the same bytes."""
     paths = [folder / f"{name}.svg", folder / f"{name}.png"]
-    figure.savefig(paths[0], metadata={"Date": None})
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    paths[0].write_text(_rounded(text.getvalue()), encoding="utf-8")
     figure.savefig(paths[1], metadata={"Software": None})
     plt.close(figure)
     return paths
+
+
+def _rounded(svg: str) -> str:
+    """Paths to a hundredth of a point: nobody sees more, and curves take half the room."""
+    return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +40,34 @@ _SYMBOLS = {
     "maximum": "$\\lambda$",
 }
 
-# Keys in which runs may differ and still be the same experiment.
-_NOT_THE_EXPERIMENT = ("federation.seed", "federation.rank0_trains", "data.path")
-_SECTIONS_NOT_THE_EXPERIMENT = ("checkpoint.", "output.", "compute.")
+# Keys in which runs may differ and still be the same experiment: what names it, stores it, computes it or
+# looks on.
+_NOT_THE_EXPERIMENT = (
+    "checkpoint.",
+    "compute.kernels",
+    "compute.threads",
+    "data.path",
+    "federation.evaluate_every",
+    "federation.rank0_trains",
+    "federation.seed",
+    "links.",
+    "output.",
+)
+# Keys that mean nothing unless another has a certain value.
+_ONLY_WHERE = {
+    "data.classes_per_client": ("data.partition", "pathological"),
+    "data.dirichlet_alpha": ("data.partition", "dirichlet"),
+}
+# Sections that mean nothing to a method; those of methods that are not named here all count.
+_UNUSED_BY_METHOD = {
+    "FedAvg": ("sparsity.", "regularization.", "communication.upload", "communication.reconfiguration"),
+    "FedProx": ("sparsity.", "regularization.", "communication.upload", "communication.reconfiguration"),
+    "FedDP": ("regularization.",),
+    "SNIP": ("regularization.",),
+    "PruneFL": ("regularization.",),
+    "FedDST": ("regularization.",),
+    "DisPFL": ("regularization.",),
+}
 
 
 class NotAResultsFile(Exception):
@@ -66,10 +91,10 @@ def load(path: str | Path) -> xr.Dataset:
                 if dataset.ndim == 2:
                     data[f"client_{name}"] = _array(dataset, ("round", "slot"))
             attrs = dict(file.attrs)
-    except (OSError, KeyError) as problem:
+        run = xr.Dataset(data, attrs=attrs | {"path": str(path)}).set_coords(("round", "layer"))
+        return run.assign(accuracy=_accuracy(run), bytes_total=_bytes_total(run))
+    except (OSError, KeyError, ValueError, RuntimeError, AttributeError, TypeError) as problem:
         raise NotAResultsFile(f"{path}: not a results file of feddip ({problem})") from problem
-    runs = xr.Dataset(data, attrs=attrs | {"path": str(path)}).set_coords(("round", "layer"))
-    return runs.assign(accuracy=_accuracy(runs), bytes_total=_bytes_total(runs))
 
 
 def _accuracy(run: xr.Dataset) -> xr.DataArray:
@@ -83,6 +108,47 @@ def _accuracy(run: xr.Dataset) -> xr.DataArray:
 def _bytes_total(run: xr.Dataset) -> xr.DataArray:
     total = (run.bytes_up + run.bytes_down).astype(float).cumsum("round")
     return total.assign_attrs(units="byte", long_name="payload received and sent so far")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out, and why."""
+
+    path: Path
+    reason: str
+
+
+def results_files(paths: Iterable[str | Path]) -> list[Path]:
+    """The files themselves and all in the folders, however deep; no checkpoints."""
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        inside = sorted(path.rglob("*.h5")) if path.is_dir() else [path]
+        found |= dict.fromkeys(file for file in inside if ".ckpt-" not in file.name)
+    return list(found)
+
+
+def collect(paths: Iterable[str | Path], incomplete: bool = False) -> tuple[list[xr.Dataset], list[Skipped]]:
+    """All runs of files and folders that are done, one per experiment and seed; what else is there is
+    named."""
+    runs: dict[tuple, xr.Dataset] = {}
+    skipped = []
+    for path in results_files(paths):
+        try:
+            run = load(path)
+        except NotAResultsFile as problem:
+            skipped.append(Skipped(path, str(problem).removeprefix(f"{path}: ")))
+            continue
+        done, wanted = run.sizes["round"], run.attrs.get("rounds", "?")
+        key = (_key(run), int(run.attrs["seed"]))
+        if not done:
+            skipped.append(Skipped(path, "no round is done yet"))
+        elif not run.attrs["complete"] and not incomplete:
+            skipped.append(Skipped(path, f"not complete: {done} of {wanted} rounds"))
+        elif key in runs:
+            skipped.append(Skipped(path, f"same experiment and seed as {runs[key].attrs['path']}"))
+        else:
+            runs[key] = run
+    return list(runs.values()), skipped
 
 
 def config(run: xr.Dataset) -> dict[str, object]:
@@ -100,13 +166,21 @@ def config(run: xr.Dataset) -> dict[str, object]:
 
 
 def experiment(run: xr.Dataset) -> dict[str, object]:
-    """All that was chosen for a run except its seed and what does not change the numbers."""
-    keys = {
-        key: value
-        for key, value in config(run).items()
-        if key not in _NOT_THE_EXPERIMENT and not key.startswith(_SECTIONS_NOT_THE_EXPERIMENT)
-    }
-    return keys | {name: run.attrs[name] for name in ("method", "model", "dataset")}
+    """All that was chosen for a run except its seed and what does not change its numbers."""
+    everything = config(run)
+    names = {name: run.attrs[name] for name in ("method", "model", "dataset")}
+    others = tuple(f"{method}." for method in METHOD_NAMES if method != names["method"])
+    unused = _UNUSED_BY_METHOD.get(method_name(everything | names), ()) + others + _NOT_THE_EXPERIMENT
+    return {key: value for key, value in everything.items() if _counts(key, everything, unused)} | names
+
+
+def _counts(key: str, everything: dict[str, object], unused: tuple[str, ...]) -> bool:
+    other, value = _ONLY_WHERE.get(key, (None, None))
+    return not key.startswith(unused) and everything.get(other) == value
+
+
+def _key(run: xr.Dataset) -> tuple:
+    return tuple(sorted((k, str(v)) for k, v in experiment(run).items()))
 
 
 @dataclass
@@ -120,17 +194,32 @@ class Group:
         """A column as [seed, round], at the rounds that all runs have."""
         return xr.concat([run[name] for run in self.runs], "seed", join="inner", combine_attrs="override")
 
+    def by_seed(self, measure: Callable[[xr.Dataset], float]) -> dict[int, float]:
+        """A number of each run, such as `final_accuracy`, by its seed."""
+        return {int(run.attrs["seed"]): measure(run) for run in self.runs}
+
+    def has(self, name: str) -> bool:
+        """Whether the runs have a column with something measured in it."""
+        return all(name in run and bool(run[name].notnull().any()) for run in self.runs)
+
     @property
     def first(self) -> xr.Dataset:
         return self.runs[0]
+
+    @property
+    def experiment(self) -> dict[str, object]:
+        return experiment(self.first)
+
+    @property
+    def method(self) -> str:
+        return method_name(config(self.first) | self.experiment)
 
 
 def group_runs(runs: Iterable[xr.Dataset]) -> list[Group]:
     """Runs that differ only in their seed form a group, in the order of their first run."""
     groups: dict[tuple, list[xr.Dataset]] = {}
     for run in runs:
-        key = tuple(sorted((k, str(v)) for k, v in experiment(run).items()))
-        groups.setdefault(key, []).append(run)
+        groups.setdefault(_key(run), []).append(run)
     members = list(groups.values())
     return [Group(label, runs) for label, runs in zip(_labels(members), members)]
 
@@ -138,6 +227,8 @@ def group_runs(runs: Iterable[xr.Dataset]) -> list[Group]:
 def method_name(experiment: dict[str, object]) -> str:
     """As papers call it; FedDIP without regularization is FedDP."""
     method = str(experiment["method"])
+    if method == "feddip" and experiment.get("sparsity.target") == 0:
+        return "FedDIP, regularization alone"
     if method == "feddip" and experiment.get("regularization.maximum") == 0:
         method = "feddp"
     return METHOD_NAMES.get(method, method)
@@ -146,18 +237,20 @@ def method_name(experiment: dict[str, object]) -> str:
 def _labels(groups: Sequence[list[xr.Dataset]]) -> list[str]:
     """The method, and what sets the experiment apart from others of the same method."""
     experiments = [experiment(runs[0]) for runs in groups]
+    names = [Group("", runs).method for runs in groups]
     labels = []
-    for own in experiments:
-        same_method = [e for e in experiments if method_name(e) == method_name(own)]
+    for own, method in zip(experiments, names):
+        same_method = [e for e, name in zip(experiments, names) if name == method]
         differing = sorted(k for k in own if any(e.get(k) != own[k] for e in same_method))
         differing += [k for k in ("model", "dataset") if len({e[k] for e in experiments}) > 1]
         hidden = {"model.name", "data.dataset", "method.name"}
-        parts = [_setting(k, own[k]) for k in dict.fromkeys(differing) if k not in hidden]
-        labels.append(", ".join([method_name(own), *parts]))
+        parts = [setting(k, own[k]) for k in dict.fromkeys(differing) if k not in hidden]
+        labels.append(", ".join([method, *parts]))
     return labels
 
 
-def _setting(key: str, value: object) -> str:
+def setting(key: str, value: object) -> str:
+    """A key of the configuration and its value, for the eye."""
     if key in ("model", "dataset"):
         return DISPLAY_NAMES.get(str(value), str(value))
     name = key.split(".")[1].replace("_", " ")
@@ -174,6 +267,16 @@ def mean_of_last(values: xr.DataArray, rounds: int = 10) -> float:
 def last_measured(values: xr.DataArray) -> float:
     done = values.dropna("round")
     return float(done[-1]) if done.size else float("nan")
+
+
+def final_accuracy(run: xr.Dataset) -> float:
+    """Mean of the last ten rounds."""
+    return mean_of_last(run.accuracy)
+
+
+def whole_traffic(run: xr.Dataset) -> float:
+    """Bytes of all rounds, down and up."""
+    return float(run.bytes_total[-1])
 
 
 def client_rounds(run: xr.Dataset) -> int:

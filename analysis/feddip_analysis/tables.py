@@ -2,17 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from . import results
 from .results import Group
+from .statistics import LEVEL, Comparison, Mean, mean_of
+from .study import Family, Final, ToTarget, display
+
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """`text` makes the cell for the eye; `values` the columns of the CSV file, in plain numbers."""
+
+    title: str
+    text: Callable[[object], str]
+    values: dict[str, Callable[[object], object]]
+    number: bool = True  # aligned to the right
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of any kind, and how to show them."""
+
+    name: str  # of its files
+    caption: str
+    columns: list[Column]
+    rows: list
+
+    @property
+    def head(self) -> list[str]:
+        return [column.title for column in self.columns]
+
+    def cells(self) -> list[list[str]]:
+        return [[column.text(row) for column in self.columns] for row in self.rows]
+
+    def markdown(self) -> str:
+        return markdown([dict(zip(self.head, cells)) for cells in self.cells()])
+
+    def csv(self) -> str:
+        names = [(name, value) for column in self.columns for name, value in column.values.items()]
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(name for name, _ in names)
+        writer.writerows([_plain(value(row)) for _, value in names] for row in self.rows)
+        return text.getvalue()
+
+    def latex(self) -> str:
+        """A tabular of booktabs."""
+        aligned = "".join("r" if column.number else "l" for column in self.columns)
+        lines = [" & ".join(map(_latex, cells)) + r" \\" for cells in [self.head, *self.cells()]]
+        return "\n".join(
+            [
+                f"% {_latex(self.caption)}",
+                rf"\begin{{tabular}}{{{aligned}}}",
+                r"\toprule",
+                lines[0],
+                r"\midrule",
+            ]
+            + lines[1:]
+            + [r"\bottomrule", r"\end{tabular}", ""]
+        )
+
+    def save(self, folder: Path) -> list[Path]:
+        texts = {"md": self.markdown(), "csv": self.csv(), "tex": self.latex()}
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{self.name}.{ending}" for ending in texts]
+        for path, text in zip(paths, texts.values()):
+            path.write_text(text, encoding="utf-8")
+        return paths
+
+
+def _plain(value: object) -> object:
+    return "" if value is None or isinstance(value, float) and math.isnan(value) else value
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{c: "\\" + c for c in "&%$#_{}"},
+    "±": r"$\pm$",
+    "−": "$-$",
+    "λ": r"$\lambda$",
+    "–": "--",
+    "×": r"$\times$",
+    "<": "$<$",
+    "~": r"\textasciitilde{}",
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(c, c) for c in text)
 
 
 def readable_bytes(count: float) -> str:
     units = ("B", "kB", "MB", "GB", "TB", "PB")
+    if np.isnan(count):
+        return MISSING
     power = min(int(np.log10(count) // 3), len(units) - 1) if count >= 1 else 0
     return f"{count / 1000**power:.3g} {units[power]}" if count < 999.5e15 else f"{count:.3g} B"
 
@@ -21,11 +115,35 @@ def percent(share: float, digits: int = 2) -> str:
     return "not measured" if np.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
+def points(share: float, digits: int = 2) -> str:
+    """A difference of two shares in percentage points, signed."""
+    return MISSING if np.isnan(share) else f"{100 * share:+.{digits}f}".replace("-", "−")
+
+
+def spread(accuracy: Mean) -> str:
+    """Percent, mean and standard deviation."""
+    if accuracy.n < 2:
+        return percent(accuracy.mean)
+    return f"{100 * accuracy.mean:.2f} ± {100 * accuracy.std:.2f} %"
+
+
+def duration(seconds: float) -> str:
+    if np.isnan(seconds):
+        return MISSING
+    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def p_value(p: float) -> str:
+    if np.isnan(p):
+        return MISSING
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
 def _spread(values: Sequence[float]) -> str:
-    mean = float(np.mean(values))
-    if np.isnan(mean) or len(values) < 2:
-        return percent(mean)
-    return f"{100 * mean:.2f} ± {100 * np.std(values, ddof=1):.2f} %"
+    return spread(mean_of(values))
 
 
 def _total(run: xr.Dataset, name: str) -> float:
@@ -36,7 +154,7 @@ def summary_rows(groups: Sequence[Group]) -> list[dict[str, str]]:
     """One row per group, cells as text; mean and standard deviation over seeds."""
     return [
         {
-            "run": group.label.replace("$", "").replace("\\lambda", "lambda"),
+            "run": plain(group.label),
             "seeds": str(len(group.runs)),
             "rounds": str(min(run.sizes["round"] for run in group.runs)),
             "accuracy": _spread([results.last_measured(run.accuracy) for run in group.runs]),
@@ -59,8 +177,18 @@ def markdown(rows: Sequence[dict[str, str]]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-def _display(name: str) -> str:
-    return results.DISPLAY_NAMES.get(name, name)
+def plain(label: str) -> str:
+    """A label without the marks of mathematics."""
+    return label.replace("$", "").replace("\\lambda", "λ")
+
+
+def from_rows(name: str, caption: str, rows: Sequence[dict[str, str]]) -> Table:
+    """Of cells that are text already."""
+    columns = [
+        Column(key, lambda row, key=key: row[key], {key: lambda row, key=key: row[key]}, number=i > 0)
+        for i, key in enumerate(rows[0])
+    ]
+    return Table(name, caption, columns, list(rows))
 
 
 def _traffic(run: xr.Dataset, name: str) -> str:
@@ -76,7 +204,7 @@ def summary_lines(run: xr.Dataset) -> list[str]:
     state = "complete" if a["complete"] else "not complete"
     method = results.method_name(results.experiment(run))
     ran = (
-        f"ran       {method}, {_display(a['model'])} on {_display(a['dataset'])}, seed {a['seed']}, "
+        f"ran       {method}, {display(a['model'])} on {display(a['dataset'])}, seed {a['seed']}, "
         f"{run.sizes['round']} of {a['rounds']} rounds ({state}), {a['mpi_ranks']} rank(s)"
     )
     if run.sizes["round"] == 0:
@@ -87,8 +215,168 @@ def summary_lines(run: xr.Dataset) -> list[str]:
         ran,
         f"accuracy  {percent(results.last_measured(run.accuracy))} at the end, "
         f"{percent(results.mean_of_last(run.accuracy))} mean of the last 10 rounds",
-        f"sparsity  {percent(results.last_measured(run.sparsity))} of "
-        f"{a['prunable_parameters']:,} prunable weights",
+        f"sparsity  {percent(results.last_measured(run.sparsity))} of {a['prunable_parameters']:,} prunable "
+        "weights",
         f"traffic   {_traffic(run, 'bytes_down')} down, {_traffic(run, 'bytes_up')} up",
         f"time      {float(run.seconds_round.mean()):.3g} s per round ({shares})",
     ]
+
+
+# The tables of the report.
+
+
+def _share(share: float) -> str:
+    return MISSING if np.isnan(share) else percent(share, 0)
+
+
+def sparsity_name(sparsity: float | None) -> str:
+    return "dense" if sparsity is None else f"{sparsity:g}"
+
+
+def _identity() -> list[Column]:
+    """The columns that say what a row is about."""
+    return [
+        Column(
+            "partition", lambda r: r.setting.partition, {"partition": lambda r: r.setting.partition}, False
+        ),
+        Column(
+            "method",
+            lambda r: plain(r.entry.name),
+            {"method": lambda r: r.entry.method, "variation": lambda r: plain(r.entry.variation)},
+            False,
+        ),
+        Column(
+            "sparsity", lambda r: sparsity_name(r.entry.sparsity), {"sparsity": lambda r: r.entry.sparsity}
+        ),
+    ]
+
+
+def _mean_values(name: str, of: Callable[[object], Mean]) -> dict[str, Callable[[object], object]]:
+    return {
+        f"{name}_mean": lambda r: of(r).mean,
+        f"{name}_std": lambda r: of(r).std,
+        f"{name}_n": lambda r: of(r).n,
+    }
+
+
+def comparison(compared: Comparison | None, adjusted: float) -> str:
+    """Difference in points, and p after Holm; an asterisk where it is significant."""
+    if compared is None:
+        return MISSING
+    if not compared.tested:
+        return f"{points(compared.difference)} (too few)"
+    star = " *" if adjusted < LEVEL else ""
+    return f"{points(compared.difference)} ({p_value(adjusted)}){star}"
+
+
+def _against(rival: str) -> Column:
+    name = rival.lower()
+
+    def value(field: str) -> Callable[[Final], object]:
+        return lambda row: getattr(row.against[rival], field) if rival in row.against else None
+
+    return Column(
+        f"against {rival}, points (p)",
+        lambda row: comparison(row.against.get(rival), row.adjusted.get(rival, float("nan"))),
+        {
+            f"minus_{name}": value("difference"),
+            f"minus_{name}_low": value("low"),
+            f"minus_{name}_high": value("high"),
+            f"p_{name}": value("p"),
+            f"p_{name}_holm": lambda row: row.adjusted.get(rival),
+            f"test_{name}": value("test"),
+        },
+    )
+
+
+def final_table(rows: Sequence[Final], name: str = "final-accuracy") -> Table:
+    """Every method, sparsity and partition on a line."""
+    columns = [
+        *_identity(),
+        Column("accuracy", lambda r: spread(r.accuracy), _mean_values("accuracy", lambda r: r.accuracy)),
+        Column("n", lambda r: str(r.accuracy.n), {}),
+        _against("FedAvg"),
+        _against("FedDIP"),
+        Column("traffic", lambda r: readable_bytes(r.bytes.mean), _mean_values("bytes", lambda r: r.bytes)),
+        Column(
+            "of FedAvg's", lambda r: _share(r.traffic_share), {"share_of_fedavg": lambda r: r.traffic_share}
+        ),
+    ]
+    caption = (
+        "Final accuracy, the mean of the last ten rounds: mean ± standard deviation over n seeds; "
+        "differences in percentage points with p of a two-sided t test (paired where the seeds are the "
+        f"same, else Welch's), Holm-corrected over the partition; * p < {LEVEL}. Traffic is that of the "
+        "whole run, down and up."
+    )
+    return Table(name, caption, columns, list(rows))
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    partition: str
+    method: str
+    cells: dict[float | None, Final]
+
+
+def matrix_table(family: Family, rows: Sequence[Final], name: str = "accuracy-matrix") -> Table:
+    """Methods downwards for each partition, sparsities across."""
+    by_line: dict[tuple[str, str], dict[float | None, Final]] = {}
+    for row in rows:
+        if not row.entry.variation:
+            by_line.setdefault((row.setting.partition, row.entry.method), {})[row.entry.sparsity] = row
+    sparsities = family.sparsities()
+    if any(None in cells for cells in by_line.values()):
+        sparsities = [None, *sparsities]
+
+    def column(sparsity: float | None) -> Column:
+        def cell(line: _Matrix) -> str:
+            found = line.cells.get(sparsity)
+            return f"{spread(found.accuracy)} ({found.accuracy.n})" if found else MISSING
+
+        def value(field: str) -> Callable[[_Matrix], object]:
+            return (
+                lambda line: getattr(line.cells[sparsity].accuracy, field) if sparsity in line.cells else None
+            )
+
+        title = "dense" if sparsity is None else f"s = {sparsity:g}"
+        key = "dense" if sparsity is None else f"s{sparsity:g}"
+        return Column(title, cell, {f"{key}_{field}": value(field) for field in ("mean", "std", "n")})
+
+    columns = [
+        Column("partition", lambda line: line.partition, {"partition": lambda line: line.partition}, False),
+        Column("method", lambda line: line.method, {"method": lambda line: line.method}, False),
+        *map(column, sparsities),
+    ]
+    caption = "Final accuracy by method and sparsity: mean ± standard deviation (number of seeds)."
+    return Table(name, caption, columns, [_Matrix(*key, cells) for key, cells in by_line.items()])
+
+
+def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
+    columns = [
+        *_identity(),
+        Column("target", lambda r: percent(r.target), {"target": lambda r: r.target}),
+        Column(
+            "reached by",
+            lambda r: f"{r.reached} of {r.entry.n}",
+            {"reached": lambda r: r.reached, "runs": lambda r: r.entry.n},
+        ),
+        Column("rounds", lambda r: _count(r.rounds), _mean_values("rounds", lambda r: r.rounds)),
+        Column("traffic", lambda r: readable_bytes(r.bytes.mean), _mean_values("bytes", lambda r: r.bytes)),
+        Column(
+            "of FedAvg's", lambda r: _share(r.traffic_share), {"share_of_fedavg": lambda r: r.traffic_share}
+        ),
+        Column(
+            "simulated time", lambda r: duration(r.seconds.mean), _mean_values("seconds", lambda r: r.seconds)
+        ),
+    ]
+    caption = (
+        "What it took to reach the target: means over the runs that did. Traffic is down and up, summed "
+        "over the sampled clients."
+    )
+    return Table(name, caption, columns, list(rows))
+
+
+def _count(mean: Mean) -> str:
+    if not mean.n:
+        return MISSING
+    return f"{mean.mean:.0f}" if mean.n < 2 else f"{mean.mean:.0f} ± {mean.std:.0f}"

@@ -8,29 +8,21 @@ PARAMETERS, PRUNABLE = 61706, 61470
 SLOTS = 5
 
 
-def config_toml(method, seed, rounds, target, maximum):
-    return f"""[data]
-dataset = "fashion-mnist"
-path = "/somewhere/{seed}"
-[model]
-name = "lenet5"
-[federation]
-rounds = {rounds}
-seed = {seed}
-[method]
-name = "{method}"
-[sparsity]
-target = {target}
-[regularization]
-maximum = {maximum}
-"""
+def config_toml(keys):
+    """Of {"section.key": value}."""
+    sections = {}
+    for key, value in keys.items():
+        section, name = key.split(".")
+        text = str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
+        sections.setdefault(section, []).append(f"{name} = {text}")
+    return "\n".join(line for name, lines in sections.items() for line in (f"[{name}]", *lines)) + "\n"
 
 
 def rounds_of(method, seed, rounds, target):
     """The columns of /rounds, and the densities of the layers."""
     random = np.random.default_rng(seed)
     t = np.arange(1, rounds + 1)
-    pruned = method == "feddip"
+    pruned = method not in ("fedavg", "fedprox")
     sparsity = target + (0.5 - target) * (1 - t / rounds) ** 3 if pruned else np.zeros(rounds)
     top = 0.89 - 0.15 * max(target - 0.8, 0) * pruned
     accuracy = top - 0.75 * np.exp(-t / (0.08 * rounds)) + random.normal(0, 0.008, rounds)
@@ -66,9 +58,38 @@ def rounds_of(method, seed, rounds, target):
 
 
 def write_results(
-    path, method="feddip", seed=1, rounds=60, target=0.9, maximum=1e-3, per_client=False, every=1
+    path,
+    method="feddip",
+    seed=1,
+    rounds=60,
+    target=0.9,
+    maximum=1e-3,
+    per_client=False,
+    every=1,
+    complete=1,
+    config=None,
+    columns=None,
 ):
-    t, columns, density = rounds_of(method, seed, rounds, target)
+    """`config` has further keys, "section.key"; `columns` replaces columns of /rounds."""
+    t, own_columns, density = rounds_of(method, seed, rounds, target)
+    columns = own_columns | {name: np.broadcast_to(v, rounds).copy() for name, v in (columns or {}).items()}
+    keys = {
+        "data.dataset": "fashion-mnist",
+        "data.path": f"/somewhere/{seed}",
+        "data.partition": "iid",
+        "data.classes_per_client": 2,
+        "data.dirichlet_alpha": 0.5,
+        "model.name": "lenet5",
+        "federation.clients": 50,
+        "federation.clients_per_round": SLOTS,
+        "federation.local_epochs": 5,
+        "federation.rounds": rounds,
+        "federation.seed": seed,
+        "method.name": method,
+        "sparsity.target": target,
+        "regularization.maximum": maximum,
+    }
+    up = columns["bytes_up"].astype(np.uint64)
     for name in ("test_accuracy", "test_loss"):
         columns[name][t % every != 0] = np.nan
     clients = {
@@ -76,7 +97,7 @@ def write_results(
         "samples": np.full((rounds, SLOTS), 1200, dtype=np.uint32),
         "train_loss": np.full((rounds, SLOTS), 0.5),
         "accuracy": np.full((rounds, SLOTS), np.nan),
-        "bytes_up": np.full((rounds, SLOTS), 1000, dtype=np.uint64),
+        "bytes_up": np.tile(up[:, None] // SLOTS, (1, SLOTS)),
         "bytes_positions": np.zeros((rounds, SLOTS), dtype=np.uint64),
         "included": np.ones((rounds, SLOTS), dtype=np.int32),
         "dropped_out": np.zeros((rounds, SLOTS), dtype=np.int32),
@@ -95,8 +116,8 @@ def write_results(
             parameters=np.uint64(PARAMETERS),
             prunable_parameters=np.uint64(PRUNABLE),
             mpi_ranks=2,
-            complete=1,
-            config_toml=config_toml(method, seed, rounds, target, maximum),
+            complete=complete,
+            config_toml=config_toml(keys | (config or {})),
         )
         for group, data in (("rounds", columns), ("clients", clients), ("layers", {"density": density})):
             file[f"{group}/round"] = t.astype(np.int32)

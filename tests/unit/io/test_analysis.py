@@ -1,9 +1,7 @@
 """The pictures, tables and summaries of results files."""
 
 import os
-import subprocess
 import sys
-import tempfile
 import unittest
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -27,25 +25,11 @@ from feddip_analysis import (
     summary_lines,
     summary_rows,
 )
+from scratch import Scratch
 from synthetic import PARAMETERS, SLOTS, write_results
 
 EXAMPLES = Path(os.environ["FEDDIP_EXAMPLES"])
-ANALYSIS = Path(plots.__file__).parent.parent
 PICTURES = ("overview", "accuracy", "loss", "traffic", "sparsity", "layers", "time")
-
-
-class Scratch(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
-    def run_of(self, name="a.h5", **options):
-        return load(write_results(self.folder / name, **options))
-
-    def script(self, name, *arguments):
-        command = [sys.executable, ANALYSIS / name, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 class Load(Scratch):

@@ -1,0 +1,93 @@
+"""How long rounds would take over the links of a real federation, by the model of feddip's [links]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from .results import config
+
+Values = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Links:
+    """One value per class of clients, or one for all of them. Rates of 0 take no time."""
+
+    shares: Values = (1.0,)  # of clients in each class
+    uplink_mbit: Values = (0.0,)  # 10^6 bits per second
+    downlink_mbit: Values = (0.0,)
+    latency_ms: Values = (0.0,)  # one way
+    train_ms_per_image: Values = (0.0,)  # forward and backward
+
+    def __post_init__(self) -> None:
+        for name in ("uplink_mbit", "downlink_mbit", "latency_ms", "train_ms_per_image"):
+            values = getattr(self, name)
+            if len(values) not in (1, len(self.shares)):
+                raise ValueError(f"{name} needs one value, or one for each of the {len(self.shares)} shares")
+            if min(values) < 0:
+                raise ValueError(f"{name} can't be negative")
+        if min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6:
+            raise ValueError("the shares of the clients must add up to 1")
+
+    def of_class(self, name: str) -> np.ndarray:
+        return np.broadcast_to(np.array(getattr(self, name), dtype=float), len(self.shares))
+
+    def at_once(self) -> Links:
+        """The same clients with links of unlimited speed."""
+        return replace(self, uplink_mbit=(0.0,), downlink_mbit=(0.0,))
+
+
+# Where neither the command line nor the runs say anything: a household's line and a small computer.
+ASSUMED = Links((1.0,), (10.0,), (50.0,), (30.0,), (1.0,))
+
+
+def of_run(run: xr.Dataset) -> Links | None:
+    """Those of its configuration; None where they model nothing."""
+    keys = {
+        key.removeprefix("links."): value for key, value in config(run).items() if key.startswith("links.")
+    }
+    given = {key: tuple(np.atleast_1d(value).astype(float)) for key, value in keys.items()}
+    links = Links(**{key: given[key] for key in Links.__dataclass_fields__ if key in given})
+    modelled = any(any(links.of_class(name)) for name in Links.__dataclass_fields__ if name != "shares")
+    return links if modelled else None
+
+
+def round_seconds(run: xr.Dataset, links: Links, clients_per_round: int | None = None) -> np.ndarray:
+    """[round] How long each round lasts until its slowest sampled client is done, on average over which
+    class each client is in. Downloads are taken as equal for all clients of a round; with another number
+    of clients per round than the run had, theirs are taken as like the recorded ones."""
+    slots = max(int((run.client_id >= 0).sum("slot").max()), 1)
+    down = run.bytes_down.values.astype(float)[:, None, None] / slots
+    up = run.client_bytes_up.values.astype(float)[:, :, None]
+    images = run.client_samples.values.astype(float)[:, :, None] * float(
+        config(run).get("federation.local_epochs", 5)
+    )
+    seconds = (  # [round, slot, class]
+        2 * links.of_class("latency_ms") / 1000
+        + down * _seconds_per_byte(links.of_class("downlink_mbit"))
+        + images * links.of_class("train_ms_per_image") / 1000
+        + up * _seconds_per_byte(links.of_class("uplink_mbit"))
+    )
+    shares = np.array(links.shares)
+    return np.array([_mean_of_largest(s, shares, (clients_per_round or slots) / slots) for s in seconds])
+
+
+def _seconds_per_byte(mbit: np.ndarray) -> np.ndarray:
+    return np.divide(8.0, 1e6 * mbit, out=np.zeros_like(mbit), where=mbit > 0)
+
+
+def _mean_of_largest(seconds: np.ndarray, shares: np.ndarray, copies: float) -> float:
+    """Of one draw per slot, each [slot, class] with its class's share: the sum over the times that the
+    largest can be, times the probability that it is. Every slot counts `copies` times."""
+    times = np.unique(seconds)
+    reached = (seconds[None, :, :] <= times[:, None, None]) @ shares  # [time, slot]
+    below = np.prod(np.minimum(reached, 1.0), axis=1) ** copies
+    return float(np.sum(times * np.diff(below, prepend=0.0)))
+
+
+def with_links(run: xr.Dataset, links: Links, clients_per_round: int | None = None) -> xr.Dataset:
+    """The run as if it had been simulated over these links."""
+    return run.assign(simulated_seconds=("round", round_seconds(run, links, clients_per_round)))

@@ -1,0 +1,365 @@
+"""Puts groups of runs in order: what can be compared with what.
+
+A family is a model, a data set and a federation; it has a setting for each partition of the data; a
+setting has an entry for each method, sparsity and variation of the method."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import xarray as xr
+
+from . import results, statistics, targets
+from .results import DISPLAY_NAMES, METHOD_NAMES, Group
+from .statistics import Comparison, Mean
+
+METHOD_ORDER = ("FedAvg", "FedProx", "FedDIP", "FedDP", *METHOD_NAMES.values())
+WITHOUT_PRUNING = ("FedAvg", "FedProx", "FedDIP, regularization alone")
+# What describes the problem; all other sections describe the method that is to solve it.
+_PROBLEM = ("data.", "model", "dataset", "federation.", "optimizer.", "compute.")
+_PARTITION = ("data.partition", "data.classes_per_client", "data.dirichlet_alpha")
+_PARTITION_ORDER = ("iid", "pathological", "dirichlet")
+# The configuration of the paper: of two that were run equally often, the one nearer to it is a method's main
+# one.
+_PAPER = {
+    "communication.reconfiguration_upload": "dense",
+    "communication.upload": "sparse",
+    "communication.value_type": "f32",
+    "regularization.maximum": 1e-3,
+    "regularization.staircase": "paper",
+    "regularization.steps": 10,
+    "sparsity.horizon": 5,
+    "sparsity.initial": 0.5,
+    "sparsity.regrow": True,
+    "sparsity.start": "erk",
+    "sparsity.start_mask": "global",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Runs of one method at one sparsity, one per seed."""
+
+    method: str
+    sparsity: float | None  # scheduled for the end; None without pruning
+    variation: str  # what sets it apart from the method's main configuration; "" for that one
+    group: Group
+
+    @property
+    def name(self) -> str:
+        return f"{self.method}, {self.variation}" if self.variation else self.method
+
+    @property
+    def n(self) -> int:
+        return len(self.group.runs)
+
+    @property
+    def accuracy(self) -> dict[int, float]:
+        """Mean of the last ten rounds, by seed."""
+        return self.group.by_seed(results.final_accuracy)
+
+    def mean(self, measure: Callable[[xr.Dataset], float]) -> Mean:
+        return statistics.mean_of(list(self.group.by_seed(measure).values()))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What was run on one partition of the data."""
+
+    partition: str
+    entries: list[Entry]
+
+    @property
+    def main(self) -> list[Entry]:
+        return [entry for entry in self.entries if not entry.variation]
+
+    @property
+    def variations(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.variation]
+
+    @property
+    def fedavg(self) -> Entry | None:
+        return self.find("FedAvg")
+
+    def find(self, method: str, sparsity: float | None = None) -> Entry | None:
+        """A method in its main configuration."""
+        found = (e for e in self.main if (e.method, e.sparsity) == (method, sparsity))
+        return next(found, None)
+
+    def sparsities(self) -> list[float]:
+        return sorted({e.sparsity for e in self.entries if e.sparsity is not None})
+
+    def target(self, fraction: float, absolute: float | None = None) -> float | None:
+        """An accuracy to reach: the absolute one, or a fraction of FedAvg's final one; None without
+        FedAvg."""
+        if absolute is not None:
+            return absolute
+        return fraction * self.fedavg.mean(results.final_accuracy).mean if self.fedavg else None
+
+
+@dataclass(frozen=True)
+class Family:
+    """Settings that differ in their partition only."""
+
+    model: str
+    dataset: str
+    federation: dict[str, object]
+    title: str
+    settings: list[Setting]
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [entry for setting in self.settings for entry in setting.entries]
+
+    def sparsities(self) -> list[float]:
+        return sorted({s for setting in self.settings for s in setting.sparsities()})
+
+    def focus(self) -> tuple[Setting, float | None]:
+        """Where one setting must do for all: the first with most methods, at its sparsity with most
+        methods, nearest to 0.9."""
+        setting = max(self.settings, key=lambda s: len({e.method for e in s.main}))
+        methods = {s: sum(e.sparsity == s for e in setting.main) for s in setting.sparsities()}
+        return setting, max(methods, key=lambda s: (methods[s], -abs(s - 0.9)), default=None)
+
+    def in_focus(self) -> list[Entry]:
+        setting, sparsity = self.focus()
+        return [e for e in setting.main if e.sparsity in (None, sparsity)]
+
+
+def families(runs: Iterable[xr.Dataset]) -> list[Family]:
+    """Everything there is, the family with most runs first."""
+    members: dict[tuple, list[Group]] = defaultdict(list)
+    for group in results.group_runs(runs):
+        members[_frozen(_problem(group))].append(group)
+    found = sorted(members.values(), key=lambda groups: -sum(len(g.runs) for g in groups))
+    titles = _titles([_problem(groups[0]) for groups in found])
+    return [_family(groups, title) for groups, title in zip(found, titles)]
+
+
+def _frozen(keys: dict[str, object]) -> tuple:
+    return tuple(sorted((key, str(value)) for key, value in keys.items()))
+
+
+def _problem(group: Group) -> dict[str, object]:
+    keys = group.experiment
+    return {k: v for k, v in keys.items() if k.startswith(_PROBLEM) and k not in _PARTITION}
+
+
+def _solution(group: Group) -> dict[str, object]:
+    """How the method is configured, but for the sparsity that it is to reach."""
+    hidden = (*_PROBLEM, "sparsity.target", "method")
+    return {
+        k: v
+        for k, v in group.experiment.items()
+        if not k.startswith(hidden) or k.startswith("method.") and k != "method.name"
+    }
+
+
+def _titles(problems: Sequence[dict[str, object]]) -> list[str]:
+    """Model, data and rounds, and what else sets them apart."""
+    differing = {k for p in problems for k in p if any(q.get(k) != p[k] for q in problems)}
+    differing -= {"model", "dataset", "model.name", "data.dataset", "federation.rounds"}
+    titles = []
+    for problem in problems:
+        rounds = problem.get("federation.rounds")
+        parts = [f"{rounds} rounds"] if rounds else []
+        parts += [results.setting(k, problem[k]) for k in sorted(differing) if k in problem]
+        titles.append(", ".join([f"{display(problem['model'])} on {display(problem['dataset'])}", *parts]))
+    return titles
+
+
+def display(name: object) -> str:
+    return DISPLAY_NAMES.get(str(name), str(name))
+
+
+def _family(groups: Sequence[Group], title: str) -> Family:
+    by_partition: dict[tuple, list[Entry]] = defaultdict(list)
+    for entry in _entries(groups):
+        by_partition[_partition_order(entry.group), partition_name(entry.group)].append(entry)
+    settings = [Setting(key[1], by_partition[key]) for key in sorted(by_partition)]
+    problem = _problem(groups[0])
+    federation = {
+        k.split(".")[1]: v for k, v in problem.items() if k.startswith(("federation.", "optimizer."))
+    }
+    return Family(str(problem["model"]), str(problem["dataset"]), federation, title, settings)
+
+
+def _partition_order(group: Group) -> int:
+    kind = group.experiment.get("data.partition", "iid")
+    return _PARTITION_ORDER.index(kind) if kind in _PARTITION_ORDER else len(_PARTITION_ORDER)
+
+
+def partition_name(group: Group) -> str:
+    keys = group.experiment
+    kind = str(keys.get("data.partition", "iid"))
+    if kind == "pathological":
+        return f"{keys['data.classes_per_client']} classes per client"
+    return {"iid": "i.i.d.", "dirichlet": f"Dirichlet {keys.get('data.dirichlet_alpha')}"}.get(kind, kind)
+
+
+def _entries(groups: Sequence[Group]) -> list[Entry]:
+    by_method: dict[str, list[Group]] = defaultdict(list)
+    for group in groups:
+        by_method[group.method].append(group)
+    entries = []
+    for method, members in by_method.items():
+        main = _main_solution(members)
+        for group in members:
+            own = _solution(group)
+            differing = sorted(k for k in own if own[k] != main.get(k))
+            variation = ", ".join(results.setting(k, own[k]) for k in differing)
+            entries.append(Entry(method, _sparsity(method, group), variation, group))
+    return sorted(entries, key=lambda e: (_method_order(e.method), e.sparsity or 0.0, e.variation))
+
+
+def _method_order(method: str) -> tuple[int, str]:
+    return (METHOD_ORDER.index(method) if method in METHOD_ORDER else len(METHOD_ORDER), method)
+
+
+def _sparsity(method: str, group: Group) -> float | None:
+    if method in WITHOUT_PRUNING:
+        return None
+    target = group.experiment.get("sparsity.target")
+    return float(target) if target is not None else None
+
+
+def _main_solution(groups: Sequence[Group]) -> dict[str, object]:
+    """The one that was run in most places, or with most seeds, or is nearest to the paper's."""
+    alike: dict[tuple, list[Group]] = defaultdict(list)
+    for group in groups:
+        alike[_frozen(_solution(group))].append(group)
+
+    def weight(members: list[Group]) -> tuple:
+        solution = _solution(members[0])
+        near = sum(solution.get(k) == v for k, v in _PAPER.items())
+        return len(members), sum(len(g.runs) for g in members), near, str(_frozen(solution))
+
+    return _solution(max(alike.values(), key=weight)[0])
+
+
+# What the tables and the claims are made of.
+
+
+@dataclass(frozen=True)
+class Final:
+    """Where an entry ended up."""
+
+    setting: Setting
+    entry: Entry
+    accuracy: Mean  # mean of the last ten rounds
+    sparsity: Mean  # reached
+    bytes: Mean  # of the whole run, down and up
+    seconds: Mean  # simulated
+    traffic_share: float  # of FedAvg's bytes; NaN without FedAvg
+    against: dict[str, Comparison]  # by method, FedAvg and FedDIP at the same sparsity
+    adjusted: dict[str, float]  # p of these, by Holm over the setting
+
+
+def finals(family: Family) -> list[Final]:
+    found = []
+    for setting in family.settings:
+        for entry in setting.entries:
+            rivals = {"FedAvg": setting.fedavg, "FedDIP": setting.find("FedDIP", entry.sparsity)}
+            against = {
+                name: statistics.compare(entry.accuracy, rival.accuracy)
+                for name, rival in rivals.items()
+                if rival and rival is not entry
+            }
+            sent = entry.mean(results.whole_traffic)
+            dense = setting.fedavg.mean(results.whole_traffic).mean if setting.fedavg else float("nan")
+            found.append(
+                Final(
+                    setting=setting,
+                    entry=entry,
+                    accuracy=entry.mean(results.final_accuracy),
+                    sparsity=entry.mean(lambda run: results.last_measured(run.sparsity)),
+                    bytes=sent,
+                    seconds=entry.mean(targets.simulated_seconds),
+                    traffic_share=sent.mean / dense,
+                    against=against,
+                    adjusted={},
+                )
+            )
+    for setting in family.settings:
+        for name in ("FedAvg", "FedDIP"):
+            rows = [row for row in found if row.setting is setting and name in row.against]
+            for row, p in zip(rows, statistics.holm([row.against[name].p for row in rows])):
+                row.adjusted[name] = p
+    return found
+
+
+@dataclass(frozen=True)
+class ToTarget:
+    """What an entry took to reach an accuracy; means over the runs that did."""
+
+    setting: Setting
+    entry: Entry
+    target: float
+    reached: int  # of entry.n runs
+    rounds: Mean
+    bytes: Mean
+    seconds: Mean  # simulated
+    traffic_share: float  # of FedAvg's bytes; NaN where either did not get there
+
+
+def to_target(setting: Setting, entry: Entry, target: float, window: int = targets.WINDOW) -> ToTarget:
+    arrived = [r for r in (targets.reach(run, target, window) for run in entry.group.runs) if r]
+    sent = statistics.mean_of([r.bytes for r in arrived])
+    dense = float("nan")
+    if setting.fedavg:
+        dense = bytes_to_target(setting.fedavg, target, window).mean
+    return ToTarget(
+        setting=setting,
+        entry=entry,
+        target=target,
+        reached=len(arrived),
+        rounds=statistics.mean_of([r.round for r in arrived]),
+        bytes=sent,
+        seconds=statistics.mean_of([r.simulated_seconds for r in arrived]),
+        traffic_share=sent.mean / dense,
+    )
+
+
+def bytes_by_seed(entry: Entry, target: float, window: int = targets.WINDOW) -> dict[int, float]:
+    """Traffic until the target, by seed; NaN where it was not reached."""
+
+    def spent(run: xr.Dataset) -> float:
+        arrived = targets.reach(run, target, window)
+        return arrived.bytes if arrived else float("nan")
+
+    return entry.group.by_seed(spent)
+
+
+def bytes_to_target(entry: Entry, target: float, window: int = targets.WINDOW) -> Mean:
+    return statistics.mean_of(list(bytes_by_seed(entry, target, window).values()))
+
+
+def as_dataset(found: Iterable[Family], fraction: float = 0.95) -> xr.Dataset:
+    """One row per run, for a notebook: what it was and where it ended up."""
+    columns: dict[str, list] = defaultdict(list)
+    for family in found:
+        for setting in family.settings:
+            goal = setting.target(fraction)
+            for entry in setting.entries:
+                for run in entry.group.runs:
+                    arrived = targets.reach(run, goal) if goal is not None else None
+                    row = {
+                        "family": family.title,
+                        "partition": setting.partition,
+                        "method": entry.method,
+                        "variation": entry.variation,
+                        "sparsity": float("nan") if entry.sparsity is None else entry.sparsity,
+                        "seed": int(run.attrs["seed"]),
+                        "final_accuracy": results.final_accuracy(run),
+                        "bytes": results.whole_traffic(run),
+                        "target_accuracy": float("nan") if goal is None else goal,
+                        "rounds_to_target": arrived.round if arrived else float("nan"),
+                        "bytes_to_target": arrived.bytes if arrived else float("nan"),
+                        "simulated_seconds_to_target": arrived.simulated_seconds if arrived else float("nan"),
+                    }
+                    for name, value in row.items():
+                        columns[name].append(value)
+    data = xr.Dataset({name: ("run", values) for name, values in columns.items()})
+    return data.set_coords([name for name in list(columns)[:6]])

@@ -1,0 +1,51 @@
+"""What it took to reach an accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+WINDOW = 5  # rounds
+
+
+@dataclass(frozen=True)
+class Reached:
+    """All that was spent up to and with `round`."""
+
+    round: int
+    bytes: float
+    simulated_seconds: float  # NaN where the run has none
+
+
+def smoothed(accuracy: xr.DataArray, window: int = WINDOW) -> xr.DataArray:
+    """At each round that was evaluated, the mean of those among the last `window` rounds."""
+    measured = accuracy.dropna("round")
+    rounds = measured["round"].values
+    sums = np.concatenate([[0.0], np.cumsum(measured.values)])
+    first = np.searchsorted(rounds, rounds - window, side="right")
+    last = np.arange(1, len(rounds) + 1)
+    return measured.copy(data=(sums[last] - sums[first]) / (last - first))
+
+
+def reach(run: xr.Dataset, target: float, window: int = WINDOW) -> Reached | None:
+    """The first round at which the smoothed accuracy is at least the target; None if there is none.
+    Smoothing keeps a single lucky round from counting."""
+    values = smoothed(run.accuracy, window)
+    there = values["round"].values[values.values >= target]
+    if not there.size:
+        return None
+    spent = run.sel(round=slice(None, int(there[0])))
+    return Reached(
+        round=int(there[0]),
+        bytes=float(spent.bytes_total[-1]),
+        simulated_seconds=simulated_seconds(spent),
+    )
+
+
+def simulated_seconds(run: xr.Dataset) -> float:
+    """Of all rounds together in the federation that the run's links describe; NaN where it describes none."""
+    if "simulated_seconds" not in run:
+        return float("nan")
+    return float(run.simulated_seconds.sum(skipna=False))
