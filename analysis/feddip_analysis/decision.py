@@ -1,0 +1,470 @@
+"""For the person who decides: what FedDIP would cost and save in a federation of theirs, from recorded
+runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from . import links as links_module
+from . import results, statistics, study, targets
+from .links import Links, with_links
+from .statistics import Mean
+from .study import Entry, Family, Setting
+from .tables import Column, Table, duration, percent, plain, readable_bytes, sparsity_name, spread
+
+CLOSE = 1.1  # times the least cost: such settings count as equally cheap
+
+
+@dataclass(frozen=True)
+class Question:
+    """None: as in the runs."""
+
+    model: str | None = None
+    dataset: str | None = None
+    partition: str | None = None  # "iid", "pathological", "dirichlet"
+    clients: int | None = None
+    clients_per_round: int | None = None
+    links: Links | None = None
+    target: float | None = None  # accuracy
+    fraction: float = 0.95  # of FedAvg's final accuracy, where there is no target
+    minimize: str = "time"  # or "traffic"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting that could be tried. Means over the runs that reached the target."""
+
+    entry: Entry
+    accuracy: Mean  # final
+    reached: int  # of entry.n runs
+    rounds: float
+    bytes: float  # at the server, down and up
+    client_bytes: float  # of one client on average
+    seconds: float  # until the target, over the links
+    still_seconds: float  # of them those that links of any speed would leave: latency and training
+    bytes_share: float  # of FedAvg's
+    seconds_share: float
+
+    @property
+    def name(self) -> str:
+        name = plain(self.entry.name)
+        return name if self.entry.sparsity is None else f"{name} at sparsity {self.entry.sparsity:g}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    family: Family
+    setting: Setting
+    links: Links
+    links_from: str  # where the links come from
+    clients: int
+    clients_per_round: int
+    target: float
+    options: list[Option]
+    best: Option | None  # by what was to be minimized
+    pilot: Option | None  # what to try first: the best, or where that is FedAvg what saves most traffic
+    headline: str
+    reasons: list[str]
+    warnings: list[str]
+    watch: str  # what the pilot should show half way; "" without one
+
+
+def decide(families: Sequence[Family], question: Question = Question()) -> Decision:
+    """Raises ValueError where no runs fit the question."""
+    family, setting = _runs_for(families, question)
+    recorded = (_recorded(family, "clients", 50), _recorded(family, "clients_per_round", 5))
+    clients = question.clients or recorded[0]
+    per_round = question.clients_per_round or min(recorded[1], clients)
+    if not 1 <= per_round <= clients:
+        raise ValueError(
+            f"{per_round} clients per round of {clients}: there must be 1 or more, and no more than there are"
+        )
+    links, origin = _links(setting, question)
+    target = setting.target(question.fraction, question.target)
+    if target is None:
+        raise ValueError("give a target accuracy: there is no run of FedAvg to derive it from")
+    options = _options(setting, target, links, clients, per_round, recorded[1])
+    best = _best(options, target, question.minimize)
+    saver = _best(options, target, "traffic")
+    pilot = saver if best and saver and best.entry is setting.fedavg and saver.bytes < best.bytes else best
+    return Decision(
+        family=family,
+        setting=setting,
+        links=links,
+        links_from=origin,
+        clients=clients,
+        clients_per_round=per_round,
+        target=target,
+        options=options,
+        best=best,
+        pilot=pilot,
+        headline=_headline(best, pilot),
+        reasons=_reasons(best, pilot, options, target, setting, links),
+        warnings=_warnings(pilot, options, recorded, (clients, per_round), setting, origin),
+        watch=watch(pilot, target) if pilot else "",
+    )
+
+
+def _recorded(family: Family, key: str, default: int) -> int:
+    return int(family.federation.get(key, default))
+
+
+def _runs_for(families: Sequence[Family], question: Question) -> tuple[Family, Setting]:
+    """Those that fit, the nearest to the number of clients, then those with FedAvg and most runs."""
+    found = [
+        (family, setting)
+        for family in families
+        for setting in family.settings
+        if question.model in (None, family.model)
+        and question.dataset in (None, family.dataset)
+        and question.partition in (None, _partition(setting))
+    ]
+    if not found:
+        there = sorted({f"{f.model} {f.dataset} {_partition(s)}" for f in families for s in f.settings})
+        raise ValueError("no runs fit; there are: " + ", ".join(there))
+
+    def weight(candidate: tuple[Family, Setting]) -> tuple:
+        family, setting = candidate
+        off = abs(_recorded(family, "clients", 50) - question.clients) if question.clients else 0
+        prunes = any(e.sparsity is not None for e in setting.main)
+        return -off, setting.fedavg is not None and prunes, sum(e.n for e in setting.entries)
+
+    return max(found, key=weight)
+
+
+def _partition(setting: Setting) -> str:
+    return str(setting.entries[0].group.experiment.get("data.partition", "iid"))
+
+
+def _links(setting: Setting, question: Question) -> tuple[Links, str]:
+    if question.links:
+        return question.links, "as given"
+    recorded = (links_module.of_run(run) for entry in setting.entries for run in entry.group.runs)
+    first = next((links for links in recorded if links), None)
+    return (first, "as configured in the runs") if first else (links_module.ASSUMED, "assumed")
+
+
+def _options(
+    setting: Setting, target: float, links: Links, clients: int, per_round: int, recorded_per_round: int
+) -> list[Option]:
+    found = []
+    for entry in setting.main:
+        arrived = [_spent(run, target, links, per_round) for run in entry.group.runs]
+        arrived = [spent for spent in arrived if spent is not None]
+        scale = per_round / recorded_per_round
+        at_once = [_spent(run, target, links.at_once(), per_round) for run in entry.group.runs]
+        sent = scale * statistics.mean_of([spent.bytes for spent in arrived]).mean
+        found.append(
+            Option(
+                entry=entry,
+                accuracy=entry.mean(results.final_accuracy),
+                reached=len(arrived),
+                rounds=statistics.mean_of([spent.round for spent in arrived]).mean,
+                bytes=sent,
+                client_bytes=sent / clients,
+                seconds=statistics.mean_of([spent.simulated_seconds for spent in arrived]).mean,
+                still_seconds=statistics.mean_of(
+                    [spent.simulated_seconds for spent in at_once if spent]
+                ).mean,
+                bytes_share=float("nan"),
+                seconds_share=float("nan"),
+            )
+        )
+    dense = next((option for option in found if option.entry is setting.fedavg), None)
+    return [_beside(option, dense) for option in found]
+
+
+def _spent(run: xr.Dataset, target: float, links: Links, per_round: int) -> targets.Reached | None:
+    return targets.reach(with_links(run, links, per_round), target)
+
+
+def _beside(option: Option, fedavg: Option | None) -> Option:
+    if fedavg is None:
+        return option
+    time = option.seconds / fedavg.seconds if fedavg.seconds > 0 else float("nan")
+    return replace(option, bytes_share=option.bytes / fedavg.bytes, seconds_share=time)
+
+
+def _holds(option: Option, target: float) -> bool:
+    """Every run reached the target, and their mean was still there at the end."""
+    return option.reached == option.entry.n and option.accuracy.mean >= target
+
+
+def _best(options: Sequence[Option], target: float, minimize: str) -> Option | None:
+    """Of the settings that hold the target the cheapest, and of those within a tenth of its cost the most
+    accurate. Where links take no time, traffic stands for it. Settings with several seeds go before those
+    with one."""
+
+    def cost(option: Option) -> float:
+        return option.seconds if minimize == "time" and option.seconds > 0 else option.bytes
+
+    holding = [option for option in options if _holds(option, target)]
+    several = [option for option in holding if option.entry.n > 1] or holding
+    if not several:
+        return None
+    least = min(map(cost, several))
+    return max((o for o in several if cost(o) <= CLOSE * least), key=lambda o: o.accuracy.mean)
+
+
+def _headline(best: Option | None, pilot: Option | None) -> str:
+    if best is None or pilot is None:
+        return "No setting that was recorded reaches this accuracy and holds it"
+    if pilot is not best:
+        return f"{best.name} is the quickest over these links; to save traffic, pilot {pilot.name}"
+    return f"Stay with {best.name}" if best.entry.sparsity is None else f"Pilot {best.name} first"
+
+
+def _times(share: float) -> str:
+    """A cost beside FedAvg's, in words."""
+    if np.isnan(share):
+        return "not known beside FedAvg's"
+    if abs(share - 1) < 0.02:
+        return "as much as FedAvg"
+    change = abs(100 * (1 - share))
+    return f"{change:.0f} % {'less' if share < 1 else 'more'} than FedAvg"
+
+
+def _reasons(
+    best: Option | None,
+    pilot: Option | None,
+    options: Sequence[Option],
+    target: float,
+    setting: Setting,
+    links: Links,
+) -> list[str]:
+    if best is None or pilot is None:
+        most = max(options, key=lambda option: option.accuracy.mean)
+        return [
+            f"The most accurate is {most.name} with {spread(most.accuracy)} at the end; the target is "
+            f"{percent(target)}.",
+            "Lower the target, or record runs with more rounds or less sparsity.",
+        ]
+    beside = pilot.entry is not setting.fedavg
+    reasons = [
+        f"{pilot.name} reaches {percent(target)} after {pilot.rounds:.0f} rounds, with all of its "
+        f"{_runs(pilot.entry.n)}, and ends at {spread(pilot.accuracy)}.",
+        f"Until then the server receives and sends {readable_bytes(pilot.bytes)}"
+        + (f", {_times(pilot.bytes_share)}" if beside else "")
+        + f"; a client on average {readable_bytes(pilot.client_bytes)}.",
+    ]
+    if pilot.seconds > 0:
+        share = f", {_times(pilot.seconds_share)}" if beside else ""
+        reasons.append(f"Over these links that takes {duration(pilot.seconds)}{share}.")
+    if pilot is not best:
+        reasons += _break_even(best, pilot, links)
+    return reasons + _others(pilot, options, target)
+
+
+def _break_even(best: Option, pilot: Option, links: Links) -> list[str]:
+    """How much slower links would have to be for the pilot to be as quick: what is transferred takes
+    longer in proportion."""
+    transfer = (best.seconds - best.still_seconds) - (pilot.seconds - pilot.still_seconds)
+    slower = (pilot.still_seconds - best.still_seconds) / transfer if transfer > 0 else float("inf")
+    if not 1 < slower < 1e4:
+        return [f"{best.name} takes {duration(best.seconds)}; links of another speed would not change that."]
+    up = ", ".join(f"{rate / slower:.2g}" for rate in links.uplink_mbit)
+    return [
+        f"{best.name} takes {duration(best.seconds)}, because these links are quick beside the training: on "
+        f"links {slower:.2g} times slower (uplink {up} Mbit/s) both take the same, below that {pilot.name} "
+        "is quicker."
+    ]
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def _others(pilot: Option, options: Sequence[Option], target: float) -> list[str]:
+    """Why not sparser, and what to hope for next."""
+    same = [o for o in options if o.entry.method == pilot.entry.method and o.entry.sparsity is not None]
+    sparser = [o for o in same if o.entry.sparsity > (pilot.entry.sparsity or 0.0)]
+    failing = [o for o in sparser if not _holds(o, target)]
+    said = []
+    if failing:
+        names = ", ".join(f"{o.entry.sparsity:g}" for o in failing)
+        said.append(f"Sparser is not safe: at {names} the target is not reached or not held.")
+    elif sparser:
+        said.append(
+            "Sparser settings hold the target too, but "
+            + (
+                "are slower or less accurate."
+                if pilot.seconds > 0
+                else "send more until then or are less accurate."
+            )
+        )
+    return said
+
+
+def watch(pilot: Option, target: float) -> str:
+    """What a pilot should show half way, from the recorded runs."""
+    half = max(1, round(pilot.rounds / 2))
+    values = []
+    for run in pilot.entry.group.runs:
+        curve = targets.smoothed(run.accuracy)
+        at = curve.sel(round=slice(None, half))
+        values.append(float(at[-1]) if at.size else float("nan"))
+    mean = statistics.mean_of(values)
+    if not mean.n:
+        return ""
+    between = (
+        f" (between {percent(min(values), 1)} and {percent(max(values), 1)} in the recorded runs)"
+        if mean.n > 1
+        else ""
+    )
+    return (
+        f"Half way, after round {half}, the accuracy should be about {percent(mean.mean, 1)}{between}, at "
+        f"{percent(target, 1)} after {pilot.rounds:.0f}. If it stays clearly under that, fall back to a "
+        "lower sparsity before giving up."
+    )
+
+
+def _warnings(
+    pilot: Option | None,
+    options: Sequence[Option],
+    recorded: tuple[int, int],
+    wanted: tuple[int, int],
+    setting: Setting,
+    origin: str,
+) -> list[str]:
+    said = []
+    if origin == "assumed":
+        said.append(
+            "Neither the runs nor the command line say what the links are: those named above are an "
+            "assumption."
+        )
+    if recorded != wanted:
+        said.append(
+            f"The runs had {recorded[0]} clients, {recorded[1]} per round; traffic and time were scaled to "
+            f"{wanted[0]} and {wanted[1]}, with the same accuracy over rounds and the same data per client. "
+            "That is an extrapolation."
+        )
+    if pilot and pilot.entry.n < 2:
+        said.append("The advice rests on one seed: record more before spending much on it.")
+    if setting.fedavg is None:
+        said.append("There is no run of FedAvg in this setting to compare with.")
+    if not any(option.entry.method == "FedDIP" for option in options):
+        said.append("There is no run of FedDIP in this setting.")
+    return said
+
+
+# In text and tables.
+
+
+def describe(links: Links) -> str:
+    """For the eye."""
+
+    def values(name: str, unit: str) -> str:
+        return " / ".join(f"{value:g}" for value in getattr(links, name)) + f" {unit}"
+
+    classes = ""
+    if len(links.shares) > 1:
+        shares = " / ".join(f"{100 * share:g} %" for share in links.shares)
+        classes = f"classes of {shares} of the clients: "
+    return (
+        f"{classes}uplink {values('uplink_mbit', 'Mbit/s')}, downlink {values('downlink_mbit', 'Mbit/s')}, "
+        f"latency {values('latency_ms', 'ms')}, training {values('train_ms_per_image', 'ms per image')}"
+    )
+
+
+def facts(decision: Decision) -> dict[str, str]:
+    """What the decision rests on."""
+    family = decision.family
+    return {
+        "Model and data": (
+            f"{study.display(family.model)} on {study.display(family.dataset)}, {decision.setting.partition}"
+        ),
+        "Clients": f"{decision.clients}, {decision.clients_per_round} per round",
+        "Links": f"{describe(decision.links)} ({decision.links_from})",
+        "Target accuracy": percent(decision.target),
+        "Recorded runs": f"{sum(o.entry.n for o in decision.options)}, {family.title}",
+    }
+
+
+def brief(decision: Decision) -> list[Option]:
+    """FedAvg and FedDIP, the pilot, and of each other method what holds the target with least traffic."""
+    cheapest: dict[str, Option] = {}
+    for option in decision.options:
+        method = option.entry.method
+        if _holds(option, decision.target) and (
+            method not in cheapest or option.bytes < cheapest[method].bytes
+        ):
+            cheapest[method] = option
+    return [
+        option
+        for option in decision.options
+        if option.entry.method in ("FedAvg", "FedDIP")
+        or option is decision.pilot
+        or option is cheapest.get(option.entry.method)
+    ]
+
+
+def table(decision: Decision, options: Sequence[Option], name: str = "decision") -> Table:
+    def share(value: float) -> str:
+        return "–" if np.isnan(value) else f"{100 * value:.0f} %"
+
+    def got_there(option: Option) -> str:
+        held = " (not held)" if option.reached and option.accuracy.mean < decision.target else ""
+        return f"{option.reached} of {option.entry.n}{held}"
+
+    columns = [
+        Column(
+            "method",
+            lambda o: plain(o.entry.name) + (" ◀" if o is decision.pilot else ""),
+            {"method": lambda o: o.entry.method, "pilot": lambda o: int(o is decision.pilot)},
+            False,
+        ),
+        Column(
+            "sparsity", lambda o: sparsity_name(o.entry.sparsity), {"sparsity": lambda o: o.entry.sparsity}
+        ),
+        Column(
+            "final accuracy",
+            lambda o: spread(o.accuracy),
+            {"accuracy_mean": lambda o: o.accuracy.mean, "accuracy_std": lambda o: o.accuracy.std},
+        ),
+        Column("target reached by", got_there, {"reached": lambda o: o.reached, "runs": lambda o: o.entry.n}),
+        Column(
+            "rounds",
+            lambda o: "–" if np.isnan(o.rounds) else f"{o.rounds:.0f}",
+            {"rounds": lambda o: o.rounds},
+        ),
+        Column("traffic", lambda o: readable_bytes(o.bytes), {"bytes": lambda o: o.bytes}),
+        Column("of FedAvg's", lambda o: share(o.bytes_share), {"bytes_share": lambda o: o.bytes_share}),
+        Column(
+            "per client",
+            lambda o: readable_bytes(o.client_bytes),
+            {"bytes_per_client": lambda o: o.client_bytes},
+        ),
+        Column("time", lambda o: duration(o.seconds), {"seconds": lambda o: o.seconds}),
+        Column("of FedAvg's", lambda o: share(o.seconds_share), {"seconds_share": lambda o: o.seconds_share}),
+    ]
+    caption = (
+        f"Until {percent(decision.target)} is reached: rounds, traffic at the server, down and up, traffic "
+        "of one client on average, and time over the links; means over the runs that got there. ◀ marks "
+        "what to pilot first. Of methods other than FedAvg and FedDIP the setting that needs least traffic "
+        "is shown, if one holds the target."
+    )
+    return Table(name, caption, columns, list(options))
+
+
+def text(decision: Decision) -> str:
+    """For the terminal."""
+    lines = [decision.headline, ""]
+    lines += [f"  {reason}" for reason in decision.reasons]
+    lines += [f"  {decision.watch}"] if decision.watch else []
+    lines += ["", *(f"{name + ':':<17}{value}" for name, value in facts(decision).items())]
+    lines += [f"Note: {warning}" for warning in decision.warnings]
+    shown = table(decision, brief(decision))
+    rows = [shown.head, *shown.cells()]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines.append("")
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column.number else cell.ljust(width)
+            for cell, width, column in zip(row, widths, shown.columns)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines) + "\n"
