@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Turns results files into one page: accuracy, traffic, time, the paper's claims one by one, and what to
+pilot first.
+
+Figures (SVG, PNG) and tables (Markdown, CSV, LaTeX) are written beside it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from feddip_analysis import collect, decision, options, report  # noqa: E402
+from feddip_analysis.claims import Limits  # noqa: E402
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_results(parser)
+    options.add_out(parser, "report")
+    options.add_target(parser)
+    options.add_links(parser)
+    default = Limits()
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=100 * default.margin,
+        metavar="POINTS",
+        help="accuracy that may be lost and still be near FedAvg's (default: %(default)g)",
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = arguments()
+    runs, skipped = collect(args.results, incomplete=args.incomplete)
+    for file in skipped:
+        print(f"report.py: left out {file.path}: {file.reason}", file=sys.stderr)
+    if not runs:
+        print("report.py: error: no complete run in any of the files", file=sys.stderr)
+        return 2
+    try:
+        links = options.links(args)
+    except ValueError as problem:
+        print(f"report.py: error: {problem}", file=sys.stderr)
+        return 2
+    page = report.write(
+        runs,
+        skipped,
+        args.out,
+        limits=Limits(margin=args.margin / 100, fraction=args.fraction, target=args.target),
+        question=decision.Question(links=links, target=args.target, fraction=args.fraction),
+    )
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,575 @@
+"""The report's numbers on made-up runs whose answers are known, and its files."""
+
+import html.parser
+import itertools
+import math
+import re
+import sys
+import unittest
+import xml.etree.ElementTree as ElementTree
+
+try:
+    import jinja2  # noqa: F401
+    import matplotlib  # noqa: F401
+    import numpy as np
+    import xarray  # noqa: F401
+    from scipy import stats
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+from feddip_analysis import claims, collect, decision, families, links, statistics, study, tables, targets
+from feddip_analysis.claims import CONFIRMED, NOT_CONFIRMED, NOT_TESTED
+from feddip_analysis.decision import Question, decide
+from feddip_analysis.links import Links
+from scratch import Scratch
+from synthetic import SLOTS, write_results
+
+ROUNDS = 40
+
+
+class Made(Scratch):
+    """Runs by the accuracy that they rise to until round `rise` and stay at, and the bytes of a round."""
+
+    def write(
+        self,
+        method,
+        seed,
+        accuracy,
+        sparsity=0.9,
+        per_round=100,
+        partition="iid",
+        wobble=0.0,
+        rise=20,
+        **options,
+    ):
+        t = np.arange(1, ROUNDS + 1)
+        curve = accuracy * np.minimum(t / rise, 1) + wobble * (-1) ** t
+        own = {
+            "test_accuracy": curve,
+            "bytes_up": np.uint64(per_round * SLOTS),
+            "bytes_down": np.uint64(per_round * SLOTS),
+        } | options.pop("columns", {})
+        keys = {"data.partition": partition} | options.pop("config", {})
+        name = f"{method}-{sparsity}-{partition}-{seed}-{len(list(self.folder.iterdir()))}.h5"
+        feddp = method == "feddp"
+        return write_results(
+            self.folder / name,
+            method="feddip" if feddp else method,
+            maximum=0 if feddp else 1e-3,
+            seed=seed,
+            rounds=ROUNDS,
+            target=sparsity,
+            columns=own,
+            config=keys,
+            **options,
+        )
+
+    def write_seeds(self, method, accuracy, seeds=(1, 2, 3), gap=0.0, **options):
+        """Seeds differ by a point each; `gap` more comes with every second one."""
+        for i, seed in enumerate(seeds):
+            self.write(method, seed, accuracy + 0.01 * i + gap * (i % 2), **options)
+
+    def families(self):
+        return families(collect([self.folder])[0])
+
+    def claim(self, key, **limits):
+        return next(c for c in claims.check(self.families(), claims.Limits(**limits)) if c.key == key)
+
+    def verdicts(self, key, **limits):
+        return [case.verdict for case in self.claim(key, **limits).cases]
+
+
+class Statistics(unittest.TestCase):
+    def test_the_spread_is_that_of_a_sample_and_needs_two(self):
+        self.assertEqual(statistics.mean_of([1.0, 2.0, 3.0]), statistics.Mean(2.0, 1.0, 3))
+        self.assertTrue(math.isnan(statistics.mean_of([1.0]).std))
+        self.assertEqual(statistics.mean_of([1.0, float("nan"), 3.0]).n, 2)
+
+    def test_the_same_seeds_are_paired(self):
+        a, b = {1: 5.0, 2: 7.0, 3: 9.0}, {3: 6.0, 1: 4.0, 2: 5.0}
+        compared = statistics.compare(a, b)  # differences 1, 2, 3
+        self.assertEqual((compared.test, compared.difference, compared.n), ("paired", 2.0, (3, 3)))
+        self.assertAlmostEqual(compared.p, 0.0741799, places=6)  # t = 2 sqrt 3, 2 degrees of freedom
+        self.assertAlmostEqual(compared.high - 2, 4.3026527 / math.sqrt(3), places=6)
+
+    def test_other_seeds_are_compared_as_by_welch(self):
+        a, b = {1: 5.0, 2: 7.0, 3: 9.5}, {4: 4.0, 5: 5.0}
+        compared = statistics.compare(a, b)
+        self.assertEqual(compared.test, "Welch")
+        expected = stats.ttest_ind(list(a.values()), list(b.values()), equal_var=False)
+        self.assertAlmostEqual(compared.p, float(expected.pvalue), places=12)
+
+    def test_one_seed_is_too_few(self):
+        compared = statistics.compare({1: 0.9}, {1: 0.8, 2: 0.7})
+        self.assertEqual((compared.test, compared.n), ("too few", (1, 2)))
+        self.assertTrue(math.isnan(compared.p))
+        self.assertAlmostEqual(compared.difference, 0.15)
+
+    def test_runs_that_were_not_measured_do_not_count(self):
+        self.assertEqual(statistics.compare({1: 0.9, 2: float("nan")}, {1: 0.8, 2: 0.7}).n, (1, 2))
+
+    def test_without_spread_only_equal_means_are_alike(self):
+        self.assertEqual(statistics.compare({1: 2.0, 2: 3.0}, {1: 1.0, 2: 2.0}).p, 0.0)
+        self.assertEqual(statistics.compare({1: 2.0, 2: 3.0}, {1: 2.0, 2: 3.0}).p, 1.0)
+
+    def test_holm_corrects_for_those_that_were_tested(self):
+        adjusted = statistics.holm([0.01, float("nan"), 0.04, 0.03])
+        np.testing.assert_allclose(adjusted, [0.03, np.nan, 0.06, 0.06])
+        np.testing.assert_allclose(statistics.holm([0.6, 0.7]), [1.0, 1.0])
+
+
+class ToTarget(Made):
+    def ramp(self, **options):
+        t = np.arange(1, 61)
+        columns = {"test_accuracy": 0.01 * t, "bytes_up": np.uint64(7), "bytes_down": np.uint64(3)}
+        return self.run_of(rounds=60, columns=columns, **options)
+
+    def test_is_where_the_mean_of_five_rounds_is_there(self):
+        reached = targets.reach(self.ramp(), 0.3 - 1e-9)  # the mean of rounds 30 .. 34 lies at 32
+        self.assertEqual((reached.round, reached.bytes), (32, 320.0))
+
+    def test_takes_what_was_evaluated_within_the_window(self):
+        reached = targets.reach(self.ramp(every=4), 0.31 - 1e-9)  # rounds 32 and 36 make 0.34
+        self.assertEqual((reached.round, reached.bytes), (36, 360.0))
+
+    def test_is_not_a_single_lucky_round(self):
+        curve = np.full(60, 0.5)
+        curve[10] = 0.9
+        self.assertIsNone(targets.reach(self.run_of(columns={"test_accuracy": curve}), 0.7))
+
+    def test_has_the_simulated_time_where_there_is_one(self):
+        run = self.run_of(columns={"test_accuracy": 0.5, "simulated_seconds": 2.5})
+        self.assertEqual(targets.reach(run, 0.5).simulated_seconds, 2.5)
+        self.assertTrue(math.isnan(targets.reach(self.ramp(), 0.3).simulated_seconds))
+
+    def test_is_a_share_of_what_fedavg_took(self):
+        self.write_seeds("fedavg", 0.8, per_round=100)
+        self.write_seeds("feddip", 0.8, per_round=25)
+        setting = self.families()[0].settings[0]
+        row = study.to_target(setting, setting.find("FedDIP", 0.9), setting.target(0.95))
+        self.assertEqual((row.reached, row.traffic_share), (3, 0.25))
+
+
+class LinkModel(Made):
+    def test_one_class_takes_what_its_parts_take(self):
+        up, down = np.uint64(SLOTS * 1_000_000), np.uint64(SLOTS * 2_000_000)
+        run = self.run_of(columns={"bytes_up": up, "bytes_down": down})
+        seconds = links.round_seconds(run, Links((1.0,), (8.0,), (32.0,), (100.0,), (0.5,)))
+        # 1 MB at 1 MB/s, 2 MB at 4 MB/s, 1200 images five times, latency twice
+        np.testing.assert_allclose(seconds, 1 + 0.5 + 6000 * 0.0005 + 0.2)
+
+    def test_the_slowest_of_several_classes_is_their_mean_over_all_assignments(self):
+        run = self.run_of()
+        model = Links((0.7, 0.3), (10.0, 1.0), (0.0,), (0.0,), (0.0,))
+        up = float(run.client_bytes_up[0, 0]) * 8e-6
+        expected = 0.0
+        for classes in itertools.product((0, 1), repeat=SLOTS):
+            probability = math.prod((0.7, 0.3)[c] for c in classes)
+            expected += probability * max((up / 10, up)[c] for c in classes)
+        self.assertAlmostEqual(links.round_seconds(run, model)[0], expected, places=9)
+
+    def test_more_clients_per_round_wait_longer_for_the_slowest(self):
+        run = self.run_of()
+        model = Links((0.9, 0.1), (10.0, 1.0), (0.0,), (0.0,), (0.0,))
+        few, many = (links.round_seconds(run, model, k)[0] for k in (SLOTS, 10 * SLOTS))
+        self.assertLess(few, many)
+
+    def test_those_of_a_run_are_read_from_its_configuration(self):
+        run = self.run_of(config={"links.shares": [0.5, 0.5], "links.uplink_mbit": [1.0, 2.0]})
+        self.assertEqual(links.of_run(run), Links((0.5, 0.5), (1.0, 2.0)))
+        self.assertIsNone(links.of_run(self.run_of("b.h5")))
+
+    def test_values_that_do_not_fit_are_refused(self):
+        for wrong in ({"shares": (0.5, 0.4)}, {"uplink_mbit": (1.0, 2.0)}, {"latency_ms": (-1.0,)}):
+            with self.subTest(wrong), self.assertRaises(ValueError):
+                Links(**wrong)
+
+
+class Collected(Made):
+    def test_what_is_not_a_complete_run_is_named_and_left_out(self):
+        self.write("fedavg", 1, 0.8)
+        running = self.write("feddip", 1, 0.8, complete=0)
+        damaged = self.folder / "damaged.h5"
+        damaged.write_bytes(self.write("feddip", 2, 0.8).read_bytes()[:5000])
+        copy = self.folder / "z-copy.h5"
+        copy.write_bytes(self.write("feddip", 3, 0.8).read_bytes())
+        (self.folder / "a.ckpt-6.h5").write_bytes(b"")
+        runs, skipped = collect([self.folder])
+        self.assertEqual({s.path for s in skipped}, {running, damaged, copy})
+        self.assertEqual(len(runs), 3)
+        self.assertIn("not complete: 40 of 40 rounds", {s.reason for s in skipped})
+        self.assertEqual(len(collect([self.folder], incomplete=True)[0]), 4)
+
+    def test_folders_are_searched_to_the_bottom(self):
+        deep = self.folder / "a" / "b"
+        deep.mkdir(parents=True)
+        write_results(deep / "a.h5")
+        self.assertEqual(len(collect([self.folder])[0]), 1)
+
+
+class Order(Made):
+    def test_partitions_of_one_federation_are_a_family(self):
+        for partition in ("dirichlet", "iid", "pathological"):
+            self.write("fedavg", 1, 0.8, partition=partition)
+        write_results(self.folder / "short.h5", rounds=10)
+        found = self.families()
+        self.assertEqual(
+            [s.partition for s in found[0].settings], ["i.i.d.", "2 classes per client", "Dirichlet 0.5"]
+        )
+        self.assertEqual([f.title[-9:] for f in found], ["40 rounds", "10 rounds"])
+
+    def test_what_a_method_does_not_use_does_not_set_its_runs_apart(self):
+        self.write("fedavg", 1, 0.8, sparsity=0.9)
+        self.write("fedavg", 2, 0.8, sparsity=0.99, config={"fedprox.mu": 0.5})
+        self.write("feddp", 1, 0.8, config={"regularization.steps": 10})
+        self.write("feddp", 2, 0.8, config={"regularization.steps": 20, "data.dirichlet_alpha": 0.1})
+        entries = self.families()[0].entries
+        self.assertEqual(
+            [(e.method, e.sparsity, e.n) for e in entries], [("FedAvg", None, 2), ("FedDP", 0.9, 2)]
+        )
+
+    def test_the_main_configuration_is_the_one_run_in_most_settings(self):
+        for sparsity in (0.8, 0.9):
+            self.write("feddip", 1, 0.8, sparsity=sparsity, config={"sparsity.horizon": 20})
+        self.write("feddip", 1, 0.8, config={"sparsity.horizon": 5})
+        names = {(e.name, e.sparsity) for e in self.families()[0].entries}
+        self.assertEqual(names, {("FedDIP", 0.8), ("FedDIP", 0.9), ("FedDIP, $R$ = 5", 0.9)})
+
+    def test_of_two_that_were_run_as_often_the_main_one_is_the_papers(self):
+        for regrow in (False, True):
+            self.write("feddip", 1, 0.8, config={"sparsity.regrow": regrow})
+        names = [e.name for e in self.families()[0].entries]
+        self.assertEqual(names, ["FedDIP", "FedDIP, regrow false"])
+
+    def test_a_notebook_gets_a_row_per_run(self):
+        self.write_seeds("fedavg", 0.8)
+        self.write("feddip", 1, 0.8)
+        data = study.as_dataset(self.families())
+        self.assertEqual(data.sizes["run"], 4)
+        row = data.isel(run=3)
+        self.assertEqual((str(row.method.values), float(row.sparsity)), ("FedDIP", 0.9))
+        self.assertAlmostEqual(float(row.final_accuracy), 0.8)
+        self.assertEqual(float(row.bytes), 2 * 100 * SLOTS * ROUNDS)
+
+
+class Claims(Made):
+    def test_near_fedavg_is_confirmed_by_an_interval_above_the_margin(self):
+        self.write_seeds("fedavg", 0.80)
+        self.write_seeds("feddip", 0.795, gap=0.0005)
+        self.assertEqual(self.verdicts("near-fedavg"), [CONFIRMED])
+        self.assertEqual(self.verdicts("near-fedavg", margin=0.003), [NOT_CONFIRMED])
+
+    def test_near_fedavg_is_not_confirmed_by_a_difference_too_uncertain_to_tell(self):
+        self.write_seeds("fedavg", 0.80)
+        self.write_seeds("feddip", 0.79, gap=0.04)
+        claim = self.claim("near-fedavg")
+        self.assertEqual(claim.verdict, NOT_CONFIRMED)
+        self.assertIn("too wide to tell", claim.cases[0].evidence)
+
+    def test_near_fedavg_speaks_of_high_sparsity_on_iid_data(self):
+        for partition in ("iid", "dirichlet"):
+            self.write_seeds("fedavg", 0.8, partition=partition)
+            for sparsity in (0.8, 0.9, 0.95):
+                self.write_seeds("feddip", 0.8, sparsity=sparsity, partition=partition)
+        where = [case.where for case in self.claim("near-fedavg").cases]
+        self.assertEqual(where, ["i.i.d., s = 0.9", "i.i.d., s = 0.95"])
+
+    def test_one_seed_tests_nothing(self):
+        for method, accuracy in (("fedavg", 0.8), ("feddip", 0.8), ("feddp", 0.7), ("snip", 0.7)):
+            self.write(method, 1, accuracy, sparsity=0.95)
+            self.write(method, 1, accuracy, sparsity=0.95, partition="dirichlet")
+        found = claims.check(self.families())
+        self.assertEqual([c.verdict for c in found], [NOT_TESTED] * 5)
+        self.assertEqual([len(c.cases) for c in found], [1, 2, 2, 2, 1])
+
+    def test_without_runs_nothing_is_tested(self):
+        self.write_seeds("fedavg", 0.8)
+        for claim in claims.check(self.families()):
+            self.assertEqual((claim.verdict, claim.cases), (NOT_TESTED, []))
+
+    def test_better_than_others_needs_significance_against_each(self):
+        self.write_seeds("feddip", 0.85, gap=0.0005)
+        self.write_seeds("snip", 0.80)
+        self.write_seeds("feddst", 0.85)
+        claim = self.claim("better-than-others")
+        self.assertEqual(
+            {case.where: case.verdict for case in claim.cases},
+            {"i.i.d., s = 0.9, against SNIP": CONFIRMED, "i.i.d., s = 0.9, against FedDST": NOT_CONFIRMED},
+        )
+        self.assertEqual(claim.verdict, NOT_CONFIRMED)
+        self.assertIn("Confirmed in 1 of 2 cases tested.", claim.summary)
+
+    def test_better_than_others_compares_at_equal_sparsity_only(self):
+        self.write_seeds("feddip", 0.85, sparsity=0.9)
+        self.write_seeds("snip", 0.80, sparsity=0.8)
+        self.assertEqual(self.claim("better-than-others").cases, [])
+
+    def test_significance_is_corrected_for_the_number_of_cases(self):
+        # Differences 0.01 and 0.01 +- 0.0015: p = 0.0074 alone, 0.15 among twenty.
+        ours = {1: 0.0085, 2: 0.01, 3: 0.0115}
+        pair = claims._Pair("", ours, {seed: 0.0 for seed in ours})
+        self.assertEqual(claims._more_accurate([pair])[0].verdict, CONFIRMED)
+        self.assertEqual(claims._more_accurate([pair] * 20)[0].verdict, NOT_CONFIRMED)
+
+    def test_regularization_is_looked_at_where_sparsity_is_extreme(self):
+        for sparsity, plain in ((0.9, 0.70), (0.95, 0.80), (0.98, 0.85)):
+            self.write_seeds("feddip", 0.85, sparsity=sparsity, gap=0.0005)
+            self.write_seeds("feddp", plain, sparsity=sparsity)
+        self.assertEqual(self.verdicts("regularization"), [CONFIRMED, NOT_CONFIRMED])
+        self.assertEqual(self.verdicts("regularization", extreme=0.98), [NOT_CONFIRMED])
+
+    def test_less_traffic_is_fewer_bytes_to_the_same_accuracy(self):
+        self.write_seeds("fedavg", 0.8, per_round=100)
+        self.write_seeds("feddip", 0.8, per_round=40, sparsity=0.8)
+        self.write_seeds("feddip", 0.8, per_round=110, sparsity=0.9)
+        self.write_seeds("feddip", 0.6, per_round=10, sparsity=0.95)
+        claim = self.claim("less-traffic")
+        self.assertEqual([c.verdict for c in claim.cases], [CONFIRMED, NOT_CONFIRMED, NOT_CONFIRMED])
+        self.assertIn("0 of 3 runs got there", claim.cases[2].evidence)
+
+    def test_stable_is_near_fedavg_and_not_much_more_restless(self):
+        for partition, wobble in (("dirichlet", 0.011), ("pathological", 0.02)):
+            self.write_seeds("fedavg", 0.8, partition=partition, wobble=0.01)
+            self.write_seeds("feddip", 0.8, partition=partition, wobble=wobble)
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.6)
+        claim = self.claim("stable")
+        self.assertEqual(
+            {case.where: case.verdict for case in claim.cases},
+            {"Dirichlet 0.5, s = 0.9": CONFIRMED, "2 classes per client, s = 0.9": NOT_CONFIRMED},
+        )
+
+    def test_a_claim_is_confirmed_where_every_tested_case_is(self):
+        def verdict(*cases):
+            return claims.Claim("", "", "", [claims.Case("", "", v) for v in cases]).verdict
+
+        self.assertEqual(verdict(CONFIRMED, NOT_TESTED), CONFIRMED)
+        self.assertEqual(verdict(CONFIRMED, NOT_CONFIRMED), NOT_CONFIRMED)
+        self.assertEqual(verdict(NOT_TESTED), NOT_TESTED)
+        self.assertEqual(verdict(), NOT_TESTED)
+
+
+class Decisions(Made):
+    SLOW = Links((1.0,), (0.001,), (0.001,), (0.0,), (0.01,))
+
+    def setUp(self):
+        super().setUp()
+        self.write_seeds("fedavg", 0.80, per_round=100)
+        self.write_seeds("feddip", 0.79, per_round=40, sparsity=0.8, rise=30)
+        self.write_seeds("feddip", 0.78, per_round=20, sparsity=0.9)
+        self.write_seeds("feddip", 0.60, per_round=10, sparsity=0.99)
+
+    def decide(self, **question):
+        return decide(self.families(), Question(**question))
+
+    def test_over_slow_links_the_cheapest_that_holds_the_target_is_piloted(self):
+        made = self.decide(links=self.SLOW, target=0.7)
+        self.assertEqual(made.headline, "Pilot FedDIP at sparsity 0.9 first")
+        self.assertIs(made.best, made.pilot)
+        self.assertIn("Sparser is not safe: at 0.99", " ".join(made.reasons))
+
+    def test_over_quick_links_the_one_with_fewest_rounds_is_quickest_and_the_thriftiest_is_piloted(self):
+        made = self.decide(links=Links((1.0,), (100.0,), (100.0,), (0.0,), (1.0,)), target=0.785)
+        self.assertEqual(made.best.name, "FedAvg")
+        self.assertEqual(made.pilot.name, "FedDIP at sparsity 0.8")
+
+    def test_links_slower_by_the_break_even_factor_make_both_as_quick(self):
+        quick = Links((1.0,), (1.0,), (1.0,), (0.0,), (0.01,))
+        made = self.decide(links=quick, target=0.785)
+        slower = float(re.search(r"links ([\d.]+) times slower", " ".join(made.reasons))[1])
+        rates = (1.0 / slower,)
+        again = self.decide(links=Links((1.0,), rates, rates, (0.0,), (0.01,)), target=0.785)
+        seconds = {option.name: option.seconds for option in again.options}
+        self.assertNotEqual(made.best.name, made.pilot.name)
+        self.assertAlmostEqual(seconds[made.best.name] / seconds[made.pilot.name], 1, delta=0.02)
+
+    def test_traffic_is_counted_at_the_server_and_per_client(self):
+        option = next(o for o in self.decide(target=0.7).options if o.name == "FedDIP at sparsity 0.9")
+        per_round = 2 * 20 * SLOTS
+        rounds = [targets.reach(run, 0.7).round for run in option.entry.group.runs]
+        self.assertAlmostEqual(option.bytes, per_round * np.mean(rounds))
+        self.assertAlmostEqual(option.client_bytes, option.bytes / 50)
+
+    def test_another_number_of_clients_is_an_extrapolation_and_said_to_be(self):
+        made, as_recorded = self.decide(target=0.7, clients=200, clients_per_round=20), self.decide(
+            target=0.7
+        )
+        self.assertAlmostEqual(made.options[0].bytes, 4 * as_recorded.options[0].bytes)
+        self.assertAlmostEqual(made.options[0].client_bytes, as_recorded.options[0].client_bytes)
+        self.assertIn("extrapolation", " ".join(made.warnings))
+        self.assertNotIn("extrapolation", " ".join(as_recorded.warnings))
+
+    def test_a_target_that_nothing_reaches_gives_no_pilot(self):
+        made = self.decide(target=0.99)
+        self.assertIsNone(made.pilot)
+        self.assertIn("The most accurate is FedAvg", made.reasons[0])
+
+    def test_a_setting_that_misses_the_target_with_one_seed_is_not_piloted(self):
+        self.write("feddip", 4, 0.5, per_round=20, sparsity=0.9)
+        self.assertEqual(self.decide(links=self.SLOW, target=0.7).pilot.name, "FedDIP at sparsity 0.8")
+
+    def test_a_question_that_no_run_answers_is_refused_with_what_there_is(self):
+        with self.assertRaisesRegex(ValueError, "lenet5 fashion-mnist iid"):
+            self.decide(model="alexnet")
+        with self.assertRaises(ValueError):
+            self.decide(clients=3, clients_per_round=5)
+
+
+class Tables(unittest.TestCase):
+    def test_latex_keeps_its_own_signs_out_of_the_cells(self):
+        table = tables.from_rows("t", "50 % of #1", [{"a_b": "1 ± 2 %", "c": "x & y"}])
+        self.assertIn(r"a\_b & c \\", table.latex())
+        self.assertIn(r"1 $\pm$ 2 \% & x \& y \\", table.latex())
+
+    def test_csv_has_plain_numbers_and_leaves_out_what_is_missing(self):
+        column = tables.Column("x", str, {"x": lambda row: row, "y": lambda row: 0.1})
+        self.assertEqual(tables.Table("t", "", [column], [float("nan"), 2]).csv(), "x,y\n,0.1\n2,0.1\n")
+
+
+class Page(html.parser.HTMLParser):
+    """Whether all elements are closed, and what the page would load."""
+
+    VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.loaded, self.tags, self.alts, self.ids, self.targets = [], [], set(), [], set(), set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.add(tag)
+        self.ids |= {attrs["id"]} if "id" in attrs else set()
+        self.loaded += [attrs[name] for name in ("src", "data", "srcset") if name in attrs]
+        if tag == "link" or attrs.get("href", "").startswith("http"):
+            self.loaded.append(attrs.get("href"))
+        if attrs.get("href", "").startswith("#"):
+            self.targets.add(attrs["href"][1:])
+        if tag == "img":
+            self.alts.append(attrs.get("alt"))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
+        self.open.pop()
+
+
+class Scripts(Made):
+    FIGURES = (
+        "accuracy-over-rounds",
+        "accuracy-over-bytes",
+        "sparsity-accuracy",
+        "traffic-to-target",
+        "variations",
+    )
+    FIGURES += ("layers", "mask-change", "convergence", "time", "decision")
+    TABLES = ("accuracy-matrix", "final-accuracy", "to-target", "claims", "decision")
+
+    def study(self):
+        """Every kind of run."""
+        for partition in ("iid", "dirichlet"):
+            self.write_seeds("fedavg", 0.8, partition=partition)
+            for method in ("feddip", "feddp", "snip"):
+                for sparsity in (0.9, 0.95):
+                    columns = (
+                        {"grad_norm_squared": 1 / np.arange(1, ROUNDS + 1)} if method == "feddip" else {}
+                    )
+                    self.write_seeds(
+                        method,
+                        0.78,
+                        (1, 2),
+                        sparsity=sparsity,
+                        partition=partition,
+                        per_round=40,
+                        columns=columns,
+                    )
+        self.write("feddip", 1, 0.7, config={"sparsity.regrow": False})
+        self.write("feddip", 9, 0.7, complete=0)
+
+    def out(self, *parts):
+        return self.folder / "out" / "/".join(parts)
+
+    def report(self, *options):
+        done = self.script("report.py", self.folder, "--out", self.out(), *options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done
+
+    def test_report_writes_every_figure_and_table(self):
+        self.study()
+        done = self.report()
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+        self.assertIn("not complete", done.stderr)
+        for name in self.FIGURES:
+            self.assertTrue(self.out("figures", f"{name}.png").read_bytes().startswith(b"\x89PNG"), name)
+            ElementTree.parse(self.out("figures", f"{name}.svg"))
+        for name in self.TABLES:
+            lines = [
+                len(self.out("tables", f"{name}.{e}").read_text().splitlines()) for e in ("md", "csv", "tex")
+            ]
+            self.assertEqual(lines, [lines[0], lines[0] - 1, lines[0] + 5], name)
+
+    def test_report_is_one_page_that_loads_nothing(self):
+        self.study()
+        self.report()
+        page = Page(self.out("report.html").read_text())
+        self.assertEqual(page.open, [])
+        self.assertTrue(all(address.startswith("data:image/svg+xml;base64,") for address in page.loaded))
+        self.assertEqual(len(page.alts), len(self.FIGURES))
+        self.assertTrue(all(page.alts))
+        self.assertNotIn("script", page.tags)
+        self.assertLessEqual(page.targets, page.ids)
+
+    def test_the_same_runs_give_the_same_page(self):
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.78, per_round=40)
+        pages = []
+        for _ in range(2):
+            self.report()
+            pages.append(self.out("report.html").read_bytes())
+        self.assertEqual(pages[0], pages[1])
+
+    def test_report_takes_little_too(self):
+        for method in ("fedavg", "feddip"):
+            with self.subTest(method):
+                path = write_results(self.folder / f"{method}.h5", method=method, rounds=1, per_client=True)
+                done = self.script("report.py", path, "--out", self.out(method))
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_links_on_the_command_line_give_runs_without_any_a_time(self):
+        self.write_seeds("fedavg", 0.8)
+        self.report("--uplink-mbit", 1)
+        header, first = (
+            line.split(",") for line in self.out("tables/to-target.csv").read_text().splitlines()[:2]
+        )
+        self.assertGreater(float(first[header.index("seconds_mean")]), 0)
+
+    def test_decide_prints_its_answer_and_writes_a_page(self):
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.79, per_round=10)
+        done = self.script(
+            "decide.py", self.folder, "--uplink-mbit", 0.001, "--target", 0.7, "--out", self.out()
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue(done.stdout.startswith("Pilot FedDIP at sparsity 0.9 first\n"))
+        self.assertEqual(Page(self.out("decision.html").read_text()).open, [])
+
+    def test_scripts_say_in_one_line_what_is_wrong(self):
+        self.write("feddip", 1, 0.8)
+        wrong = [
+            ("report.py", self.folder / "none.h5"),
+            ("report.py", self.folder, "--shares", 0.5, 0.6, "--out", self.out()),
+            ("decide.py", self.folder, "--out", self.out()),
+            ("decide.py", self.folder, "--model", "alexnet", "--out", self.out()),
+        ]
+        for command in wrong:
+            with self.subTest(command=command):
+                done = self.script(*command)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn("error: ", done.stderr.splitlines()[-1])
+                self.assertNotIn("Traceback", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
