@@ -10,6 +10,7 @@ try:
     import h5py
     import matplotlib  # noqa: F401
     import numpy as np
+    import scipy  # noqa: F401
     import xarray  # noqa: F401
 except ImportError as missing:
     print(f"skipped: {missing}")
