@@ -52,7 +52,8 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
     }
     return {.id = client,
             .samples = static_cast<std::uint32_t>(images.size()),
-            .train_loss = epoch_loss / static_cast<double>(images.size())};
+            .train_loss = epoch_loss / static_cast<double>(images.size()),
+            .sparse_kernels = network_->path() == nn::kernel_path::sparse ? 1 : 0};
 }
 
 void local_trainer::step(const global_model& model, const round_plan& plan, const sparse::mask& mask) {

@@ -41,6 +41,7 @@ struct client_record {
         1; // 0: not in the average, for NaN or Inf in the update, or because it dropped out
     std::int32_t dropped_out = 0;            // 1: got the model, and trained and sent nothing
     double simulated_seconds = not_measured; // its own, over the links of the config (link_model.hpp)
+    std::int32_t sparse_kernels = 0;         // 1: trained through the sparse kernels, 0: through oneDNN
 };
 
 // Of one round, by the names of the results file (house.md, section 4).

@@ -77,6 +77,8 @@ inline constexpr client_column client_columns[] = {
      &fl::client_record::dropped_out},
     {"simulated_seconds", "s", "time of the client in a federation with the links of the config",
      &fl::client_record::simulated_seconds},
+    {"sparse_kernels", "1", "1 where the client was trained through the sparse kernels, 0 through oneDNN",
+     &fl::client_record::sparse_kernels},
 };
 
 } // namespace feddip::io

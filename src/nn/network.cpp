@@ -1,7 +1,6 @@
 #include "nn/network.hpp"
 
 #include "base/error.hpp"
-#include "base/log.hpp"
 #include "nn/elementwise.hpp"
 #include "nn/kernel_choice.hpp"
 #include "nn/layers/blocked.hpp"
@@ -178,7 +177,6 @@ struct network::implementation {
     bool packed_stale = true;          // the state may have been written since it was packed
     bool state_stale = false;          // packed weights have been updated since
     bool gradients_stale = false;
-    std::vector<layer_work> work;
     std::list<cached_plan> plans; // the most recently used first
 };
 
@@ -187,10 +185,9 @@ void network::implementation::use_mask(const sparse::mask* m, gradient_scope sco
     bring_gradients_up_to_date();
     packed_stale = true;
     const bool whole = m == nullptr || scope == gradient_scope::all;
-    work = work_of(blocked_layers, input, layout, whole ? nullptr : m);
-    const bool sparse =
-        kernels != config::kernel_kind::dense &&
-        ((kernels == config::kernel_kind::sparse && !whole) || prefers_sparse(estimate(work)));
+    const auto cost = estimate(work_of(blocked_layers, input, layout, whole ? nullptr : m));
+    const bool sparse = kernels != config::kernel_kind::dense &&
+                        ((kernels == config::kernel_kind::sparse && !whole) || prefers_sparse(cost));
     if (!sparse) {
         compiled = nullptr;
     } else if (whole) {
@@ -206,10 +203,6 @@ sparse_layers* network::implementation::compiled_for(const sparse::mask& m, comp
             [&](const cached_plan& p) { return p.compiled != nullptr && p.compiled == kept.layers.get(); });
         kept.layers.reset(); // before its successor takes as much memory
         kept.mask = m;
-        const step_estimate cost = estimate(work);
-        log::debug(
-            "sparse kernels for {} of {} weights: a step is estimated at {:.0f} us per image, dense {:.0f}",
-            m.count(), m.size(), cost.sparse / 1e3, cost.dense / 1e3);
         kept.layers = std::make_unique<sparse_layers>(blocked_layers, input, parameters(), m, max_batch);
     }
     return kept.layers.get();
@@ -298,14 +291,8 @@ void network::use_mask(const sparse::mask* m, gradient_scope scope) {
     impl_->use_mask(m, scope);
 }
 
-std::vector<kernel_choice> network::choices() const {
-    std::vector<kernel_choice> made;
-    for (const layer_work& w : impl_->work) {
-        made.push_back({.layer = impl_->blocked_layers[w.layer].spec.name,
-                        .density = w.density,
-                        .path = impl_->compiled == nullptr ? kernel_path::dense : kernel_path::sparse});
-    }
-    return made;
+kernel_path network::path() const {
+    return impl_->compiled == nullptr ? kernel_path::dense : kernel_path::sparse;
 }
 
 batch_score network::train(const data::batch& b, random_stream& dropout) {

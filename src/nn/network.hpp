@@ -43,12 +43,6 @@ enum class gradient_scope { all, on_mask };
 
 enum class kernel_path { dense, sparse };
 
-struct kernel_choice {
-    std::string layer;
-    double density;
-    kernel_path path;
-};
-
 class network {
 public:
     // Throws input_error for a precision that this machine has no instructions for.
@@ -75,8 +69,8 @@ public:
     // goes on with what it has made for an equal mask; the mask is copied. Kernels are oneDNN's with
     // kernel_kind::dense; with kernel_kind::sparse they are the sparse ones for gradients on the mask.
     void use_mask(const sparse::mask* m, gradient_scope scope);
-    // Of the layers with weights, in model order.
-    std::vector<kernel_choice> choices() const;
+    // What use_mask has chosen, for all passes of all layers that have both kernels.
+    kernel_path path() const;
 
     // Forward and backward on one minibatch in training mode; sets gradients(). Dropout draws from `dropout`.
     batch_score train(const data::batch& b, random_stream& dropout);

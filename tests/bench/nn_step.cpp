@@ -95,7 +95,7 @@ void train(benchmark::State& state, const step_case& c) {
         p.net.step_on_mask(settings, m);
     }
     state.SetItemsProcessed(state.iterations() * batch_size);
-    state.SetLabel(p.net.choices().front().path == nn::kernel_path::sparse ? "sparse kernels" : "oneDNN");
+    state.SetLabel(p.net.path() == nn::kernel_path::sparse ? "sparse kernels" : "oneDNN");
 }
 
 void evaluate(benchmark::State& state, const step_case& c) {
@@ -170,6 +170,17 @@ void register_steps() {
           {"erk_0.2", erk(0.2)},
           {"erk_0.5", erk(0.5)}}}};
     for (const model_case& model : models) {
+        // For kernel_choice.py: from very sparse to dense.
+        for (const int percent : {2, 5, 10, 15, 20, 30, 40, 50, 70, 100}) {
+            for (const auto& [name, how] : {std::pair{"erk", spread::erk}, {"uniform", spread::uniform}}) {
+                const pruning pruned{how, percent / 100.0};
+                const std::string prefix =
+                    "choice/" + model.name + "/" + name + "/" + std::to_string(percent);
+                add(prefix + "/automatic", train, {model.model, kernel_kind::automatic, pruned});
+                add(prefix + "/dense", train, {model.model, kernel_kind::dense, pruned});
+                add(prefix + "/sparse", train, {model.model, kernel_kind::sparse, pruned});
+            }
+        }
         if (nn::can_multiply_bf16()) {
             const step_case bf16{model.model, kernel_kind::dense, {}, precision_kind::bf16};
             add("train/" + model.name + "/dense/dense_bf16", train, bf16);

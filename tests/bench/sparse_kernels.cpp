@@ -1,7 +1,9 @@
 // How fast are the sparse passes, layer by layer, and from which density on is oneDNN's dense convolution
 // faster? Counters: dense_gflops counts the work that a dense layer would do, gflops what is left of it at
-// this density. Each layer runs at batch 128 on one thread; times are of this thread's CPU time, so that
-// neighbours on a shared machine weigh little.
+// this density, bytes what must be read and written at least: inputs, outputs and living weights, once each.
+// machine/* is what the core can do at best. draw_roofline.py draws the one against the other. Each layer
+// runs at batch 128 on one thread; times are of this thread's CPU time, so that neighbours on a shared
+// machine weigh little.
 #include "base/random.hpp"
 #include "sparse/kernels/aligned.hpp"
 #include "sparse/kernels/kernels.hpp"
@@ -47,11 +49,13 @@ mask random_mask(std::size_t size, double density) {
     return m;
 }
 
-void report(benchmark::State& state, double dense_flops, double density) {
+void report(benchmark::State& state, double dense_flops, double density, double floats) {
     using benchmark::Counter;
     state.counters["dense_gflops"] = Counter(dense_flops * 1e-9, Counter::kIsIterationInvariantRate);
     state.counters["gflops"] = Counter(dense_flops * density * 1e-9, Counter::kIsIterationInvariantRate);
     state.counters["density"] = density;
+    state.counters["flops"] = dense_flops * density;
+    state.counters["bytes"] = floats * sizeof(float);
 }
 
 // A layer with all three passes, its tensors and weights filled.
@@ -82,7 +86,8 @@ void run(benchmark::State& state, Layer& layer, pass what, std::size_t input_siz
     if (!std::isfinite(check)) {
         state.SkipWithError("the result is not finite");
     }
-    report(state, dense_flops, static_cast<double>(layer.alive()) / weights);
+    const auto alive = static_cast<double>(layer.alive());
+    report(state, dense_flops, alive / weights, static_cast<double>(input_size + output_size) + alive);
 }
 
 void sparse_conv(benchmark::State& state, convolution_shape s, double density, pass what,
@@ -146,7 +151,10 @@ void dense_conv(benchmark::State& state, convolution_shape s, pass what) {
         run_primitive(convolution_backward_weights(p), p.src_desc(), DNNL_ARG_SRC, p.diff_weights_desc(),
                       DNNL_ARG_DIFF_WEIGHTS, p.diff_dst_desc(), DNNL_ARG_DIFF_DST);
     }
-    report(state, s.flops() * batch, 1.0);
+    const double inputs = double{batch} * s.in_channels * s.height * s.width;
+    const double outputs = double{batch} * s.out_channels * s.out_height() * s.out_width();
+    const double weights = double{1} * s.out_channels * s.in_channels * s.kernel * s.kernel;
+    report(state, s.flops() * batch, 1.0, inputs + outputs + weights);
 }
 
 // Forward and backward of batch normalization with ReLU, in GB/s of the tensors that it must read and write
@@ -171,10 +179,54 @@ void batch_norm(benchmark::State& state, int channels, int pixels) {
     state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * 6 * size * sizeof(float)));
 }
 
+// Fused multiply-adds on registers alone, with the widest vectors of this machine.
+template <typename Vector>
+[[gnu::always_inline]] inline void multiply_and_add(benchmark::State& state) {
+    constexpr int chains = 12; // more than the latency times the units
+    constexpr int repeats = 1000;
+    Vector sums[chains] = {};
+    Vector factor = Vector{} + 0.999F;
+    benchmark::DoNotOptimize(factor);
+    for (auto _ : state) {
+        for (int i = 0; i < repeats; ++i) {
+            for (Vector& sum : sums) {
+                sum = sum * factor + factor;
+            }
+        }
+        benchmark::DoNotOptimize(sums);
+    }
+    constexpr double lanes = sizeof(Vector) / sizeof(float);
+    state.counters["gflops"] =
+        benchmark::Counter(2e-9 * lanes * chains * repeats, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+using eight_floats [[gnu::vector_size(32)]] = float;
+using sixteen_floats [[gnu::vector_size(64)]] = float;
+[[gnu::target("avx2,fma")]] void peak_avx2(benchmark::State& state) {
+    multiply_and_add<eight_floats>(state);
+}
+[[gnu::target("avx512f")]] void peak_avx512(benchmark::State& state) {
+    multiply_and_add<sixteen_floats>(state);
+}
+
+// Reads and writes `size` bytes; far beyond the caches it is the memory's bandwidth.
+void bandwidth(benchmark::State& state, std::size_t size) {
+    aligned_floats values(size / sizeof(float));
+    fill(values);
+    for (auto _ : state) {
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            values.data()[i] *= -1.0F;
+        }
+        benchmark::ClobberMemory();
+    }
+    state.counters["gigabytes"] =
+        benchmark::Counter(2e-9 * static_cast<double>(size), benchmark::Counter::kIsIterationInvariantRate);
+}
+
 struct layer_case {
     std::string name;
     convolution_shape shape;
-    std::vector<double> densities; // ERK's at the sparsity first
+    std::vector<double> densities; // ERK's at a sparsity of 0.95 (LeNet-5: 0.9) first
 };
 
 void register_all() {
@@ -230,6 +282,13 @@ void register_all() {
                 [=](benchmark::State& s) { sparse_fc(s, c.in, c.out, c.density, p); });
         }
     }
+    if (__builtin_cpu_supports("avx512f")) {
+        add("machine/peak", peak_avx512);
+    } else if (__builtin_cpu_supports("avx2")) {
+        add("machine/peak", peak_avx2);
+    }
+    add("machine/cache", [](benchmark::State& s) { bandwidth(s, std::size_t{1} << 20); });
+    add("machine/memory", [](benchmark::State& s) { bandwidth(s, std::size_t{1} << 30); });
     for (const auto& [channels, pixels] : {std::pair{64, 1024}, {128, 256}, {256, 64}, {512, 16}}) {
         add("batch_norm/" + std::to_string(channels) + "x" + std::to_string(pixels),
             [=, c = channels, n = pixels](benchmark::State& s) { batch_norm(s, c, n); });

@@ -70,6 +70,7 @@ inline fl::round_record example_round(int round) {
         c.included = slot % 2;
         c.dropped_out = slot / 2;
         c.simulated_seconds = slot == 0 ? fl::not_measured : 60 + t + slot;
+        c.sparse_kernels = (round + slot) % 2;
         r.clients.push_back(c);
     }
     return r;

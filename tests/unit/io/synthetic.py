@@ -102,6 +102,7 @@ def write_results(
         "included": np.ones((rounds, SLOTS), dtype=np.int32),
         "dropped_out": np.zeros((rounds, SLOTS), dtype=np.int32),
         "simulated_seconds": np.full((rounds, SLOTS), np.nan),
+        "sparse_kernels": np.ones((rounds, SLOTS), dtype=np.int32),
     }
     if per_client:
         clients["accuracy"] = np.linspace(0.4, 0.6, SLOTS) + np.zeros((rounds, 1))

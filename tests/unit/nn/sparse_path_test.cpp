@@ -118,10 +118,6 @@ void expect_same_scores(network& sparse, network& dense, const sparse::mask& m, 
     EXPECT_EQ(a.correct_top5, b.correct_top5);
 }
 
-kernel_path path_of(const network& net) {
-    return net.choices().front().path;
-}
-
 struct model_case {
     model_name model;
     const char* name;
@@ -141,8 +137,8 @@ protected:
     void use(const sparse::mask& m) {
         sparse_.use_mask(&m, gradient_scope::on_mask);
         dense_.use_mask(&m, gradient_scope::on_mask);
-        ASSERT_EQ(path_of(sparse_), kernel_path::sparse);
-        ASSERT_EQ(path_of(dense_), kernel_path::dense);
+        ASSERT_EQ(sparse_.path(), kernel_path::sparse);
+        ASSERT_EQ(dense_.path(), kernel_path::dense);
     }
 };
 
@@ -329,11 +325,11 @@ TEST(kernel_choice, follows_the_density) {
     const sparse::mask sparse = mask_of(net.layout(), std::vector<double>(tensors, 0.02));
     const sparse::mask dense = mask_of(net.layout(), std::vector<double>(tensors, 0.9));
     net.use_mask(&sparse, gradient_scope::on_mask);
-    EXPECT_EQ(path_of(net), kernel_path::sparse);
+    EXPECT_EQ(net.path(), kernel_path::sparse);
     net.use_mask(&dense, gradient_scope::on_mask);
-    EXPECT_EQ(path_of(net), kernel_path::dense);
+    EXPECT_EQ(net.path(), kernel_path::dense);
     net.use_mask(&sparse, gradient_scope::all);
-    EXPECT_EQ(path_of(net), kernel_path::dense);
+    EXPECT_EQ(net.path(), kernel_path::dense);
 }
 
 } // namespace
