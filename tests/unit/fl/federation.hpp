@@ -1,5 +1,4 @@
-// A federation small enough for a test: synthetic 28x28 images of ten classes that LeNet-5 learns in a few
-// rounds.
+// A federation small enough for a test: synthetic images of ten classes that LeNet-5 learns in a few rounds.
 #pragma once
 
 #include "base/random.hpp"
@@ -13,38 +12,45 @@
 
 namespace feddip::test {
 
-// Each class is a bright 8x8 square at its own place, on noise.
+// Each class is a bright rectangle at its own place, on noise.
 class small_data {
 public:
-    small_data(std::size_t train, std::size_t test) {
+    small_data(std::size_t train, std::size_t test,
+               config::dataset_name alike = config::dataset_name::fashion_mnist)
+        : facts_(data::facts_of(alike)) {
         random_stream random(99, 0, 0, purpose::test);
         fill(train_pixels_, train_labels_, train, random);
         fill(test_pixels_, test_labels_, test, random);
     }
 
     data::dataset view() const {
-        auto facts = data::facts_of(config::dataset_name::fashion_mnist);
+        auto facts = facts_;
         facts.train_size = train_labels_.size();
         facts.test_size = test_labels_.size();
         return {facts, {train_pixels_, train_labels_}, {test_pixels_, test_labels_}};
     }
 
 private:
-    static void fill(std::vector<std::uint8_t>& pixels, std::vector<std::uint8_t>& labels, std::size_t count,
-                     random_stream& random) {
+    void fill(std::vector<std::uint8_t>& pixels, std::vector<std::uint8_t>& labels, std::size_t count,
+              random_stream& random) const {
+        const auto height = static_cast<std::size_t>(facts_.shape.height);
+        const auto width = static_cast<std::size_t>(facts_.shape.width);
         for (std::size_t i = 0; i < count; ++i) {
             const auto label = static_cast<std::uint8_t>(i % 10);
-            const std::size_t top = label / 4U * 9U;
-            const std::size_t left = label % 4U * 7U;
+            const std::size_t top = label / 4U * (height / 3);
+            const std::size_t left = label % 4U * (width / 4);
             labels.push_back(label);
-            for (std::size_t at = 0; at < 28 * 28; ++at) {
+            for (std::size_t at = 0; at < facts_.shape.size(); ++at) {
+                const std::size_t row = at / width % height;
+                const std::size_t column = at % width;
                 const bool bright =
-                    at / 28 >= top && at / 28 < top + 8 && at % 28 >= left && at % 28 < left + 7;
+                    row >= top && row < top + 8 && column >= left && column < left + width / 4;
                 pixels.push_back(static_cast<std::uint8_t>((bright ? 120U : 0U) + random.below(100)));
             }
         }
     }
 
+    data::dataset_facts facts_;
     std::vector<std::uint8_t> train_pixels_, train_labels_, test_pixels_, test_labels_;
 };
 
@@ -93,8 +99,11 @@ struct small_federation {
     recorder seen;
     fl::memory_client_store residuals;
 
-    explicit small_federation(std::size_t train_images = 400, std::size_t test_images = 250)
-        : images(train_images, test_images) {}
+    explicit small_federation(std::size_t train_images = 400, std::size_t test_images = 250,
+                              config::dataset_name alike = config::dataset_name::fashion_mnist)
+        : images(train_images, test_images, alike) {
+        config.data.dataset = alike;
+    }
 
     fl::run_result run(std::optional<fl::run_state> resumed = std::nullopt, int stop_after = -1) {
         fl::in_process_transport alone;
