@@ -27,13 +27,6 @@ std::vector<int> one_slot_per_rank(const communicator& c) {
     return owners;
 }
 
-void check_length(std::size_t length, const sparse::mask& m) {
-    if (length != m.size()) {
-        throw error("a vector can't be exchanged", "masked exchange",
-                    fmt::format("it has {} entries, its mask {}", length, m.size()));
-    }
-}
-
 // With one slot per rank a rank's steps are its leaf, then the right halves it receives, then one send,
 // except at rank 0. All of them are done for one piece before the next, so that pieces follow each other up
 // the tree.
@@ -72,13 +65,17 @@ void sum_in_pieces(communicator& c, std::size_t pieces, std::size_t largest, Len
 
 std::vector<masked_piece> pieces_of(const sparse::mask& m, std::size_t most) {
     std::vector<masked_piece> pieces;
+    constexpr std::size_t most_words = std::size_t{1} << 26; // so that 32 bits count its positions
     masked_piece piece{0, 0, 0};
     const auto words = m.words();
     for (std::size_t w = 0; w < words.size(); ++w) {
         piece.values += static_cast<std::size_t>(std::popcount(words[w]));
         piece.last_word = w + 1;
-        if (piece.values >= most || (piece.last_word == words.size() && piece.values > 0)) {
-            pieces.push_back(piece);
+        const bool full = piece.values >= most || piece.last_word - piece.first_word == most_words;
+        if (full || piece.last_word == words.size()) {
+            if (piece.values > 0) {
+                pieces.push_back(piece);
+            }
             piece = {w + 1, w + 1, 0};
         }
     }
@@ -86,55 +83,72 @@ std::vector<masked_piece> pieces_of(const sparse::mask& m, std::size_t most) {
 }
 
 masked_exchange::masked_exchange(const sparse::mask& m, std::size_t most)
-    : mask_(m), pieces_(pieces_of(m, most)) {
+    : size_(m.size()), pieces_(pieces_of(m, most)) {
+    positions_.reserve(m.count());
     for (const masked_piece& p : pieces_) {
         largest_ = std::max(largest_, p.values);
-    }
-}
-
-void masked_exchange::pack(const masked_piece& p, std::span<const float> vector,
-                           std::span<float> packed) const {
-    const auto words = mask_.words();
-    float* value = packed.data();
-    for (std::size_t w = p.first_word; w < p.last_word; ++w) {
-        for (std::uint64_t bits = words[w]; bits != 0; bits &= bits - 1) {
-            *value++ = vector[w * 64 + static_cast<std::size_t>(std::countr_zero(bits))];
+        first_value_.push_back(positions_.size());
+        for (std::size_t w = p.first_word; w < p.last_word; ++w) {
+            for (std::uint64_t bits = m.words()[w]; bits != 0; bits &= bits - 1) {
+                positions_.push_back(static_cast<std::uint32_t>(
+                    (w - p.first_word) * 64 + static_cast<std::size_t>(std::countr_zero(bits))));
+            }
         }
     }
 }
 
-void masked_exchange::unpack(const masked_piece& p, std::span<const float> packed,
+std::span<const std::uint32_t> masked_exchange::positions_of(std::size_t piece) const {
+    return std::span(positions_).subspan(first_value_[piece], pieces_[piece].values);
+}
+
+// Through a list of positions, because looking for bits costs twice as much as moving the values.
+void masked_exchange::pack(std::size_t piece, std::span<const float> vector, std::span<float> packed) const {
+    const float* first = vector.data() + pieces_[piece].first_word * 64;
+    const auto positions = positions_of(piece);
+    for (std::size_t i = 0; i < positions.size(); ++i) {
+        packed[i] = first[positions[i]];
+    }
+}
+
+void masked_exchange::unpack(std::size_t piece, std::span<const float> packed,
                              std::span<float> vector) const {
-    const auto words = mask_.words();
-    const float* value = packed.data();
-    for (std::size_t w = p.first_word; w < p.last_word; ++w) {
-        for (std::uint64_t bits = words[w]; bits != 0; bits &= bits - 1) {
-            vector[w * 64 + static_cast<std::size_t>(std::countr_zero(bits))] = *value++;
-        }
+    constexpr std::size_t ahead = 32;
+    float* first = vector.data() + pieces_[piece].first_word * 64;
+    const auto positions = positions_of(piece);
+    for (std::size_t i = 0; i < positions.size(); ++i) {
+        __builtin_prefetch(first + positions[std::min(i + ahead, positions.size() - 1)], 1);
+        first[positions[i]] = packed[i];
+    }
+}
+
+void masked_exchange::check_length(std::size_t length) const {
+    if (length != size_) {
+        throw error("a vector can't be exchanged", "masked exchange",
+                    fmt::format("it has {} entries, its mask {}", length, size_));
     }
 }
 
 void masked_exchange::broadcast(communicator& c, int root, std::span<float> vector) const {
-    check_length(vector.size(), mask_);
+    check_length(vector.size());
     std::vector<float> buffer(largest_);
-    for (const masked_piece& p : pieces_) {
-        const auto packed = std::span(buffer).first(p.values);
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+        const auto packed = std::span(buffer).first(pieces_[i].values);
         if (c.rank() == root) {
-            pack(p, vector, packed);
+            pack(i, vector, packed);
         }
         c.broadcast(root, std::as_writable_bytes(packed));
         if (c.rank() != root) {
-            unpack(p, packed, vector);
+            unpack(i, packed, vector);
         }
     }
 }
 
 void masked_exchange::sum(communicator& c, std::span<float> vector) const {
-    check_length(vector.size(), mask_);
+    check_length(vector.size());
     sum_in_pieces(
         c, pieces_.size(), largest_, [&](std::size_t i) { return pieces_[i].values; },
-        [&](std::size_t i, std::span<float> into) { pack(pieces_[i], vector, into); },
-        [&](std::size_t i, std::span<const float> sum) { unpack(pieces_[i], sum, vector); });
+        [&](std::size_t i, std::span<float> into) { pack(i, vector, into); },
+        [&](std::size_t i, std::span<const float> sum) { unpack(i, sum, vector); });
 }
 
 void sum_values(communicator& c, std::span<float> values) {

@@ -7,6 +7,7 @@
 #include "sparse/sparse_vector.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -20,12 +21,13 @@ struct masked_piece {
     bool operator==(const masked_piece&) const = default;
 };
 
-// The whole mask in pieces of at most `most` + 63 values; pieces without values are left out.
+// The whole mask in pieces of at most `most` + 63 values and 2^32 positions; those without values are left
+// out.
 std::vector<masked_piece> pieces_of(const sparse::mask& m, std::size_t most);
 
 // What travels is planned once per mask, then used for any number of exchanges. Vectors are dense in memory
-// (m.size() floats); entries outside the mask are neither read nor written. Beside them a rank needs the
-// memory of three pieces, whatever the mask, the number of ranks and the length. With the mask 1 0 1 0:
+// (m.size() floats); entries outside the mask are neither read nor written. Beside them a rank needs 4 bytes
+// for each value and the memory of three pieces, whatever the number of ranks. With the mask 1 0 1 0:
 //
 //     broadcast    rank 0      rank 1      rank 2        sum    rank 0        rank 1      rank 2
 //     before       a . b .     . . . .     . . . .              a . b .       c . d .     e . f .
@@ -38,8 +40,6 @@ public:
     static constexpr std::size_t values_per_piece = std::size_t{1} << 18;
     explicit masked_exchange(const sparse::mask& m, std::size_t most = values_per_piece);
 
-    const sparse::mask& mask() const { return mask_; }
-
     // Collective: on the mask, every rank's vector becomes that of `root`.
     void broadcast(communicator& c, int root, std::span<float> vector) const;
 
@@ -48,12 +48,16 @@ public:
     void sum(communicator& c, std::span<float> vector) const;
 
 private:
-    void pack(const masked_piece& p, std::span<const float> vector, std::span<float> packed) const;
-    void unpack(const masked_piece& p, std::span<const float> packed, std::span<float> vector) const;
+    std::span<const std::uint32_t> positions_of(std::size_t piece) const;
+    void pack(std::size_t piece, std::span<const float> vector, std::span<float> packed) const;
+    void unpack(std::size_t piece, std::span<const float> packed, std::span<float> vector) const;
+    void check_length(std::size_t length) const;
 
-    sparse::mask mask_;
+    std::size_t size_; // of the mask
     std::vector<masked_piece> pieces_;
-    std::size_t largest_ = 0; // values of the largest piece
+    std::vector<std::size_t> first_value_; // [pieces]
+    std::vector<std::uint32_t> positions_; // of the values, counted from the first position of their piece
+    std::size_t largest_ = 0;              // values of the largest piece
 };
 
 // The same two for the values alone, packed in mask order: every rank's become those of `root`; rank 0's
