@@ -69,14 +69,9 @@ std::size_t words_of(std::size_t mask_size) {
     return mask_size / 64 + (mask_size % 64 != 0 ? 1 : 0);
 }
 
-// Whether unpacking the alive weights gives the same bits again.
-bool pruned_are_zero(const sparse::mask& m, std::span<const float> weights) {
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-        if (!m[i] && std::bit_cast<std::uint32_t>(weights[i]) != 0) {
-            return false;
-        }
-    }
-    return true;
+// -0 is one, so that what is left out because it isn't comes back with the same bits.
+std::ptrdiff_t nonzero(std::span<const float> values) {
+    return std::ranges::count_if(values, [](float v) { return std::bit_cast<std::uint32_t>(v) != 0; });
 }
 
 void write_model(h5::file& file, const fl::global_model& model) {
@@ -91,8 +86,11 @@ void write_model(h5::file& file, const fl::global_model& model) {
     file.write("/model/tail", std::span<const float>(model.state).subspan(prunable),
                {model.state.size() - prunable});
     std::vector<float> alive(model.mask.count());
-    if (alive.size() < prunable && pruned_are_zero(model.mask, weights)) {
+    const bool prunes = alive.size() < prunable;
+    if (prunes) {
         sparse::pack(model.mask, weights, alive);
+    }
+    if (prunes && nonzero(alive) == nonzero(weights)) {
         file.write("/model/weights", alive);
     } else {
         file.write("/model/weights", weights, {weights.size()});

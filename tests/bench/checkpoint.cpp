@@ -74,20 +74,22 @@ void decode(benchmark::State& run) {
     }
 }
 
-BENCHMARK(encode)->Arg(0)->Arg(50)->Arg(90)->Unit(benchmark::kMillisecond);
+BENCHMARK(encode)->Arg(0)->Arg(50)->Arg(90)->Arg(95)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(write, to_the_disk, io::flush::now)
     ->Arg(0)
     ->Arg(50)
     ->Arg(90)
+    ->Arg(95)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(write, to_the_system, io::flush::later)
     ->Arg(0)
     ->Arg(50)
     ->Arg(90)
+    ->Arg(95)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
-BENCHMARK(decode)->Arg(90)->Unit(benchmark::kMillisecond);
+BENCHMARK(decode)->Arg(90)->Arg(95)->Unit(benchmark::kMillisecond);
 
 } // namespace
 
