@@ -66,7 +66,11 @@ def main() -> int:
         "--feddip", type=Path, default=Path("build/release/src/app/feddip"), help="default: %(default)s"
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="section.key=value", help="for every run; may be repeated"
+        "--set",
+        action="append",
+        default=[],
+        metavar="section.key=value",
+        help="for every run; may be repeated",
     )
     args = parser.parse_args()
     header = ("model", "s_p", "R", "reconfiguration upload", "down", "up", "both", "GB", "of them positions")

@@ -28,6 +28,7 @@ class Column:
     text: Callable[[object], str]
     values: dict[str, Callable[[object], object]]
     number: bool = True  # aligned to the right
+    strong: Callable[[object], bool] = lambda row: False  # whether the cell stands out
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,15 @@ class Table:
     def cells(self) -> list[list[str]]:
         return [[column.text(row) for column in self.columns] for row in self.rows]
 
+    def strong(self, row: int) -> list[bool]:
+        return [column.strong(self.rows[row]) for column in self.columns]
+
     def markdown(self) -> str:
-        return markdown([dict(zip(self.head, cells)) for cells in self.cells()])
+        marked = [
+            [f"**{cell}**" if wanted else cell for cell, wanted in zip(cells, self.strong(row))]
+            for row, cells in enumerate(self.cells())
+        ]
+        return _markdown([self.head, *marked])
 
     def csv(self) -> str:
         names = [(name, value) for column in self.columns for name, value in column.values.items()]
@@ -60,7 +68,10 @@ class Table:
     def latex(self) -> str:
         """A tabular of booktabs."""
         aligned = "".join("r" if column.number else "l" for column in self.columns)
-        lines = [" & ".join(map(_latex, cells)) + r" \\" for cells in [self.head, *self.cells()]]
+        rows = [[_latex(cell) for cell in cells] for cells in [self.head, *self.cells()]]
+        for row, strong in zip(rows[1:], map(self.strong, range(len(self.rows)))):
+            row[:] = [rf"\textbf{{{cell}}}" if wanted else cell for cell, wanted in zip(row, strong)]
+        lines = [" & ".join(row) + r" \\" for row in rows]
         return "\n".join(
             [
                 f"% {_latex(self.caption)}",
@@ -172,9 +183,12 @@ def markdown(rows: Sequence[dict[str, str]]) -> str:
     """Rows with the same keys as a Markdown table."""
     if not rows:
         return ""
-    head = list(rows[0])
-    lines = [head, ["---"] * len(head), *(list(row.values()) for row in rows)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return _markdown([list(rows[0]), *(list(row.values()) for row in rows)])
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
+    return "".join("| " + " | ".join(line) + " |\n" for line in ruled)
 
 
 def plain(label: str) -> str:
@@ -316,6 +330,10 @@ class _Matrix:
     partition: str
     method: str
     cells: dict[float | None, Final]
+    best: dict[float, Final]  # on the partition, of all methods, by sparsity
+
+    def best_at(self, sparsity: float | None) -> bool:
+        return sparsity in self.best and self.cells.get(sparsity) is self.best[sparsity]
 
 
 def matrix_table(family: Family, rows: Sequence[Final], name: str = "accuracy-matrix") -> Table:
@@ -331,7 +349,7 @@ def matrix_table(family: Family, rows: Sequence[Final], name: str = "accuracy-ma
     def column(sparsity: float | None) -> Column:
         def cell(line: _Matrix) -> str:
             found = line.cells.get(sparsity)
-            return f"{spread(found.accuracy)} ({found.accuracy.n})" if found else MISSING
+            return f"{spread(found.accuracy).removesuffix(' %')} ({found.accuracy.n})" if found else MISSING
 
         def value(field: str) -> Callable[[_Matrix], object]:
             return (
@@ -340,15 +358,31 @@ def matrix_table(family: Family, rows: Sequence[Final], name: str = "accuracy-ma
 
         title = "dense" if sparsity is None else f"s = {sparsity:g}"
         key = "dense" if sparsity is None else f"s{sparsity:g}"
-        return Column(title, cell, {f"{key}_{field}": value(field) for field in ("mean", "std", "n")})
+        values = {f"{key}_{field}": value(field) for field in ("mean", "std", "n")}
+        return Column(title, cell, values, strong=lambda line: line.best_at(sparsity))
 
     columns = [
         Column("partition", lambda line: line.partition, {"partition": lambda line: line.partition}, False),
         Column("method", lambda line: line.method, {"method": lambda line: line.method}, False),
         *map(column, sparsities),
     ]
-    caption = "Final accuracy by method and sparsity: mean ± standard deviation (number of seeds)."
-    return Table(name, caption, columns, [_Matrix(*key, cells) for key, cells in by_line.items()])
+    caption = (
+        "Final accuracy in percent by method and sparsity: mean ± standard deviation (number of seeds). Of "
+        "several methods at the same sparsity the best mean stands out, whether or not the difference is "
+        "significant."
+    )
+    lines = [_Matrix(*key, cells, _best(key[0], by_line)) for key, cells in by_line.items()]
+    return Table(name, caption, columns, lines)
+
+
+def _best(partition: str, by_line: dict[tuple[str, str], dict[float | None, Final]]) -> dict[float, Final]:
+    """The most accurate at each sparsity that several methods have."""
+    found: dict[float, list[Final]] = {}
+    for (where, _), cells in by_line.items():
+        for sparsity, row in cells.items():
+            if where == partition and sparsity is not None:
+                found.setdefault(sparsity, []).append(row)
+    return {s: max(rows, key=lambda row: row.accuracy.mean) for s, rows in found.items() if len(rows) > 1}
 
 
 def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
