@@ -105,7 +105,7 @@ def decide(families: Sequence[Family], question: Question = Question()) -> Decis
         headline=_headline(best, pilot),
         reasons=_reasons(best, pilot, options, target, setting, links),
         warnings=_warnings(pilot, options, recorded, (clients, per_round), setting, origin),
-        watch=watch(pilot, target) if pilot else "",
+        watch=watch(pilot, target) if pilot and pilot.entry.sparsity is not None else "",
     )
 
 
@@ -190,8 +190,7 @@ def _beside(option: Option, fedavg: Option | None) -> Option:
 
 
 def _holds(option: Option, target: float) -> bool:
-    """Every run reached the target, and their mean was still there at the end."""
-    return option.reached == option.entry.n and option.accuracy.mean >= target
+    return study.holds(option.entry, target, option.reached)
 
 
 def _best(options: Sequence[Option], target: float, minimize: str) -> Option | None:
@@ -245,8 +244,8 @@ def _reasons(
         ]
     beside = pilot.entry is not setting.fedavg
     reasons = [
-        f"{pilot.name} reaches {percent(target)} after {pilot.rounds:.0f} rounds, with all of its "
-        f"{_runs(pilot.entry.n)}, and ends at {spread(pilot.accuracy)}.",
+        f"{pilot.name} reaches {percent(target)} after {pilot.rounds:.0f} rounds, "
+        f"{_all_runs(pilot.entry.n)}, and ends at {spread(pilot.accuracy)}.",
         f"Until then the server receives and sends {readable_bytes(pilot.bytes)}"
         + (f", {_times(pilot.bytes_share)}" if beside else "")
         + f"; a client on average {readable_bytes(pilot.client_bytes)}.",
@@ -274,8 +273,8 @@ def _break_even(best: Option, pilot: Option, links: Links) -> list[str]:
     ]
 
 
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"
+def _all_runs(count: int) -> str:
+    return "in its one run" if count == 1 else f"in all of its {count} runs"
 
 
 def _others(pilot: Option, options: Sequence[Option], target: float) -> list[str]:

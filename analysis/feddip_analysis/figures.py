@@ -222,8 +222,8 @@ def sparsity_against_accuracy(family: Family, finals: Sequence[Final]) -> Figure
 
 
 def traffic_to_target(family: Family, rows: Sequence[ToTarget]) -> Figure | None:
-    """Of those whose every run got there."""
-    there = [row for row in rows if row.reached == row.entry.n and not np.isnan(row.traffic_share)]
+    """Of those that reached the target with every run and held it."""
+    there = [row for row in rows if row.held and not np.isnan(row.traffic_share)]
     if len({row.entry.sparsity for row in there} - {None}) < 2:
         return None
 
@@ -360,11 +360,12 @@ def _running_averages(axes: Axes, entries: Sequence[Entry], name: str) -> None:
             continue
         mean = entry.group.over_seeds(name).mean("seed").dropna("round")
         average = running_average(mean.values)
-        if not (average > 0).any():
+        if not average.any():
             continue
+        average = np.where(average > 0, average, np.nan)
         keep = np.unique(np.geomspace(1, len(average), 120).astype(int)) - 1
         axes.plot(mean["round"].values[keep], average[keep], label=entry.name, markevery=0.2, **style)
-        highest = max(highest, float(average[average > 0][0]))
+        highest = max(highest, float(average[~np.isnan(average)][0]))
     x = np.array([1.0, max((float(line.get_xdata()[-1]) for line in axes.lines), default=10.0)])
     axes.plot(
         x, 1.3 * highest / np.sqrt(x), color="#9A9A9A", linewidth=1.0, label=r"proportional to $1/\sqrt{T}$"
@@ -404,7 +405,7 @@ def pictures(
             "traffic-to-target",
             "Traffic to the target",
             f"Bytes until the smoothed accuracy reached {goal}, as a share of FedAvg's; methods are shown "
-            "where every run got there.",
+            "where every run got there and the final accuracy still is.",
             traffic_to_target(family, reached),
         ),
         (

@@ -71,6 +71,8 @@ def round_seconds(run: xr.Dataset, links: Links, clients_per_round: int | None =
         + images * links.of_class("train_ms_per_image") / 1000
         + up * _seconds_per_byte(links.of_class("uplink_mbit"))
     )
+    if len(links.shares) == 1:
+        return seconds[:, :, 0].max(axis=1)
     shares = np.array(links.shares)
     return np.array([_mean_of_largest(s, shares, (clients_per_round or slots) / slots) for s in seconds])
 

@@ -151,19 +151,16 @@ def _description(family: Family) -> str:
         "weight_decay": "weight decay {}",
     }
     parts = [text.format(family.federation[key]) for key, text in names.items() if key in family.federation]
+    seeds = sorted({entry.n for entry in family.entries})
+    counts = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     runs = sum(entry.n for entry in family.entries)
-    return ", ".join(parts) + f". {runs} runs; seeds: {_range(entry.n for entry in family.entries)} of each."
-
-
-def _range(values) -> str:
-    values = sorted(set(values))
-    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+    return ", ".join(parts) + f". Runs: {runs}, of {counts} seed{'' if counts == '1' else 's'} each."
 
 
 def _lead(runs: Sequence[xr.Dataset], families: Sequence[Family]) -> str:
     methods = list(dict.fromkeys(entry.method for family in families for entry in family.entries))
     titles = "; ".join(family.title for family in families)
-    return f"{len(runs)} runs of {', '.join(methods)}: {titles}."
+    return f"{len(runs)} run{'' if len(runs) == 1 else 's'} of {', '.join(methods)}: {titles}."
 
 
 def _links(runs: Sequence[xr.Dataset], question: Question) -> str:

@@ -47,6 +47,7 @@ _NOT_THE_EXPERIMENT = (
     "compute.kernels",
     "compute.threads",
     "data.path",
+    "faults.slow",
     "federation.evaluate_every",
     "federation.rank0_trains",
     "federation.seed",
@@ -58,6 +59,8 @@ _ONLY_WHERE = {
     "data.classes_per_client": ("data.partition", "pathological"),
     "data.dirichlet_alpha": ("data.partition", "dirichlet"),
 }
+# What keys that older files lack stand for there.
+_BEFORE_THERE_WAS = {"faults.drop_probability": 0.0}
 # Sections that mean nothing to a method; those of methods that are not named here all count.
 _UNUSED_BY_METHOD = {
     "FedAvg": ("sparsity.", "regularization.", "communication.upload", "communication.reconfiguration"),
@@ -176,6 +179,8 @@ def experiment(run: xr.Dataset) -> dict[str, object]:
 
 def _counts(key: str, everything: dict[str, object], unused: tuple[str, ...]) -> bool:
     other, value = _ONLY_WHERE.get(key, (None, None))
+    if everything[key] == _BEFORE_THERE_WAS.get(key, ...):
+        return False
     return not key.startswith(unused) and everything.get(other) == value
 
 

@@ -391,8 +391,8 @@ def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
         Column("target", lambda r: percent(r.target), {"target": lambda r: r.target}),
         Column(
             "reached by",
-            lambda r: f"{r.reached} of {r.entry.n}",
-            {"reached": lambda r: r.reached, "runs": lambda r: r.entry.n},
+            lambda r: f"{r.reached} of {r.entry.n}" + (", not held" if r.reached and not r.held else ""),
+            {"reached": lambda r: r.reached, "runs": lambda r: r.entry.n, "held": lambda r: int(r.held)},
         ),
         Column("rounds", lambda r: _count(r.rounds), _mean_values("rounds", lambda r: r.rounds)),
         Column("traffic", lambda r: readable_bytes(r.bytes.mean), _mean_values("bytes", lambda r: r.bytes)),
@@ -404,8 +404,8 @@ def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
         ),
     ]
     caption = (
-        "What it took to reach the target: means over the runs that did. Traffic is down and up, summed "
-        "over the sampled clients."
+        "What it took to reach the target: means over the runs that did; it is not held where not all runs "
+        "reach it or the final accuracy is lower. Traffic is down and up, summed over the sampled clients."
     )
     return Table(name, caption, columns, list(rows))
 

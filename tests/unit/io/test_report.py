@@ -229,6 +229,14 @@ class Order(Made):
             [(e.method, e.sparsity, e.n) for e in entries], [("FedAvg", None, 2), ("FedDP", 0.9, 2)]
         )
 
+    def test_files_from_before_a_key_was_there_join_those_with_its_default(self):
+        self.write("feddip", 1, 0.8)
+        self.write("feddip", 2, 0.8, config={"faults.drop_probability": 0.0, "faults.slow_probability": 0.5})
+        self.write("feddip", 3, 0.8, config={"faults.drop_probability": 0.2})
+        found = self.families()
+        self.assertEqual([sum(e.n for e in f.entries) for f in found], [2, 1])
+        self.assertIn("drop probability 0.2", found[1].title)
+
     def test_the_main_configuration_is_the_one_run_in_most_settings(self):
         for sparsity in (0.8, 0.9):
             self.write("feddip", 1, 0.8, sparsity=sparsity, config={"sparsity.horizon": 20})
@@ -327,6 +335,18 @@ class Claims(Made):
         claim = self.claim("less-traffic")
         self.assertEqual([c.verdict for c in claim.cases], [CONFIRMED, NOT_CONFIRMED, NOT_CONFIRMED])
         self.assertIn("0 of 3 runs got there", claim.cases[2].evidence)
+
+    def test_less_traffic_does_not_count_where_the_accuracy_is_lost_again(self):
+        self.write_seeds("fedavg", 0.8, per_round=100)
+        early = {"test_accuracy": np.where(np.arange(ROUNDS) < 20, 0.85, 0.6)}
+        for seed in (1, 2, 3):
+            self.write("feddip", seed, 0.0, per_round=40 + seed, columns=early)
+        claim = self.claim("less-traffic")
+        self.assertEqual(claim.verdict, NOT_CONFIRMED)
+        self.assertIn("not held, 60.00 % at the end", claim.cases[0].evidence)
+        family = self.families()[0]
+        row = study.to_target(family.settings[0], family.settings[0].find("FedDIP", 0.9), 0.75)
+        self.assertEqual((row.reached, row.held), (3, False))
 
     def test_stable_is_near_fedavg_and_not_much_more_restless(self):
         for partition, wobble in (("dirichlet", 0.011), ("pathological", 0.02)):
