@@ -266,16 +266,12 @@ void pack(const float* image, std::ptrdiff_t image_channel, int channels, const 
 // those of a and b alternating.
 template <int half>
 FEDDIP_INLINE vector fold(vector a, vector b) {
-    indices low{};
-    indices high{};
-    FEDDIP_UNROLL
-    for (int i = 0; i < width; ++i) {
+    static constexpr auto low = [](int i) {
         const int block = i / half;
-        const int from = (block % 2) * width + (block / 2) * 2 * half + i % half;
-        low[i] = from;
-        high[i] = from + half;
-    }
-    return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+        return (block % 2) * width + (block / 2) * 2 * half + i % half;
+    };
+    constexpr auto high = [](int i) { return low(i) + half; };
+    return shuffle<low>(a, b) + shuffle<high>(a, b);
 }
 
 template <int half>

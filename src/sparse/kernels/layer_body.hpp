@@ -12,16 +12,10 @@ namespace {
 // Rows of 16 samples to columns: one step of a transposition by halves, for rows i and i + half.
 template <int half>
 FEDDIP_INLINE void interleave(vector& a, vector& b) {
-    indices low{};
-    indices high{};
-    FEDDIP_UNROLL
-    for (int i = 0; i < width; ++i) {
-        const bool second = (i / half) % 2 == 1;
-        low[i] = second ? width + i - half : i;
-        high[i] = second ? width + i : i + half;
-    }
-    const vector first = __builtin_shuffle(a, b, low);
-    b = __builtin_shuffle(a, b, high);
+    constexpr auto low = [](int i) { return (i / half) % 2 == 1 ? width + i - half : i; };
+    constexpr auto high = [](int i) { return (i / half) % 2 == 1 ? width + i : i + half; };
+    const vector first = shuffle<low>(a, b);
+    b = shuffle<high>(a, b);
     a = first;
 }
 

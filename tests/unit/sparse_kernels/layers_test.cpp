@@ -194,7 +194,7 @@ TEST_P(normalization, agrees_with_double_precision_forward_and_backward) {
     const double count = double{1} * samples * 49;
     std::vector<float> y(size), dr(size), dx(size), inference(size), running(3);
     std::vector<double> sum(3), weighted(3);
-    expected.for_each(x, [&](std::size_t i, int c) {
+    expected.for_each(x, [&, has_residual = has_residual, rectify = rectify](std::size_t i, int c) {
         const double rest = has_residual ? double{residual[i]} : 0.0;
         const double value = expected.normal(x, i, c) * scale[c] + shift[c] + rest;
         y[i] = static_cast<float>(rectify ? std::max(0.0, value) : value);
