@@ -15,8 +15,9 @@ double log2_choose(double n, double k) {
     return std::max(0.0, log_of_choices / std::numbers::ln2);
 }
 
-expected_positions::expected_positions(const parameter_layout& layout, const sparse::mask& start, int clients)
-    : layout_(&layout), held_(static_cast<std::size_t>(clients)) {
+expected_positions::expected_positions(const parameter_layout& layout, const sparse::mask& start, int clients,
+                                       bool nested)
+    : layout_(&layout), nested_(nested), held_(static_cast<std::size_t>(clients)) {
     for (const auto& weights : layout.weights()) {
         sizes_.push_back(static_cast<double>(weights.size));
     }
@@ -73,7 +74,7 @@ double expected_positions::code_bytes(const alive_by_layer& mask, const alive_by
     double bits = 0;
     for (std::size_t l = 0; l < mask.size(); ++l) {
         const double fresh = log2_choose(sizes_[l], mask[l]);
-        bits += mask[l] <= base[l] ? std::min(fresh, log2_choose(base[l], mask[l])) : fresh;
+        bits += nested_ && mask[l] <= base[l] ? std::min(fresh, log2_choose(base[l], mask[l])) : fresh;
     }
     return bits / 8;
 }

@@ -5,6 +5,7 @@
 #include "data/dataset.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/faults.hpp"
+#include "fl/first_client.hpp"
 #include "fl/ledger.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
@@ -34,6 +35,20 @@ nn::model_spec spec_of(const config::run_config& config) {
     throw error("no work is known", "model.name", "unknown model");
 }
 
+// The mask of w'_0; where data decide on it, one as sparse.
+sparse::mask expected_start(const fl::method& method, const parameter_layout& layout) {
+    if (method.looks_first() == fl::first_look::none) {
+        return method.start_mask(layout);
+    }
+    const auto size = layout.prunable_size();
+    const auto alive = method.alive(method.plan(0), layout);
+    sparse::mask some(size, false);
+    for (std::size_t i = 0; i < alive; ++i) {
+        some.set(i * size / alive, true);
+    }
+    return some;
+}
+
 } // namespace
 
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
@@ -42,9 +57,9 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     const double without_weights =
         static_cast<double>(fl::header_bytes + sizeof(float) * (layout.size() - layout.prunable_size()));
     const double clients = config.federation.clients_per_round;
-    const auto start = method.start_mask(layout);
+    const auto start = expected_start(method, layout);
     auto alive = static_cast<double>(start.count());
-    expected_positions positions(layout, start, config.federation.clients);
+    expected_positions positions(layout, start, config.federation.clients, method.nests_masks());
 
     const fl::link_model links(config.links, config.federation.seed);
     const fl::fault_model faults(config.faults, config.federation.seed);
@@ -57,7 +72,7 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         const auto sampled = fl::sample_clients(config.federation.seed, t, config.federation.clients,
                                                 config.federation.clients_per_round);
         const auto drops_out = [&](int client) { return faults.drops_out(t, client); };
-        const double target = size - std::round(plan.target_sparsity * size);
+        const auto target = static_cast<double>(method.alive(plan, layout));
         round_traffic r;
         r.dropped_out = static_cast<int>(std::ranges::count_if(sampled, drops_out));
         r.all_weights = plan.trains_all_weights();
@@ -68,11 +83,12 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         r.down = clients * (without_weights + sizeof(float) * alive) + r.positions;
         const double uploads = clients - r.dropped_out;
         double sent = r.all_weights ? size : alive;
-        if (plan.upload == fl::upload_content::largest) {
+        if (plan.upload == fl::upload_content::largest || plan.upload == fl::upload_content::own_mask) {
             sent = target;
             r.positions_up = uploads * positions.of_upload(sent);
         }
-        const double uploaded = static_cast<double>(fl::bytes_per_value(plan.values)) * sent;
+        const double uploaded = static_cast<double>(fl::bytes_per_value(plan.values)) * sent +
+                                (plan.squared_gradients ? sizeof(float) * size : 0);
         r.up = uploads * (without_weights + uploaded) + r.positions_up;
         std::vector<fl::client_work> works;
         for (const int client : sampled) {
@@ -84,6 +100,13 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
                              .answers = !drops_out(client)});
         }
         r.seconds = links.round_seconds(works);
+        if (t == 0) {
+            const auto first = fl::cost_of(method.looks_first(), layout, start.count(),
+                                           static_cast<std::uint64_t>(positions.of_model()));
+            r.down += static_cast<double>(first.bytes_down);
+            r.up += static_cast<double>(first.bytes_up);
+            r.positions_up += static_cast<double>(first.positions);
+        }
         rounds.push_back(r);
         if (plan.reconfigures && uploads > 0) {
             alive = target;

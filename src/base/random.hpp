@@ -25,6 +25,7 @@ enum class purpose : std::uint32_t {
     test = 9,
     link_class = 10,
     slowing_down = 11,
+    probing = 12, // of a client's data, beside its training
 };
 
 // Philox 4x32-10 (Salmon et al. 2011) with the seed as key. Satisfies UniformRandomBitGenerator.

@@ -63,6 +63,24 @@ struct fedprox_section {
     bool operator==(const fedprox_section&) const = default;
 };
 
+struct prunefl_section {
+    int initial_rounds = 5; // of local training at the first client, before it prunes
+
+    bool operator==(const prunefl_section&) const = default;
+};
+
+struct prunetrain_section {
+    double group_lasso = 0.01; // times the sum over layers of ||w_l||
+
+    bool operator==(const prunetrain_section&) const = default;
+};
+
+struct feddst_section {
+    double readjusted_share = 0.5; // alpha: of a layer's weights, drops to 0 along a cosine
+
+    bool operator==(const feddst_section&) const = default;
+};
+
 struct sparsity_section {
     double initial = 0.5;
     double target = 0.9;
@@ -150,6 +168,9 @@ struct run_config {
     federation_section federation;
     method_section method;
     fedprox_section fedprox;
+    prunefl_section prunefl;
+    prunetrain_section prunetrain;
+    feddst_section feddst;
     sparsity_section sparsity;
     regularization_section regularization;
     optimizer_section optimizer;

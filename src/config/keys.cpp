@@ -156,8 +156,7 @@ constexpr rule<T> at_least_0{[](const T& v) { return v >= 0; }, "at least 0"};
 constexpr rule<int> at_least_1{[](const int& v) { return v >= 1; }, "at least 1"};
 constexpr rule<double> positive{[](const double& v) { return v > 0; }, "greater than 0"};
 constexpr rule<double> below_1{[](const double& v) { return v >= 0 && v < 1; }, "at least 0 and less than 1"};
-constexpr rule<double> a_probability{[](const double& v) { return v >= 0 && v <= 1; },
-                                     "at least 0 and at most 1"};
+constexpr rule<double> a_share{[](const double& v) { return v >= 0 && v <= 1; }, "at least 0 and at most 1"};
 constexpr rule<double> a_slowdown{[](const double& v) { return v >= 1; }, "at least 1"};
 constexpr rule<double> a_decay{[](const double& v) { return v > 0 && v <= 1; },
                                "greater than 0 and at most 1"};
@@ -232,6 +231,12 @@ std::vector<key> make_keys() {
         .has("evaluate_every", &federation_section::evaluate_every, at_least_1);
     section(table, "method", &run_config::method).has("name", &method_section::name, not_empty);
     section(table, "fedprox", &run_config::fedprox).has("mu", &fedprox_section::mu, at_least_0<double>);
+    section(table, "prunefl", &run_config::prunefl)
+        .has("initial_rounds", &prunefl_section::initial_rounds, at_least_1);
+    section(table, "prunetrain", &run_config::prunetrain)
+        .has("group_lasso", &prunetrain_section::group_lasso, at_least_0<double>);
+    section(table, "feddst", &run_config::feddst)
+        .has("readjusted_share", &feddst_section::readjusted_share, a_share);
     section(table, "sparsity", &run_config::sparsity)
         .has("initial", &sparsity_section::initial, below_1)
         .has("target", &sparsity_section::target, below_1)
@@ -268,7 +273,7 @@ std::vector<key> make_keys() {
         .has("train_ms_per_image", &links_section::train_ms_per_image, all_at_least_0);
     section(table, "faults", &run_config::faults)
         .has("drop_probability", &faults_section::drop_probability, below_1)
-        .has("slow_probability", &faults_section::slow_probability, a_probability)
+        .has("slow_probability", &faults_section::slow_probability, a_share)
         .has("slow_factor", &faults_section::slow_factor, a_slowdown);
     section(table, "output", &run_config::output).has("path", &output_section::path);
     return table;

@@ -4,6 +4,17 @@
 
 namespace feddip::fl {
 
+namespace {
+
+void add_squares(std::span<const float> gradients, int share_of, std::span<float> sum) {
+    const float share = 1.0F / static_cast<float>(share_of);
+    for (std::size_t i = 0; i < sum.size(); ++i) {
+        sum[i] += share * gradients[i] * gradients[i];
+    }
+}
+
+} // namespace
+
 local_trainer::local_trainer(const config::run_config& config, const data::dataset& data,
                              nn::network& network)
     : config_(&config), data_(&data), network_(&network), weights_(network.layout().size()) {}
@@ -17,10 +28,7 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
                                    const round_plan& plan, int client, std::span<const std::uint32_t> images,
                                    const std::function<void()>& on_batch) {
     const auto& layout = network_->layout();
-    const auto stream = [&](purpose what) {
-        return random_stream(config_->federation.seed, static_cast<std::uint32_t>(plan.round),
-                             static_cast<std::uint32_t>(client), what);
-    };
+    const auto stream = [&](purpose what) { return stream_of(plan.round, client, what); };
     auto shuffling = stream(purpose::shuffling);
     auto augmentation = stream(purpose::augmentation);
     auto dropout = stream(purpose::dropout);
@@ -29,7 +37,9 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
     std::ranges::copy(model.state, network_->state().begin());
     sparse::apply(mask, network_->state().first(layout.prunable_size()));
     network_->use_mask(mask.count() == mask.size() ? nullptr : &mask,
-                       plan.trains_all_weights() ? nn::gradient_scope::all : nn::gradient_scope::on_mask);
+                       plan.trains_all_weights() || plan.squared_gradients ? nn::gradient_scope::all
+                                                                           : nn::gradient_scope::on_mask);
+    squared_gradients_.assign(plan.squared_gradients ? layout.prunable_size() : 0, 0.0F);
 
     data::training_batches loader(*data_, images, config_->federation.batch_size);
     double epoch_loss = 0;
@@ -38,6 +48,9 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
         epoch_loss = 0;
         for (int i = 0; i < loader.batches(); ++i) {
             epoch_loss += network_->train(loader.next(augmentation), dropout).loss;
+            if (plan.squared_gradients) {
+                add_squares(network_->gradients(), batches(images.size()), squared_gradients_);
+            }
             step(model, plan, mask);
             on_batch();
         }
@@ -56,6 +69,25 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
             .sparse_kernels = network_->path() == nn::kernel_path::sparse ? 1 : 0};
 }
 
+std::vector<float> local_trainer::gradient(std::span<const float> state, int round, int client,
+                                           std::span<const std::uint32_t> images) {
+    auto shuffling = stream_of(round, client, purpose::probing);
+    auto augmentation = stream_of(round, client, purpose::probing);
+    auto dropout = stream_of(round, client, purpose::probing);
+    std::ranges::copy(state, network_->state().begin());
+    network_->use_mask(nullptr, nn::gradient_scope::all);
+    data::training_batches loader(*data_, images, config_->federation.batch_size);
+    loader.start_epoch(shuffling);
+    network_->train(loader.next(augmentation), dropout);
+    const auto gradients = network_->gradients();
+    return {gradients.begin(), gradients.end()};
+}
+
+random_stream local_trainer::stream_of(int round, int client, purpose what) const {
+    return {config_->federation.seed, static_cast<std::uint32_t>(round), static_cast<std::uint32_t>(client),
+            what};
+}
+
 void local_trainer::step(const global_model& model, const round_plan& plan, const sparse::mask& mask) {
     const auto& layout = network_->layout();
     const auto trainable = [&](auto&& state) { return std::span(state).first(layout.trainable_size()); };
@@ -67,6 +99,8 @@ void local_trainer::step(const global_model& model, const round_plan& plan, cons
     if (plan.trains_all_weights()) {
         nn::sgd_step_dense(layout, sgd, &mask, network_->gradients(), trainable(weights_),
                            trainable(network_->state()));
+    } else if (plan.squared_gradients) {
+        nn::sgd_step_on_mask(layout, sgd, mask, network_->gradients(), trainable(network_->state()));
     } else {
         network_->step_on_mask(sgd, mask);
     }

@@ -32,16 +32,25 @@ public:
     // in the mask with 0 elsewhere), then biases, norms and running statistics.
     std::span<const float> weights() const { return weights_; }
 
+    // Where the plan asks for them: of the last training, layout.prunable_size() floats; else empty.
+    std::span<const float> squared_gradients() const { return squared_gradients_; }
+
+    // d(mean cross-entropy)/d(state) of the client's first minibatch after a shuffle of its own, in training
+    // mode: layout().trainable_size() floats, for the weights that are 0 as well. Leaves weights() alone.
+    std::vector<float> gradient(std::span<const float> state, int round, int client,
+                                std::span<const std::uint32_t> images);
+
     // Minibatches in the local training of a client with so many images.
     int batches(std::size_t images) const;
 
 private:
+    random_stream stream_of(int round, int client, purpose what) const;
     void step(const global_model& model, const round_plan& plan, const sparse::mask& mask);
 
     const config::run_config* config_;
     const data::dataset* data_;
     nn::network* network_;
-    std::vector<float> weights_;
+    std::vector<float> weights_, squared_gradients_;
 };
 
 } // namespace feddip::fl

@@ -8,6 +8,8 @@
 #include "nn/sgd.hpp"
 #include "sparse/mask.hpp"
 
+#include <cmath>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,14 +21,14 @@ namespace feddip::fl {
 // Which weights a client sends; biases, norms and running statistics always go with them.
 enum class upload_content {
     // Those in the mask, in mask order. Clients train only these: where the server reconfigures from nothing
-    // else,
-    // that changes no bit of w'_{t+1} (spec, section 4).
+    // else, that changes no bit of w'_{t+1} (spec, section 4).
     in_mask,
     all_weights,
     // The 1 - target_sparsity of its own weights with the largest magnitude, wherever they are, and their
-    // positions.
-    // What a client does not send counts as zero in the average.
+    // positions. What a client does not send counts as zero in the average.
     largest,
+    // Those in a mask of its own that method::own_mask chooses after training, and their positions.
+    own_mask,
 };
 
 // What happens in round t; the same on every rank.
@@ -44,20 +46,58 @@ struct round_plan {
     // What the server does not get of a client's weights, because it was not sent or was rounded away, the
     // client keeps, and adds the next time it is sampled in such a round.
     bool keeps_residual = false;
+    // With upload = own_mask: the average of a weight is over those clients that sent it.
+    bool averages_senders = false;
+    // With upload = in_mask: clients send besides, for all prunable weights, the mean over their minibatches
+    // of the squared gradient.
+    bool squared_gradients = false;
 
-    bool trains_all_weights() const { return upload != upload_content::in_mask; }
+    bool trains_all_weights() const {
+        return upload == upload_content::all_weights || upload == upload_content::largest;
+    }
 };
 
+// What a method may look at before the first round: one client's data, client 0's.
+class first_client;
+enum class first_look {
+    none,
+    gradient, // of one minibatch; the client sends the mask
+    training, // from w_0; the client receives w_0 and sends the mask, and the weights in it
+};
+
+// A client after its local training.
+struct trained_client {
+    const parameter_layout& layout;
+    std::span<const float> weights; // layout.size() floats
+    const sparse::mask& mask;       // in which it trained
+    // d(loss)/d(weights) of one of its minibatches, for all trainable weights, pruned ones too.
+    std::function<std::vector<float>()> gradient;
+};
+
+// What the server knows of the prunable weights when it reconfigures, each layout.prunable_size() floats.
+struct averages {
+    const parameter_layout& layout;
+    std::span<const float> weights;
+    std::span<const float> squared_gradients = {}; // where the plan has them sent
+    std::span<const float> senders = {};           // with plan.averages_senders: their share of the samples
+};
+
+// Only plan() is needed; what the others do by default is FedAvg.
 class method {
 public:
     virtual ~method() = default;
 
     virtual round_plan plan(int round) const = 0;
 
-    // The mask of w'_0, chosen by the server before the first round.
+    // The mask of w'_0, chosen by the server before the first round, without data.
     virtual sparse::mask start_mask(const parameter_layout& layout) const {
         return {layout.prunable_size(), true};
     }
+
+    // Whether a client's data decide on the mask of w'_0, and then that mask, of sparsity
+    // plan(0).target_sparsity. `state` is w_0 (layout.size() floats) and may be changed by training.
+    virtual first_look looks_first() const { return first_look::none; }
+    virtual sparse::mask look(first_client& client, std::span<float> state) const;
 
     // The mask through which a client's forward pass sees its weights, where it isn't the model's.
     virtual std::optional<sparse::mask> client_mask(const round_plan& plan, const parameter_layout& layout,
@@ -66,11 +106,27 @@ public:
         return std::nullopt;
     }
 
-    // Called on rounds that reconfigure, with the averaged prunable weights: the mask from here on.
-    virtual sparse::mask reconfigure(const round_plan& plan, std::span<const float> average,
+    // With upload = own_mask: what the client sends.
+    virtual sparse::mask own_mask(const round_plan& plan, const trained_client& client) const {
+        (void)plan;
+        return client.mask;
+    }
+
+    // Called on rounds that reconfigure: the mask from here on.
+    virtual sparse::mask reconfigure(const round_plan& plan, const averages& received,
                                      const sparse::mask& current) const {
-        (void)plan, (void)average;
+        (void)plan, (void)received;
         return current;
+    }
+
+    // Whether nearly all weights of a new mask were alive in the one before; for `feddip check`.
+    virtual bool nests_masks() const { return false; }
+
+    // How many weights are alive in the masks that reconfigure and own_mask choose.
+    virtual std::size_t alive(const round_plan& plan, const parameter_layout& layout) const {
+        const auto size = layout.prunable_size();
+        return size -
+               static_cast<std::size_t>(std::llround(plan.target_sparsity * static_cast<double>(size)));
     }
 };
 

@@ -5,12 +5,14 @@
 #include "fl/client.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/faults.hpp"
+#include "fl/first_client.hpp"
 #include "fl/ledger.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
 #include "fl/sampling.hpp"
 #include "fl/server.hpp"
 #include "fl/update_sum.hpp"
+#include "sparse/codec.hpp"
 
 #include <fmt/format.h>
 
@@ -92,18 +94,21 @@ public:
                    std::optional<run_state> resumed);
 
 private:
-    run_state initial_state() const;
+    run_state initial_state();
+    void look_first(global_model& model);
     round_record run_round(int round);
     cast cast_of(int round) const;
     updates train(const round_plan& plan, const cast& who);
     std::vector<client_record> records_of(const cast& who, std::span<const client_record> trained) const;
-    void add_update(update_sum& sum, std::size_t slot, const round_plan& plan, client_record& record);
+    void add_update(update_sum& sum, std::size_t slot, const round_plan& plan, const sparse::mask& mask,
+                    client_record& record);
     updates collect(update_sum& sum, std::span<const client_record> mine, rank_report report);
     void share_progress();
     void broadcast_model(const versioned_mask* known);
     void remember(versioned_mask replaced);
     void evaluate(round_record& record);
     bool at_server() const { return ranks_.rank() == 0; }
+    bool looks_at_data() const { return method_->looks_first() != first_look::none; }
 
     const config::run_config& config_;
     const data::dataset& data_;
@@ -119,6 +124,7 @@ private:
     link_model links_;
     fault_model faults_;
     run_state state_;
+    start_cost first_look_;               // to be charged to the first round
     std::uint64_t bytes_sent_before_ = 0; // on all ranks, until the end of the last round
 };
 
@@ -128,6 +134,8 @@ run_result federation::run(const run_info& info, const std::function<bool()>& st
     state_ = resumed ? std::move(*resumed) : initial_state();
     if (continues) {
         share_progress();
+    }
+    if (continues || looks_at_data()) {
         broadcast_model(nullptr);
     }
     if (at_server()) {
@@ -152,8 +160,8 @@ run_result federation::run(const run_info& info, const std::function<bool()>& st
     return {.state = std::move(state_), .complete = complete};
 }
 
-// The same on every rank, so that nothing needs to be sent.
-run_state federation::initial_state() const {
+// The same on every rank, so that nothing needs to be sent, unless data are looked at: on rank 0 alone.
+run_state federation::initial_state() {
     run_state state;
     state.client_mask_version.assign(static_cast<std::size_t>(config_.federation.clients), 0);
     state.client_residual_round.assign(static_cast<std::size_t>(config_.federation.clients), -1);
@@ -162,12 +170,25 @@ run_state federation::initial_state() const {
 
     versioned_mask all_alive{.version = 0, .mask = {layout_.prunable_size(), true}};
     state.model.mask = method_->start_mask(layout_);
+    if (at_server() && looks_at_data()) {
+        look_first(state.model);
+    }
     if (state.model.mask != all_alive.mask) {
         state.model.mask_version = 1;
         sparse::apply(state.model.mask, std::span(state.model.state).first(layout_.prunable_size()));
         state.recent_masks.push_back(std::move(all_alive));
     }
+    if (looks_at_data()) {
+        state.client_mask_version[first_client::id] = state.model.mask_version; // it chose the mask
+    }
     return state;
+}
+
+void federation::look_first(global_model& model) {
+    first_client client(trainer_, layout_, shares_.train[first_client::id]);
+    model.mask = method_->look(client, model.state);
+    first_look_ = cost_of(method_->looks_first(), layout_, model.mask.count(),
+                          sparse::encode(model.mask, layout_, nullptr).size());
 }
 
 // server: w', m -> clients: train -> updates -> sum -> server: average, reconfigure, prune -> broadcast ->
@@ -185,6 +206,10 @@ round_record federation::run_round(int round) {
     record.target_sparsity = plan.target_sparsity;
     std::vector<client_work> works; // of the sampled clients
     if (at_server()) {
+        const auto start = std::exchange(first_look_, {});
+        record.bytes_down = start.bytes_down;
+        record.bytes_up = start.bytes_up;
+        record.bytes_positions = start.positions;
         for (const int client : who.sampled) {
             const auto cost = downloads_.charge(state_, client);
             works.push_back({.client = client,
@@ -288,11 +313,12 @@ updates federation::train(const round_plan& plan, const cast& who) {
         }
         stopwatch training;
         const int client = who.clients[s];
-        const auto own_mask = method_->client_mask(plan, layout_, client);
-        records.push_back(trainer_.train(state_.model, own_mask ? *own_mask : state_.model.mask, plan, client,
+        const auto seen_through = method_->client_mask(plan, layout_, client);
+        const auto& mask = seen_through ? *seen_through : state_.model.mask;
+        records.push_back(trainer_.train(state_.model, mask, plan, client,
                                          shares_.train[static_cast<std::size_t>(client)], on_batch));
         report.seconds_train += training.seconds();
-        add_update(sum, s, plan, records.back());
+        add_update(sum, s, plan, mask, records.back());
     }
     if (plan.keeps_residual) {
         for (const int client : who.clients) {
@@ -303,16 +329,26 @@ updates federation::train(const round_plan& plan, const cast& who) {
 }
 
 void federation::add_update(update_sum& sum, std::size_t slot, const round_plan& plan,
-                            client_record& record) {
-    if (!plan.keeps_residual) {
-        sum.add(static_cast<int>(slot), trainer_.weights(), record);
-        return;
+                            const sparse::mask& mask, client_record& record) {
+    const auto weights = trainer_.weights();
+    upload_extras extras{.own_mask = nullptr, .squared_gradients = trainer_.squared_gradients()};
+    sparse::mask own;
+    if (plan.upload == upload_content::own_mask) {
+        const auto& images = shares_.train[static_cast<std::size_t>(record.id)];
+        const auto gradient = [&] { return trainer_.gradient(weights, plan.round, record.id, images); };
+        own = method_->own_mask(plan, {layout_, weights, mask, gradient});
+        extras.own_mask = &own;
     }
-    const int kept_in = state_.client_residual_round[static_cast<std::size_t>(record.id)];
-    auto residual =
-        kept_in < 0 ? std::vector<float>(layout_.prunable_size()) : clients_.load(record.id, kept_in);
-    sum.add(static_cast<int>(slot), trainer_.weights(), record, residual);
-    clients_.save(record.id, plan.round, residual);
+    std::vector<float> residual;
+    if (plan.keeps_residual) {
+        const int kept_in = state_.client_residual_round[static_cast<std::size_t>(record.id)];
+        residual =
+            kept_in < 0 ? std::vector<float>(layout_.prunable_size()) : clients_.load(record.id, kept_in);
+    }
+    sum.add(static_cast<int>(slot), weights, record, residual, extras);
+    if (plan.keeps_residual) {
+        clients_.save(record.id, plan.round, residual);
+    }
 }
 
 // A record for each sampled client: the next of `trained`, or that it dropped out.

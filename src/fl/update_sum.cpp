@@ -35,18 +35,23 @@ void round_differences(const sparse::mask& support, std::span<const float> known
 update_sum::update_sum(transport& ranks, const round_plan& plan, const parameter_layout& layout,
                        const global_model& model, std::span<const int> owner_of_slot)
     : plan_(plan), layout_(&layout), model_(&model), at_server_(ranks.rank() == 0) {
-    if (plan_.upload == upload_content::largest) {
-        largest_ = ranks.start_sparse_sum(owner_of_slot, layout, &model.mask);
+    if (plan_.upload == upload_content::largest || plan_.upload == upload_content::own_mask) {
+        sparse_ = ranks.start_sparse_sum(owner_of_slot, layout, &model.mask);
         upload_.resize(layout.size() - layout.prunable_size());
     } else {
-        upload_.resize(upload_length(layout, model.mask, plan.trains_all_weights()));
+        upload_.resize(upload_length(layout, model.mask, plan.trains_all_weights()) +
+                       (plan.squared_gradients ? layout.prunable_size() : 0));
+    }
+    if (plan.averages_senders) {
+        senders_ = ranks.start_sparse_sum(owner_of_slot, layout, &model.mask);
     }
     sum_ = ranks.start_sum(owner_of_slot, upload_.size());
 }
 
 void update_sum::add(int slot, std::span<const float> weights, client_record& record,
-                     std::span<float> residual) {
-    if (!all_finite(weights)) {
+                     std::span<float> residual, const upload_extras& extras) {
+    const auto squares = extras.squared_gradients;
+    if (!all_finite(weights) || !all_finite(squares)) {
         log::warning("the update of client {} has NaN or Inf and is left out", record.id);
         record.included = 0;
     }
@@ -59,35 +64,41 @@ void update_sum::add(int slot, std::span<const float> weights, client_record& re
             std::ranges::transform(residual, prunable, residual.begin(), std::plus{});
             prunable = residual;
         }
-        sent = upload_of(prunable);
+        sent = upload_of(prunable, extras.own_mask);
         if (!residual.empty()) {
             auto value = sent.values.begin();
             sent.support.for_each_alive([&](std::size_t i) { residual[i] -= *value++; });
         }
     }
 
-    if (largest_) {
+    if (sparse_) {
         record.bytes_positions = sparse::encode(sent.support, *layout_, &model_->mask).size();
     }
-    const auto values_sent = largest_ ? sent.values.size() : upload_.size() - tail.size();
+    const auto values_sent = sparse_ ? sent.values.size() : upload_.size() - tail.size() - squares.size();
     record.bytes_up = header_bytes + record.bytes_positions + bytes_per_value(plan_.values) * values_sent +
-                      sizeof(float) * tail.size();
+                      sizeof(float) * (tail.size() + squares.size());
 
     std::ranges::fill(upload_, 0.0F);
     if (record.included != 0) {
         scale(sent.values, record.samples);
-        std::ranges::copy(tail, upload_.end() - static_cast<std::ptrdiff_t>(tail.size()));
-        scale(std::span(upload_).last(tail.size()), record.samples);
+        const auto rest = std::span(upload_).last(tail.size() + squares.size());
+        std::ranges::copy(squares, std::ranges::copy(tail, rest.begin()).out);
+        scale(rest, record.samples);
     }
-    if (largest_) {
-        largest_->add(slot, std::move(sent));
+    if (senders_) {
+        const auto samples = static_cast<float>(record.samples);
+        senders_->add(slot, {sent.support, std::vector<float>(sent.values.size(), samples)});
+    }
+    if (sparse_) {
+        sparse_->add(slot, std::move(sent));
     } else {
         std::ranges::copy(sent.values, upload_.begin());
     }
     sum_->add(slot, upload_);
 }
 
-sparse::sparse_vector update_sum::upload_of(std::span<const float> prunable) const {
+sparse::sparse_vector update_sum::upload_of(std::span<const float> prunable,
+                                            const sparse::mask* own_mask) const {
     sparse::sparse_vector sent;
     switch (plan_.upload) {
     case upload_content::in_mask:
@@ -98,6 +109,9 @@ sparse::sparse_vector update_sum::upload_of(std::span<const float> prunable) con
         break;
     case upload_content::largest:
         sent.support = sparse::prune_smallest(prunable, plan_.target_sparsity);
+        break;
+    case upload_content::own_mask:
+        sent.support = *own_mask;
         break;
     }
     sent.values.resize(sent.support.count());
@@ -110,15 +124,21 @@ sparse::sparse_vector update_sum::upload_of(std::span<const float> prunable) con
 
 std::vector<float> update_sum::finish() {
     std::vector<float> total;
-    if (largest_) {
-        const auto weights = largest_->finish();
+    const auto append = [&](sparse_slot_sum& sum) {
+        const auto weights = sum.finish();
         if (at_server_) {
-            total.resize(layout_->prunable_size());
-            sparse::unpack(weights.support, weights.values, total);
+            total.resize(total.size() + layout_->prunable_size());
+            sparse::unpack(weights.support, weights.values, std::span(total).last(layout_->prunable_size()));
         }
+    };
+    if (sparse_) {
+        append(*sparse_);
     }
     const auto rest = sum_->finish();
     total.insert(total.end(), rest.begin(), rest.end());
+    if (senders_) {
+        append(*senders_);
+    }
     return total;
 }
 
@@ -129,6 +149,7 @@ double upload_sparsity(const round_plan& plan, const sparse::mask& mask) {
     case upload_content::all_weights:
         return 0.0;
     case upload_content::largest:
+    case upload_content::own_mask:
         return plan.target_sparsity;
     }
     return 0.0;

@@ -318,6 +318,19 @@ batch_score network::evaluate(const data::batch& b, std::span<std::uint8_t> corr
     return context.score;
 }
 
+std::vector<double> uses_per_weight(config::model_name model, data::image_shape input, int classes) {
+    const auto spec = spec_of(model, input, classes);
+    std::vector<double> uses;
+    for (const auto& layer : spec.layers()) {
+        if (layer.kind == layer_kind::convolution) {
+            uses.push_back(static_cast<double>(layer.output.height) * layer.output.width);
+        } else if (layer.kind == layer_kind::fully_connected) {
+            uses.push_back(1);
+        }
+    }
+    return uses;
+}
+
 parameter_layout layout_of(config::model_name model, data::image_shape input, int classes) {
     return spec_of(model, input, classes).layout();
 }

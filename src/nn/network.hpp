@@ -90,4 +90,8 @@ private:
 // The layout alone, without building a network.
 parameter_layout layout_of(config::model_name model, data::image_shape input, int classes);
 
+// How often each weight of a prunable tensor is used in the forward pass of one image: at every output pixel
+// of a convolution, once in a fully connected layer. One number per tensor, in layout order.
+std::vector<double> uses_per_weight(config::model_name model, data::image_shape input, int classes);
+
 } // namespace feddip::nn

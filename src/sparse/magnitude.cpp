@@ -50,7 +50,11 @@ selection select(std::span<const float> values, std::size_t rank) {
 } // namespace
 
 mask prune_smallest(std::span<const float> values, double sparsity) {
-    const std::size_t pruned = pruned_count(values.size(), sparsity);
+    return keep_largest(values, values.size() - pruned_count(values.size(), sparsity));
+}
+
+mask keep_largest(std::span<const float> values, std::size_t count) {
+    const std::size_t pruned = values.size() - count;
     if (pruned == 0 || pruned == values.size()) {
         return {values.size(), pruned == 0};
     }
@@ -73,6 +77,18 @@ mask prune_smallest(std::span<const float> values, double sparsity) {
             word |= std::uint64_t{keep} << i;
         }
         words[w] = word;
+    }
+    return alive;
+}
+
+mask keep_largest_per_layer(const parameter_layout& layout, std::span<const float> values,
+                            std::span<const std::size_t> counts) {
+    mask alive(layout.prunable_size(), false);
+    for (std::size_t l = 0; l < counts.size(); ++l) {
+        const auto& p = layout.weights()[l];
+        keep_largest(values.subspan(p.offset, p.size), counts[l]).for_each_alive([&](std::size_t i) {
+            alive.set(p.offset + i, true);
+        });
     }
     return alive;
 }

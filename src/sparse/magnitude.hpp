@@ -14,4 +14,10 @@ mask prune_smallest(std::span<const float> values, double sparsity);
 // The same, sorting everything: what the fast one is tested against.
 mask prune_smallest_reference(std::span<const float> values, double sparsity);
 
+// The `count` <= n values of largest magnitude stay alive, ties and cost as above.
+mask keep_largest(std::span<const float> values, std::size_t count);
+// The same for each prunable tensor by itself: counts[l] of its weights stay.
+mask keep_largest_per_layer(const parameter_layout& layout, std::span<const float> values,
+                            std::span<const std::size_t> counts);
+
 } // namespace feddip::sparse

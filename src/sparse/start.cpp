@@ -52,13 +52,24 @@ std::vector<double> erk_densities(const parameter_layout& layout, double sparsit
     }
 }
 
+std::vector<std::size_t> alive_per_layer(const parameter_layout& layout,
+                                         const std::vector<double>& densities) {
+    std::vector<std::size_t> alive;
+    for (std::size_t l = 0; l < densities.size(); ++l) {
+        const auto size = static_cast<double>(layout.weights()[l].size);
+        alive.push_back(static_cast<std::size_t>(std::llround(densities[l] * size)));
+    }
+    return alive;
+}
+
 mask random_mask(const parameter_layout& layout, const std::vector<double>& densities,
                  random_stream& random) {
     mask drawn(layout.prunable_size(), false);
     std::vector<std::uint32_t> positions;
+    const auto alive_in = alive_per_layer(layout, densities);
     for (std::size_t l = 0; l < densities.size(); ++l) {
         const auto& p = layout.weights()[l];
-        const auto alive = static_cast<std::size_t>(std::llround(densities[l] * static_cast<double>(p.size)));
+        const std::size_t alive = alive_in[l];
         positions.resize(p.size);
         std::iota(positions.begin(), positions.end(), 0U);
         for (std::size_t i = 0; i < alive; ++i) {

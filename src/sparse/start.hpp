@@ -13,6 +13,10 @@ namespace feddip::sparse {
 // prod(shape)), with eps solved so that the whole network has density 1 - sparsity.
 std::vector<double> erk_densities(const parameter_layout& layout, double sparsity);
 
+// round(density * size) of each prunable tensor.
+std::vector<std::size_t> alive_per_layer(const parameter_layout& layout,
+                                         const std::vector<double>& densities);
+
 // round(density * size) positions of each prunable tensor, uniformly at random.
 mask random_mask(const parameter_layout& layout, const std::vector<double>& densities, random_stream& random);
 

@@ -106,7 +106,9 @@ TEST_P(federation, over_mpi_ends_in_the_bits_of_one_rank) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(methods, federation, testing::Values("feddip", "fedavg", "fedprox"));
+INSTANTIATE_TEST_SUITE_P(methods, federation,
+                         testing::Values("feddip", "fedavg", "fedprox", "snip", "feddst", "prunetrain",
+                                         "prunefl"));
 
 // Clients that drop out leave slots to fewer ranks, and whole rounds to none.
 TEST(federation_faults, over_mpi_end_in_the_bits_of_one_rank) {

@@ -1,13 +1,28 @@
-// What most methods do alike.
+// What several methods do alike.
 #pragma once
 
+#include "base/layout.hpp"
 #include "config/config.hpp"
 #include "fl/method.hpp"
+
+#include <vector>
 
 namespace feddip::fl {
 
 // Round `round` of plain federated averaging: the learning rate's decay, weight decay, no regularization, the
 // values' type and, where they are rounded, error feedback. A method changes what it does otherwise.
 round_plan averaging_round(const config::run_config& config, int round);
+
+// s_t, from sparsity.initial to sparsity.target.
+double scheduled_sparsity(const config::run_config& config, int round);
+
+// Density of each prunable tensor, as sparsity.start says.
+std::vector<double> start_densities(const config::run_config& config, const parameter_layout& layout,
+                                    double sparsity);
+
+// A mask of these densities, random within each tensor; one for each owner.
+inline constexpr std::uint32_t the_server = 0xffffffff; // no client has this id
+sparse::mask draw_start_mask(const config::run_config& config, const parameter_layout& layout,
+                             double sparsity, std::uint32_t owner);
 
 } // namespace feddip::fl

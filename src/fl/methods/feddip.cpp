@@ -5,17 +5,12 @@
 #include "fl/methods/registry.hpp"
 #include "sparse/magnitude.hpp"
 #include "sparse/schedules.hpp"
-#include "sparse/start.hpp"
 
-#include <limits>
 #include <vector>
 
 namespace feddip::fl {
 
 namespace {
-
-// The server draws its start mask from the stream of a client that can't exist.
-constexpr std::uint32_t server = std::numeric_limits<std::uint32_t>::max();
 
 sparse::staircase to_staircase(config::staircase_kind kind) {
     return kind == config::staircase_kind::paper ? sparse::staircase::paper : sparse::staircase::code;
@@ -36,7 +31,7 @@ public:
         plan.sgd.regularization = static_cast<float>(
             sparse::regularization_at(round, rounds, c.regularization.maximum, c.regularization.steps,
                                       to_staircase(c.regularization.staircase)));
-        plan.target_sparsity = sparse::sparsity_at(round, rounds, c.sparsity.initial, c.sparsity.target);
+        plan.target_sparsity = scheduled_sparsity(c, round);
         plan.reconfigures = reconfigures;
         plan.upload = ranks_all_weights ? reconfiguration_upload() : ordinary_upload();
         plan.keeps_residual |= ranks_all_weights && c.communication.reconfiguration_upload ==
@@ -48,7 +43,7 @@ public:
         if (config_.sparsity.start_mask == config::start_mask_kind::per_client) {
             return {layout.prunable_size(), true};
         }
-        return draw(layout, server);
+        return draw_start_mask(config_, layout, config_.sparsity.initial, the_server);
     }
 
     std::optional<sparse::mask> client_mask(const round_plan& plan, const parameter_layout& layout,
@@ -56,18 +51,20 @@ public:
         if (plan.round > 0 || config_.sparsity.start_mask == config::start_mask_kind::global) {
             return std::nullopt;
         }
-        return draw(layout, static_cast<std::uint32_t>(client));
+        return draw_start_mask(config_, layout, config_.sparsity.initial, static_cast<std::uint32_t>(client));
     }
 
-    sparse::mask reconfigure(const round_plan& plan, std::span<const float> average,
+    sparse::mask reconfigure(const round_plan& plan, const averages& received,
                              const sparse::mask& current) const override {
         if (config_.sparsity.regrow) {
-            return sparse::prune_smallest(average, plan.target_sparsity);
+            return sparse::prune_smallest(received.weights, plan.target_sparsity);
         }
-        std::vector<float> nested(average.begin(), average.end());
+        std::vector<float> nested(received.weights.begin(), received.weights.end());
         sparse::apply(current, nested);
         return sparse::prune_smallest(nested, plan.target_sparsity);
     }
+
+    bool nests_masks() const override { return true; }
 
 private:
     upload_content reconfiguration_upload() const {
@@ -78,15 +75,6 @@ private:
     upload_content ordinary_upload() const {
         return config_.communication.upload == config::upload_kind::dense ? upload_content::all_weights
                                                                           : upload_content::in_mask;
-    }
-
-    sparse::mask draw(const parameter_layout& layout, std::uint32_t owner) const {
-        random_stream random(config_.federation.seed, 0, owner, purpose::start_mask);
-        const double initial = config_.sparsity.initial;
-        const auto densities = config_.sparsity.start == config::start_kind::erk
-                                   ? sparse::erk_densities(layout, initial)
-                                   : std::vector<double>(layout.weights().size(), 1.0 - initial);
-        return sparse::random_mask(layout, densities, random);
     }
 
     config::run_config config_;

@@ -31,6 +31,9 @@ run_config unusual_config() {
     c.federation = {1000, 31, 77, 3, 20, 9'007'199'254'740'993, false, 5};
     c.method = {"fedprox"};
     c.fedprox = {0.1};
+    c.prunefl = {50};
+    c.prunetrain = {0.02};
+    c.feddst = {0.25};
     c.sparsity = {0.123456789012345678, 0.98, 20, false, start_kind::uniform, start_mask_kind::per_client};
     c.regularization = {2.0 / 3000, 20, staircase_kind::code};
     c.optimizer = {1.0, 1.0, 1e-300};
@@ -70,6 +73,12 @@ evaluate_every = 10
 name = "fedavg"
 [fedprox]
 mu = 1
+[prunefl]
+initial_rounds = 2
+[prunetrain]
+group_lasso = 0
+[feddst]
+readjusted_share = 1
 [sparsity]
 initial = 0.25
 target = 0.95
@@ -118,6 +127,9 @@ path = "run.h5"
     expected.federation = {20, 4, 600, 2, 64, 7, false, 10};
     expected.method = {"fedavg"};
     expected.fedprox = {1};
+    expected.prunefl = {2};
+    expected.prunetrain = {0};
+    expected.feddst = {1};
     expected.sparsity = {0.25, 0.95, 20, false, start_kind::uniform, start_mask_kind::per_client};
     expected.regularization = {2e-3, 20, staircase_kind::code};
     expected.optimizer = {0.05, 0.99, 0};

@@ -111,7 +111,7 @@ TEST(feddip, lets_a_pruned_weight_regrow_when_its_average_is_large) {
     const std::vector<float> average{1, -5, 2, 6, 3, 4};
     const auto current = mask_of({1, 0, 1, 1, 0, 0});
 
-    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), average, current), mask_of({0, 1, 0, 1, 0, 1}));
+    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), {tiny, average}, current), mask_of({0, 1, 0, 1, 0, 1}));
 }
 
 TEST(feddip, without_regrowth_nests_masks) {
@@ -121,7 +121,7 @@ TEST(feddip, without_regrowth_nests_masks) {
     const auto feddip = make_method(c);
     const std::vector<float> average{1, -5, 2, 6, 3, 4};
 
-    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), average, mask_of({1, 0, 1, 1, 0, 0})),
+    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), {tiny, average}, mask_of({1, 0, 1, 1, 0, 0})),
               mask_of({0, 0, 1, 1, 0, 0}));
 }
 
@@ -138,6 +138,21 @@ TEST(finish_round, averages_by_samples_reconfigures_and_prunes) {
     EXPECT_EQ(model.mask_version, 5U);
     EXPECT_DOUBLE_EQ(report.mask_change, 4.0 / 6);
     EXPECT_DOUBLE_EQ(report.pruning_error, (1.0 + 4 + 9) / (1 + 25 + 4 + 36 + 9 + 16));
+}
+
+// Sums over clients with 1 and 3 samples; the second weight came from the first client alone, the third from
+// none.
+TEST(finish_round, averages_over_those_who_sent_a_weight_where_the_plan_says_so) {
+    const auto fedavg = make_method(config_of("fedavg"));
+    global_model model{std::vector<float>(8), mask_of({1, 1, 1, 1, 1, 1}), 4};
+    round_plan plan;
+    plan.upload = upload_content::own_mask;
+    plan.averages_senders = true;
+    const std::vector<float> total{8, 5, 0, 6, 12, 16, 2, 4, 4, 1, 0, 3, 4, 4};
+
+    finish_round(*fedavg, plan, tiny, total, 4, model);
+
+    EXPECT_THAT(model.state, testing::ElementsAre(2, 5, 0, 2, 3, 4, 0.5, 1));
 }
 
 TEST(finish_round, between_reconfigurations_keeps_the_mask_and_takes_sparse_uploads) {

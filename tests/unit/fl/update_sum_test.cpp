@@ -117,6 +117,64 @@ TEST(update_sum, leaves_the_residual_of_a_left_out_update_as_it_was) {
     EXPECT_THAT(residual, testing::ElementsAre(0.5, 0, 0, 2));
 }
 
+// Of a weights 1 and 3 are sent, of b 0 and 1.
+TEST(update_sum, of_own_masks_adds_what_each_sends_and_who_sent_it) {
+    in_process_transport ranks;
+    const auto model = model_of_first_two();
+    const auto& mask = model.mask;
+    auto plan = sending(upload_content::own_mask);
+    plan.averages_senders = true;
+    update_sum sum(ranks, plan, tiny, model, alone);
+    sparse::mask of_a(4, false);
+    of_a.set(1, true);
+    of_a.set(3, true);
+    auto ra = client_with(1);
+    auto rb = client_with(3);
+
+    sum.add(0, a, ra, {}, {.own_mask = &of_a});
+    sum.add(1, b, rb, {}, {.own_mask = &mask});
+
+    EXPECT_THAT(sum.finish(), testing::ElementsAre(12, 1, 0, 0.5, 70, 3, 4, 0, 1));
+    EXPECT_EQ(ra.bytes_positions, sparse::encode(of_a, tiny, &mask).size());
+    EXPECT_EQ(ra.bytes_up, header_bytes + ra.bytes_positions + 3 * sizeof(float));
+}
+
+TEST(update_sum, carries_squared_gradients_of_all_weights_and_charges_them) {
+    in_process_transport ranks;
+    const auto model = model_of_first_two();
+    auto plan = sending(upload_content::in_mask);
+    plan.squared_gradients = true;
+    update_sum sum(ranks, plan, tiny, model, alone);
+    const std::vector<float> of_a{1, 2, 3, 4};
+    const std::vector<float> of_b{4, 3, 2, 1};
+    auto ra = client_with(1);
+    auto rb = client_with(3);
+
+    sum.add(0, a, ra, {}, {.squared_gradients = of_a});
+    sum.add(1, b, rb, {}, {.squared_gradients = of_b});
+
+    EXPECT_THAT(sum.finish(), testing::ElementsAre(13, 1, 70, 13, 11, 9, 7));
+    EXPECT_EQ(ra.bytes_up, header_bytes + (3 + 4) * sizeof(float));
+}
+
+TEST(update_sum, leaves_out_an_update_whose_squared_gradients_overflow) {
+    in_process_transport ranks;
+    const auto model = model_of_first_two();
+    auto plan = sending(upload_content::in_mask);
+    plan.squared_gradients = true;
+    update_sum sum(ranks, plan, tiny, model, alone);
+    const std::vector<float> good{1, 2, 3, 4};
+    const std::vector<float> bad{1, 2, std::numeric_limits<float>::infinity(), 4};
+    auto ra = client_with(1);
+    auto rb = client_with(1);
+
+    sum.add(0, a, ra, {}, {.squared_gradients = bad});
+    sum.add(1, b, rb, {}, {.squared_gradients = good});
+
+    EXPECT_EQ(ra.included, 0);
+    EXPECT_THAT(sum.finish(), testing::ElementsAre(4, 1, 20, 1, 2, 3, 4));
+}
+
 TEST(update_sum, leaves_out_and_records_an_update_with_nan_or_infinity) {
     for (const auto content :
          {upload_content::in_mask, upload_content::all_weights, upload_content::largest}) {

@@ -1,0 +1,42 @@
+#include "fl/first_client.hpp"
+
+#include "base/error.hpp"
+#include "fl/message.hpp"
+
+#include <algorithm>
+
+namespace feddip::fl {
+
+sparse::mask method::look(first_client&, std::span<float>) const {
+    throw error("can't choose a start mask", "method", "it looks at no client's data");
+}
+
+std::vector<float> first_client::gradient(std::span<const float> state) {
+    return trainer_->gradient(state, 0, id, images_);
+}
+
+std::vector<float> first_client::train(const round_plan& plan, std::span<float> state) {
+    round_plan all = plan;
+    all.upload = upload_content::in_mask;
+    all.squared_gradients = true;
+    const global_model model{{state.begin(), state.end()}, sparse::mask(layout_->prunable_size(), true), 0};
+    trainer_->train(model, model.mask, all, id, images_, [] {});
+    std::ranges::copy(trainer_->weights(), state.begin());
+    const auto squares = trainer_->squared_gradients();
+    return {squares.begin(), squares.end()};
+}
+
+start_cost cost_of(first_look look, const parameter_layout& layout, std::size_t alive,
+                   std::uint64_t mask_bytes) {
+    if (look == first_look::none) {
+        return {};
+    }
+    start_cost cost{.bytes_down = 0, .bytes_up = header_bytes + mask_bytes, .positions = mask_bytes};
+    if (look == first_look::training) {
+        cost.bytes_down = header_bytes + sizeof(float) * layout.size();
+        cost.bytes_up += sizeof(float) * (alive + layout.size() - layout.prunable_size());
+    }
+    return cost;
+}
+
+} // namespace feddip::fl

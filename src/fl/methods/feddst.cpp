@@ -1,0 +1,108 @@
+// FedDST (Bibikar et al. 2022): a sparse model of fixed density per layer (ERK). Every R rounds each sampled
+// client drops its smallest weights and regrows as many where the gradient of a minibatch is largest; the
+// server averages each weight over the clients that sent it, and prunes each layer back to its density by
+// magnitude. The first R rounds train the start mask, as in the authors' program.
+#include "fl/methods/common.hpp"
+#include "fl/methods/registry.hpp"
+#include "sparse/magnitude.hpp"
+#include "sparse/start.hpp"
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <numeric>
+
+namespace feddip::fl {
+
+namespace {
+
+// In one tensor: alive are the `keep` largest weights of the mask, and as many others with the largest
+// gradients as are missing from its count.
+void drop_and_regrow(const parameter& tensor, const trained_client& client, std::span<const float> gradient,
+                     double share, sparse::mask& into) {
+    std::vector<std::size_t> active, free;
+    for (std::size_t i = tensor.offset; i < tensor.offset + tensor.size; ++i) {
+        (client.mask[i] ? active : free).push_back(i);
+    }
+    const auto drop = static_cast<std::size_t>(std::llround(share * static_cast<double>(active.size())));
+
+    const auto chosen = [](std::span<const float> of, const std::vector<std::size_t>& among,
+                           std::size_t count) {
+        std::vector<float> values;
+        for (const std::size_t i : among) {
+            values.push_back(of[i]);
+        }
+        return sparse::keep_largest(values, count);
+    };
+    const auto kept = chosen(client.weights, active, active.size() - drop);
+    for (std::size_t k = 0; k < active.size(); ++k) {
+        into.set(active[k], kept[k]);
+        if (!kept[k]) {
+            free.push_back(active[k]);
+        }
+    }
+    chosen(gradient, free, drop).for_each_alive([&](std::size_t k) { into.set(free[k], true); });
+}
+
+class feddst final : public method {
+public:
+    explicit feddst(const config::run_config& config) : config_(config) {}
+
+    round_plan plan(int round) const override {
+        auto plan = averaging_round(config_, round);
+        plan.target_sparsity = config_.sparsity.target;
+        if (round > 0 && round % config_.sparsity.horizon == 0) {
+            plan.reconfigures = true;
+            plan.upload = upload_content::own_mask;
+            plan.averages_senders = true;
+            plan.keeps_residual = false; // what is dropped is meant to go
+        }
+        return plan;
+    }
+
+    sparse::mask start_mask(const parameter_layout& layout) const override {
+        return draw_start_mask(config_, layout, config_.sparsity.target, the_server);
+    }
+
+    sparse::mask own_mask(const round_plan& plan, const trained_client& client) const override {
+        const double turn = std::numbers::pi * plan.round / config_.federation.rounds;
+        const double share = config_.feddst.readjusted_share / 2 * (1 + std::cos(turn));
+        const auto gradient = client.gradient();
+        sparse::mask own = client.mask;
+        for (const auto& tensor : client.layout.weights()) {
+            drop_and_regrow(tensor, client, gradient, share, own);
+        }
+        return own;
+    }
+
+    // Regrown weights are 0 still. Behind all others, those come first that most clients regrew.
+    sparse::mask reconfigure(const round_plan&, const averages& received,
+                             const sparse::mask&) const override {
+        std::vector<float> rank(received.weights.size());
+        for (std::size_t i = 0; i < rank.size(); ++i) {
+            const float votes = std::numeric_limits<float>::min() * received.senders[i];
+            rank[i] = std::max(std::abs(received.weights[i]), votes);
+        }
+        return sparse::keep_largest_per_layer(received.layout, rank, alive_of(received.layout));
+    }
+
+    std::size_t alive(const round_plan&, const parameter_layout& layout) const override {
+        const auto counts = alive_of(layout);
+        return std::accumulate(counts.begin(), counts.end(), std::size_t{0});
+    }
+
+private:
+    std::vector<std::size_t> alive_of(const parameter_layout& layout) const {
+        return sparse::alive_per_layer(layout, start_densities(config_, layout, config_.sparsity.target));
+    }
+
+    config::run_config config_;
+};
+
+} // namespace
+
+std::unique_ptr<method> make_feddst(const config::run_config& config) {
+    return std::make_unique<feddst>(config);
+}
+
+} // namespace feddip::fl

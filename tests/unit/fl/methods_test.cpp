@@ -1,0 +1,357 @@
+// Each method against what defines it.
+#include "fl/first_client.hpp"
+#include "fl/method.hpp"
+#include "sparse/magnitude.hpp"
+#include "sparse/start.hpp"
+#include "unit/fl/federation.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+using namespace feddip;
+using namespace feddip::fl;
+
+namespace {
+
+parameter weights_of(const std::string& name, std::int64_t size) {
+    return {name, role::weight, {size, 1}, 0, 0, 1};
+}
+const parameter_layout three_layers({weights_of("a.weight", 2),
+                                     weights_of("b.weight", 6),
+                                     weights_of("c.weight", 2),
+                                     {"c.bias", role::bias, {1}, 0, 0, 1}});
+
+config::run_config config_of(const std::string& method) {
+    config::run_config c;
+    c.method.name = method;
+    return c;
+}
+
+sparse::mask mask_of(const std::vector<int>& bits) {
+    sparse::mask m(bits.size(), false);
+    for (std::size_t i = 0; i < bits.size(); ++i) {
+        m.set(i, bits[i] != 0);
+    }
+    return m;
+}
+
+std::vector<std::size_t> alive_in(const sparse::mask& m, const parameter_layout& layout) {
+    std::vector<std::size_t> counts;
+    for (const auto& p : layout.weights()) {
+        counts.push_back(m.count(p.offset, p.size));
+    }
+    return counts;
+}
+
+// Client 0 of a small federation before the first round.
+struct before_the_first_round {
+    test::small_federation what;
+    nn::network network{{.kernels = config::kernel_kind::dense}};
+    local_trainer trainer{what.config, what.data, network};
+    first_client client{trainer, network.layout(), what.shares.train[0]};
+    std::vector<float> state = std::vector<float>(network.layout().size());
+
+    before_the_first_round() { initialize(network.layout(), what.config.federation.seed, state); }
+};
+
+// What a method's clients do and get in whole runs.
+class whole_run : public testing::TestWithParam<std::string> {};
+
+} // namespace
+
+TEST(snip, keeps_the_weights_of_greatest_saliency_at_xavier_normal_weights) {
+    before_the_first_round at;
+    at.what.config.method.name = "snip";
+    const auto& layout = at.network.layout();
+
+    const auto mask = make_method(at.what.config)->look(at.client, at.state);
+
+    // |w dL/dw| once more, one minibatch and one weight after the other.
+    std::vector<float> drawn = at.state;
+    std::uint32_t index = 0;
+    for (const auto& p : layout.weights()) {
+        random_stream random(at.what.config.federation.seed, 0, index++, purpose::probing);
+        const double positions = p.shape.size() == 4 ? static_cast<double>(p.shape[2] * p.shape[3]) : 1.0;
+        const double fan_in = static_cast<double>(p.shape[1]) * positions;
+        const double fan_out = static_cast<double>(p.shape[0]) * positions;
+        for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
+            drawn[i] = static_cast<float>(std::sqrt(2 / (fan_in + fan_out)) * random.normal());
+        }
+    }
+    random_stream stream(at.what.config.federation.seed, 0, 0, purpose::probing);
+    auto augmentation = stream;
+    auto dropout = stream;
+    data::training_batches loader(at.what.data, at.what.shares.train[0],
+                                  at.what.config.federation.batch_size);
+    loader.start_epoch(stream);
+    at.network.use_mask(nullptr, nn::gradient_scope::all);
+    std::ranges::copy(drawn, at.network.state().begin());
+    at.network.train(loader.next(augmentation), dropout);
+    std::vector<float> saliency;
+    for (std::size_t i = 0; i < layout.prunable_size(); ++i) {
+        saliency.push_back(std::abs(drawn[i] * at.network.gradients()[i]));
+    }
+    EXPECT_EQ(mask, sparse::prune_smallest_reference(saliency, 0.9));
+}
+
+TEST(snip, never_changes_its_mask) {
+    const auto snip = make_method(config_of("snip"));
+    for (const int round : {0, 5, 999}) {
+        EXPECT_FALSE(snip->plan(round).reconfigures);
+        EXPECT_EQ(snip->plan(round).upload, upload_content::in_mask);
+    }
+}
+
+// In b half of four active weights go: the smallest, at 2 and 5; of the free ones 3, 6, 2 and 5 those with
+// the largest gradients come, 6 and 2. In a and c, one of two goes and the one with the larger gradient
+// comes.
+TEST(feddst, drops_the_smallest_and_regrows_where_gradients_are_largest) {
+    auto c = config_of("feddst");
+    c.feddst.readjusted_share = 0.5;
+    const auto feddst = make_method(c);
+    const std::vector<float> weights{1, -2, 0.1F, 0, -0.3F, 0.2F, 0, 4, 1, -3, 7};
+    const std::vector<float> gradient{5, 0, -4, 1, 9, 2, 6, 9, 0, 0, 9};
+    const auto mask = mask_of({1, 1, 1, 0, 1, 1, 0, 1, 1, 1});
+    auto plan = feddst->plan(0);
+
+    const auto own = feddst->own_mask(plan, {three_layers, weights, mask, [&] { return gradient; }});
+
+    EXPECT_EQ(own, mask_of({1, 1, 1, 0, 1, 0, 1, 1, 1, 1}));
+}
+
+TEST(feddst, readjusts_less_and_less) {
+    auto c = config_of("feddst");
+    const auto feddst = make_method(c);
+    const parameter_layout one({weights_of("a.weight", 1000)});
+    std::vector<float> weights(1000), gradient(1000);
+    sparse::mask mask(1000, false);
+    for (std::size_t i = 0; i < 1000; ++i) {
+        mask.set(i, i < 500);
+        weights[i] = static_cast<float>(i + 1);
+        gradient[i] = static_cast<float>(i);
+    }
+    for (const int round : {0, 250, 500, 750, 1000}) {
+        const auto own =
+            feddst->own_mask(feddst->plan(round), {one, weights, mask, [&] { return gradient; }});
+        EXPECT_EQ(own.count(), 500U);
+        const double share = 0.25 * (1 + std::cos(std::acos(-1.0) * round / 1000));
+        EXPECT_NEAR(static_cast<double>(own.count(500, 500)), 500 * share, 0.51) << round;
+    }
+}
+
+// Of b, 0.3 of ERK: weights that no one sent stay dead; among those that are 0 more senders come first.
+TEST(feddst, prunes_each_layer_to_its_density_and_prefers_what_most_clients_regrew) {
+    auto c = config_of("feddst");
+    c.sparsity.target = 0.5;
+    c.sparsity.start = config::start_kind::uniform;
+    const auto feddst = make_method(c);
+    const std::vector<float> weights{1, -2, 0.5F, 0, 0, 0, 0, -1, 3, 0};
+    const std::vector<float> senders{1, 1, 1, 0, 0.2F, 0.6F, 0.4F, 1, 1, 0.2F};
+
+    const auto mask =
+        feddst->reconfigure(feddst->plan(5), {.layout = three_layers, .weights = weights, .senders = senders},
+                            mask_of({1, 1, 1, 1, 1, 1, 1, 1, 1, 1}));
+
+    EXPECT_EQ(mask, mask_of({0, 1, 1, 0, 0, 1, 0, 1, 1, 0}));
+}
+
+TEST(feddst, keeps_the_density_of_each_layer_throughout) {
+    test::small_federation federation;
+    federation.config.method.name = "feddst";
+    federation.config.federation.rounds = 7;
+    federation.run();
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    const auto expected = sparse::alive_per_layer(layout, sparse::erk_densities(layout, 0.9));
+
+    for (const auto& state : federation.seen.states) {
+        EXPECT_EQ(alive_in(state.model.mask, layout), expected);
+        const auto& record = state.history.back();
+        EXPECT_EQ(record.mask_change > 0, record.round == 3 || record.round == 5 || record.round == 7)
+            << record.round;
+    }
+}
+
+TEST(prunetrain, prunes_all_layers_but_the_first_and_the_last_at_clients_and_server) {
+    auto c = config_of("prunetrain");
+    c.sparsity = {.initial = 0.5, .target = 0.5};
+    const auto prunetrain = make_method(c);
+    const std::vector<float> weights{0.1F, 0.2F, 6, -5, 4, 3, -2, 1, 0.3F, 0.1F, 9};
+    const auto expected = mask_of({1, 1, 1, 1, 1, 0, 0, 0, 1, 1});
+    const auto plan = prunetrain->plan(3);
+
+    EXPECT_EQ(prunetrain->own_mask(plan, {three_layers, weights, expected, {}}), expected);
+    EXPECT_EQ(prunetrain->reconfigure(plan, {three_layers, std::span(weights).first(10)}, expected),
+              expected);
+    EXPECT_EQ(prunetrain->alive(plan, three_layers), 7U);
+}
+
+TEST(prunetrain, regularizes_from_the_start_and_trains_all_weights) {
+    const auto prunetrain = make_method(config_of("prunetrain"));
+    const auto plan = prunetrain->plan(0);
+    EXPECT_EQ(plan.sgd.regularization, 0.01F);
+    EXPECT_EQ(prunetrain->client_mask(plan, three_layers, 3)->sparsity(), 0.0);
+}
+
+// LeNet-5 with the same squared gradient everywhere: fully connected weights cost least, those of the first
+// convolution most.
+TEST(prunefl, ranks_weights_by_squared_gradient_over_time_cost) {
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    const std::size_t size = layout.prunable_size();
+    auto c = config_of("prunefl");
+    c.sparsity.initial = c.sparsity.target = 150.0 / static_cast<double>(size); // as many as conv1 has
+    const auto prunefl = make_method(c);
+    std::vector<float> squares(size, 1.0F);
+    const auto chosen = [&] {
+        return alive_in(
+            prunefl->reconfigure(prunefl->plan(5),
+                                 {.layout = layout, .weights = squares, .squared_gradients = squares},
+                                 {size, true}),
+            layout);
+    };
+    EXPECT_THAT(chosen(), testing::ElementsAre(0, 2400, 48000, 10080, 840));
+    std::ranges::fill(std::span(squares).first(150), 1000.0F); // 40 times the time
+    EXPECT_THAT(chosen(), testing::ElementsAre(150, 2250, 48000, 10080, 840));
+}
+
+TEST(prunefl, sends_squared_gradients_when_it_reconfigures_and_never_before_the_horizon) {
+    const auto prunefl = make_method(config_of("prunefl"));
+    for (int round = 0; round < 20; ++round) {
+        EXPECT_EQ(prunefl->plan(round).squared_gradients, round > 0 && round % 5 == 0);
+        EXPECT_EQ(prunefl->plan(round).reconfigures, prunefl->plan(round).squared_gradients);
+    }
+}
+
+TEST(prunefl, prunes_a_model_that_one_client_has_trained) {
+    before_the_first_round at;
+    at.what.config.method.name = "prunefl";
+    const auto before = at.state;
+
+    const auto mask = make_method(at.what.config)->look(at.client, at.state);
+
+    EXPECT_NEAR(mask.sparsity(), 0.5, 1e-4);
+    EXPECT_NE(at.state, before);
+}
+
+TEST(local_trainer, averages_the_squared_gradients_of_pruned_weights_too) {
+    before_the_first_round at;
+    at.what.config.federation.local_epochs = 1;
+    sparse::mask mask(at.network.layout().prunable_size(), true);
+    for (std::size_t i = 0; i < mask.size(); i += 3) {
+        mask.set(i, false);
+    }
+    sparse::apply(mask, std::span(at.state).first(mask.size()));
+    const global_model model{at.state, mask, 1};
+    round_plan plan{.sgd = {.learning_rate = 0.1F, .weight_decay = 5e-4F, .regularization = 0}};
+    at.trainer.train(model, mask, plan, 0, at.what.shares.train[0], [] {});
+    const std::vector<float> trained(at.trainer.weights().begin(), at.trainer.weights().end());
+
+    plan.squared_gradients = true;
+    const auto record = at.trainer.train(model, mask, plan, 0, at.what.shares.train[0], [] {});
+
+    EXPECT_EQ(std::vector<float>(at.trainer.weights().begin(), at.trainer.weights().end()), trained);
+    // The first minibatch again; the others keep their sign: no weight's mean is below its share.
+    random_stream shuffling(1, 0, 0, purpose::shuffling), augmentation(1, 0, 0, purpose::augmentation),
+        dropout(1, 0, 0, purpose::dropout);
+    data::training_batches loader(at.what.data, at.what.shares.train[0],
+                                  at.what.config.federation.batch_size);
+    loader.start_epoch(shuffling);
+    std::ranges::copy(at.state, at.network.state().begin());
+    std::vector<double> mean(mask.size());
+    for (int b = 0; b < loader.batches(); ++b) {
+        at.network.use_mask(&mask, nn::gradient_scope::all);
+        at.network.train(loader.next(augmentation), dropout);
+        for (std::size_t i = 0; i < mask.size(); ++i) {
+            const double g = at.network.gradients()[i];
+            mean[i] += g * g / loader.batches();
+        }
+        const auto gradients = at.network.gradients();
+        nn::sgd_step_on_mask(at.network.layout(), plan.sgd, mask, gradients,
+                             at.network.state().first(at.network.layout().trainable_size()));
+    }
+    ASSERT_EQ(at.trainer.squared_gradients().size(), mask.size());
+    double of_pruned = 0;
+    for (std::size_t i = 0; i < mask.size(); ++i) {
+        ASSERT_NEAR(at.trainer.squared_gradients()[i], mean[i], 1e-7 + 1e-5 * mean[i]) << i;
+        of_pruned += mask[i] ? 0 : mean[i];
+    }
+    EXPECT_GT(of_pruned, 0);
+    EXPECT_EQ(record.included, 1);
+}
+
+TEST(local_trainer, looks_at_a_gradient_without_touching_what_it_has_trained) {
+    before_the_first_round at;
+    const global_model model{at.state, {at.network.layout().prunable_size(), true}, 0};
+    at.trainer.train(model, model.mask, {.sgd = {0.1F, 0, 0}}, 0, at.what.shares.train[0], [] {});
+    const std::vector<float> trained(at.trainer.weights().begin(), at.trainer.weights().end());
+
+    const auto gradient = at.trainer.gradient(trained, 0, 0, at.what.shares.train[0]);
+
+    EXPECT_EQ(std::vector<float>(at.trainer.weights().begin(), at.trainer.weights().end()), trained);
+    EXPECT_EQ(gradient, at.trainer.gradient(trained, 0, 0, at.what.shares.train[0]));
+}
+
+TEST_P(whole_run, learns) {
+    test::small_federation federation;
+    federation.config.method.name = GetParam();
+    federation.config.federation.rounds = 12;
+    federation.config.federation.local_epochs = 4;
+    federation.config.federation.batch_size = 16;
+    federation.config.sparsity.target = federation.config.sparsity.initial = 0.5;
+
+    const auto history = federation.run().state.history;
+
+    EXPECT_GT(history.back().test_accuracy, 0.9);
+    EXPECT_LT(history.back().train_loss, history.front().train_loss);
+}
+
+TEST_P(whole_run, resumed_anywhere_gives_the_bits_of_an_undisturbed_one) {
+    test::small_federation undisturbed;
+    undisturbed.config.method.name = GetParam();
+    const auto expected = undisturbed.run().state;
+    for (int stop = 1; stop < 4; ++stop) {
+        test::small_federation first, second;
+        first.config.method.name = second.config.method.name = GetParam();
+        const auto resumed = second.run(first.run(std::nullopt, stop).state).state;
+        EXPECT_EQ(resumed.model.state, expected.model.state) << stop;
+        EXPECT_EQ(resumed.model.mask, expected.model.mask) << stop;
+        for (std::size_t t = 0; t < expected.history.size(); ++t) {
+            EXPECT_EQ(resumed.history[t].bytes_up, expected.history[t].bytes_up);
+            EXPECT_EQ(resumed.history[t].bytes_down, expected.history[t].bytes_down);
+        }
+    }
+}
+
+TEST_P(whole_run, leaves_weights_outside_the_mask_at_zero) {
+    test::small_federation federation;
+    federation.config.method.name = GetParam();
+    federation.run();
+    for (const auto& state : federation.seen.states) {
+        for (std::size_t i = 0; i < state.model.mask.size(); ++i) {
+            ASSERT_TRUE(state.model.mask[i] || state.model.state[i] == 0.0F);
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(methods, whole_run,
+                         testing::Values("fedavg", "fedprox", "snip", "feddst", "prunetrain", "prunefl"));
+
+TEST(first_client, is_charged_for_what_it_receives_and_sends_before_the_first_round) {
+    const std::uint64_t tail = 4;
+    EXPECT_EQ(cost_of(first_look::gradient, three_layers, 3, 7).bytes_down, 0U);
+    EXPECT_EQ(cost_of(first_look::gradient, three_layers, 3, 7).bytes_up, 20U + 7);
+    EXPECT_EQ(cost_of(first_look::training, three_layers, 3, 7).bytes_down, 20U + 4 * 10 + tail);
+    EXPECT_EQ(cost_of(first_look::training, three_layers, 3, 7).bytes_up, 20U + 7 + 4 * 3 + tail);
+
+    test::small_federation snip;
+    snip.config.method.name = "snip";
+    const auto history = snip.run().state.history;
+    std::uint64_t of_clients = 0;
+    for (const auto& c : history[0].clients) {
+        of_clients += c.bytes_up;
+    }
+    EXPECT_GT(history[0].bytes_up, of_clients + 20);
+    EXPECT_EQ(history[1].bytes_up, of_clients);
+}
