@@ -59,7 +59,7 @@ private:
 TEST(ExpectedPositions, AreThoseOfTheLedgerWhereWeightsStayAsTheyWere) {
     constexpr int clients = 5;
     still_server server(clients);
-    expected_positions expected(server.layout(), server.mask(), clients);
+    expected_positions expected(server.layout(), server.mask(), clients, true);
 
     for (int round = 0; round < 12; ++round) {
         // Client c comes every c + 1 rounds; the last only when its mask is forgotten.
@@ -78,11 +78,27 @@ TEST(ExpectedPositions, AreThoseOfTheLedgerWhereWeightsStayAsTheyWere) {
 
 TEST(ExpectedPositions, CostNothingWhereTheMaskIsHeldAndAllWeightsAreAlive) {
     const auto layout = layout_for({});
-    expected_positions pruned(layout, sparse::mask(layout.prunable_size(), false), 1);
+    expected_positions pruned(layout, sparse::mask(layout.prunable_size(), false), 1, true);
     pruned.charge(0);
     EXPECT_EQ(pruned.charge(0), 0);
-    expected_positions whole(layout, sparse::mask(layout.prunable_size(), true), 1);
+    expected_positions whole(layout, sparse::mask(layout.prunable_size(), true), 1, true);
     EXPECT_EQ(whole.charge(0), 0);
+}
+
+TEST(ExpectedPositions, OfMasksThatAreNotNestedAreThoseOfFreshOnes) {
+    const auto layout = layout_for({});
+    const sparse::mask start(layout.prunable_size(), true);
+    expected_positions nested(layout, start, 1, true);
+    expected_positions fresh(layout, start, 1, false);
+    for (const double alive : {30'000.0, 20'000.0}) {
+        nested.reconfigure(alive);
+        fresh.reconfigure(alive);
+        EXPECT_EQ(fresh.charge(0), fresh.of_model());
+        nested.charge(0);
+    }
+    nested.reconfigure(19'000.0);
+    fresh.reconfigure(19'000.0);
+    EXPECT_LT(nested.charge(0), 0.5 * fresh.charge(0));
 }
 
 } // namespace

@@ -106,6 +106,33 @@ TEST(Traffic, TakesLongerWhereAClientIsSlow) {
     }
 }
 
+TEST(Traffic, OfPruneFlHasSquaredGradientsOfAllWeightsWhereItReconfigures) {
+    auto c = small_run();
+    c.method.name = "prunefl";
+    const auto size = layout_for(c).prunable_size();
+    const auto rounds = predicted(c);
+    EXPECT_NEAR(rounds[5].up - rounds[4].up, 5.0 * 4 * static_cast<double>(size), 1e-3);
+    // One client received the whole model and sent half of it, before anything else.
+    EXPECT_GT(rounds[0].up, rounds[1].up + 2.0 * static_cast<double>(size));
+    EXPECT_GT(rounds[0].down, rounds[1].down + 4.0 * static_cast<double>(size));
+}
+
+TEST(Traffic, OfSnipHasTheMaskThatOneClientSends) {
+    auto c = small_run();
+    c.method.name = "snip";
+    const auto rounds = predicted(c);
+    EXPECT_GT(rounds[0].positions_up, 1000);
+    EXPECT_NEAR(rounds[0].up - rounds[1].up, fl::header_bytes + rounds[0].positions_up, 1e-6);
+    EXPECT_EQ(rounds[1].positions_up, 0);
+}
+
+TEST(Traffic, OfPruneTrainKeepsTheFirstAndTheLastLayer) {
+    auto c = small_run();
+    c.method.name = "prunetrain";
+    c.sparsity.initial = c.sparsity.target = 0.5;
+    EXPECT_NEAR(predicted(c)[3].sparsity, 0.5 * (61470 - 150 - 840) / 61470, 1e-5);
+}
+
 TEST(Traffic, TakesTimeOverTheLinksOfTheConfig) {
     auto c = small_run();
     EXPECT_TRUE(std::isnan(predicted(c)[0].seconds));
