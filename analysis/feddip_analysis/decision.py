@@ -16,6 +16,17 @@ from .statistics import Mean
 from .study import Entry, Family, Setting
 from .tables import Column, Table, duration, percent, plain, readable_bytes, sparsity_name, spread
 
+_SAID_TO_CHECK = (
+    "data.dataset",
+    "data.partition",
+    "model.name",
+    "method.name",
+    "federation.rounds",
+    "sparsity.initial",
+    "sparsity.target",
+    "sparsity.horizon",
+    "regularization.maximum",
+)
 CLOSE = 1.1  # times the least cost: such settings count as equally cheap
 
 
@@ -71,6 +82,7 @@ class Decision:
     reasons: list[str]
     warnings: list[str]
     watch: str  # what the pilot should show half way; "" without one
+    check: str  # what makes the program predict the pilot; "" without one
 
 
 def decide(families: Sequence[Family], question: Question = Question()) -> Decision:
@@ -106,6 +118,7 @@ def decide(families: Sequence[Family], question: Question = Question()) -> Decis
         reasons=_reasons(best, pilot, options, target, setting, links),
         warnings=_warnings(pilot, options, recorded, (clients, per_round), setting, origin),
         watch=watch(pilot, target) if pilot and pilot.entry.sparsity is not None else "",
+        check=check_command(pilot, links, clients, per_round) if pilot else "",
     )
 
 
@@ -321,6 +334,22 @@ def watch(pilot: Option, target: float) -> str:
     )
 
 
+def check_command(pilot: Option, links: Links, clients: int, per_round: int) -> str:
+    """The program's own prediction for the whole schedule, made without a run."""
+    recorded = results.config(pilot.entry.group.first)
+    wanted = {key: recorded[key] for key in _SAID_TO_CHECK if key in recorded}
+    wanted |= {"federation.clients": clients, "federation.clients_per_round": per_round}
+    wanted |= {f"links.{name}": [*getattr(links, name)] for name in Links.__dataclass_fields__}
+    words = [f"{key}={_toml(value)}" for key, value in wanted.items()]
+    return " ".join(["feddip check CONFIG.toml", *(f"--set {word}" for word in words)])
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, list):
+        return "[" + ",".join(f"{number:g}" for number in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+
 def _warnings(
     pilot: Option | None,
     options: Sequence[Option],
@@ -454,6 +483,11 @@ def text(decision: Decision) -> str:
     lines = [decision.headline, ""]
     lines += [f"  {reason}" for reason in decision.reasons]
     lines += [f"  {decision.watch}"] if decision.watch else []
+    lines += (
+        ["", "The program's prediction for the whole schedule:", f"  {decision.check}"]
+        if decision.check
+        else []
+    )
     lines += ["", *(f"{name + ':':<17}{value}" for name, value in facts(decision).items())]
     lines += [f"Note: {warning}" for warning in decision.warnings]
     shown = table(decision, brief(decision))

@@ -12,6 +12,11 @@ from synthetic import write_results
 ANALYSIS = Path(feddip_analysis.__file__).parent.parent
 
 
+def run_script(name, *arguments):
+    command = [sys.executable, ANALYSIS / name, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 class Scratch(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -22,5 +27,4 @@ class Scratch(unittest.TestCase):
         return feddip_analysis.load(write_results(self.folder / name, **options))
 
     def script(self, name, *arguments):
-        command = [sys.executable, ANALYSIS / name, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return run_script(name, *arguments)

@@ -5,8 +5,10 @@ import itertools
 import math
 import re
 import sys
+import tempfile
 import unittest
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 try:
     import jinja2  # noqa: F401
@@ -22,14 +24,14 @@ from feddip_analysis import claims, collect, decision, families, links, statisti
 from feddip_analysis.claims import CONFIRMED, NOT_CONFIRMED, NOT_TESTED
 from feddip_analysis.decision import Question, decide
 from feddip_analysis.links import Links
-from scratch import Scratch
+from scratch import Scratch, run_script
 from synthetic import SLOTS, write_results
 
 ROUNDS = 40
 
 
-class Made(Scratch):
-    """Runs by the accuracy that they rise to until round `rise` and stay at, and the bytes of a round."""
+class Runs:
+    """Writes runs into `folder`: the accuracy rises until round `rise` and stays; each round has its bytes."""
 
     def write(
         self,
@@ -70,6 +72,8 @@ class Made(Scratch):
         for i, seed in enumerate(seeds):
             self.write(method, seed, accuracy + 0.01 * i + gap * (i % 2), **options)
 
+
+class Made(Scratch, Runs):
     def families(self):
         return families(collect([self.folder])[0])
 
@@ -420,9 +424,15 @@ class Decisions(Made):
         self.assertIn("extrapolation", " ".join(made.warnings))
         self.assertNotIn("extrapolation", " ".join(as_recorded.warnings))
 
+    def test_the_program_is_asked_to_predict_the_pilot(self):
+        command = self.decide(links=self.SLOW, target=0.7, clients=200).check
+        for words in ("sparsity.target=0.9", "method.name=feddip", "federation.clients=200"):
+            self.assertIn(f"--set {words}", command)
+        self.assertIn("--set links.uplink_mbit=[0.001]", command)
+
     def test_a_target_that_nothing_reaches_gives_no_pilot(self):
         made = self.decide(target=0.99)
-        self.assertIsNone(made.pilot)
+        self.assertEqual((made.pilot, made.check, made.watch), (None, "", ""))
         self.assertIn("The most accurate is FedAvg", made.reasons[0])
 
     def test_a_setting_that_misses_the_target_with_one_seed_is_not_piloted(self):
@@ -476,38 +486,69 @@ class Page(html.parser.HTMLParser):
         self.open.pop()
 
 
-class Scripts(Made):
+class WholeReport(unittest.TestCase):
+    """Of every kind of run."""
+
     FIGURES = (
         "accuracy-over-rounds",
         "accuracy-over-bytes",
         "sparsity-accuracy",
         "traffic-to-target",
         "variations",
+        "layers",
+        "mask-change",
+        "convergence",
+        "time",
+        "decision",
     )
-    FIGURES += ("layers", "mask-change", "convergence", "time", "decision")
     TABLES = ("accuracy-matrix", "final-accuracy", "to-target", "claims", "decision")
 
-    def study(self):
-        """Every kind of run."""
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        runs = Runs()
+        runs.folder = Path(folder.name)
         for partition in ("iid", "dirichlet"):
-            self.write_seeds("fedavg", 0.8, partition=partition)
-            for method in ("feddip", "feddp", "snip"):
-                for sparsity in (0.9, 0.95):
-                    columns = (
-                        {"grad_norm_squared": 1 / np.arange(1, ROUNDS + 1)} if method == "feddip" else {}
-                    )
-                    self.write_seeds(
-                        method,
-                        0.78,
-                        (1, 2),
-                        sparsity=sparsity,
-                        partition=partition,
-                        per_round=40,
-                        columns=columns,
-                    )
-        self.write("feddip", 1, 0.7, config={"sparsity.regrow": False})
-        self.write("feddip", 9, 0.7, complete=0)
+            runs.write_seeds("fedavg", 0.8, partition=partition)
+            for method, sparsity in itertools.product(("feddip", "feddp", "snip"), (0.9, 0.95)):
+                where = {"sparsity": sparsity, "partition": partition, "per_round": 40}
+                columns = {"grad_norm_squared": 1 / np.arange(1, ROUNDS + 1)} if method == "feddip" else {}
+                runs.write_seeds(method, 0.78, (1, 2), columns=columns, **where)
+        runs.write("feddip", 1, 0.7, config={"sparsity.regrow": False})
+        runs.write("feddip", 9, 0.7, complete=0)
+        cls.out = runs.folder / "out"
+        cls.done = run_script("report.py", runs.folder, "--out", cls.out)
 
+    def test_names_what_it_left_out(self):
+        self.assertEqual(self.done.returncode, 0, self.done.stderr)
+        self.assertRegex(self.done.stderr, r"\Areport.py: left out .*: not complete: 40 of 40 rounds\n\Z")
+
+    def test_has_every_figure_as_svg_and_png(self):
+        for name in self.FIGURES:
+            self.assertTrue((self.out / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG"), name)
+            ElementTree.parse(self.out / f"figures/{name}.svg")
+
+    def test_has_every_table_as_markdown_csv_and_latex(self):
+        for name in self.TABLES:
+            md, csv, tex = (
+                (self.out / f"tables/{name}.{ending}").read_text().splitlines()
+                for ending in ("md", "csv", "tex")
+            )
+            self.assertGreater(len(md), 2, name)
+            self.assertEqual((len(csv), len(tex)), (len(md) - 1, len(md) + 5), name)
+
+    def test_is_one_page_that_loads_nothing(self):
+        page = Page((self.out / "report.html").read_text())
+        self.assertEqual(page.open, [])
+        self.assertTrue(all(address.startswith("data:image/svg+xml;base64,") for address in page.loaded))
+        self.assertEqual(len(page.alts), len(self.FIGURES))
+        self.assertTrue(all(page.alts))
+        self.assertNotIn("script", page.tags)
+        self.assertLessEqual(page.targets, page.ids)
+
+
+class Scripts(Made):
     def out(self, *parts):
         return self.folder / "out" / "/".join(parts)
 
@@ -515,31 +556,6 @@ class Scripts(Made):
         done = self.script("report.py", self.folder, "--out", self.out(), *options)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done
-
-    def test_report_writes_every_figure_and_table(self):
-        self.study()
-        done = self.report()
-        self.assertEqual(len(done.stderr.splitlines()), 1)
-        self.assertIn("not complete", done.stderr)
-        for name in self.FIGURES:
-            self.assertTrue(self.out("figures", f"{name}.png").read_bytes().startswith(b"\x89PNG"), name)
-            ElementTree.parse(self.out("figures", f"{name}.svg"))
-        for name in self.TABLES:
-            lines = [
-                len(self.out("tables", f"{name}.{e}").read_text().splitlines()) for e in ("md", "csv", "tex")
-            ]
-            self.assertEqual(lines, [lines[0], lines[0] - 1, lines[0] + 5], name)
-
-    def test_report_is_one_page_that_loads_nothing(self):
-        self.study()
-        self.report()
-        page = Page(self.out("report.html").read_text())
-        self.assertEqual(page.open, [])
-        self.assertTrue(all(address.startswith("data:image/svg+xml;base64,") for address in page.loaded))
-        self.assertEqual(len(page.alts), len(self.FIGURES))
-        self.assertTrue(all(page.alts))
-        self.assertNotIn("script", page.tags)
-        self.assertLessEqual(page.targets, page.ids)
 
     def test_the_same_runs_give_the_same_page(self):
         self.write_seeds("fedavg", 0.8)
