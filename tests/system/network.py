@@ -110,6 +110,12 @@ class Network:
                 run(*tc, "tc", "qdisc", "add", "dev", link, "root", "tbf", "rate", f"{mbit}mbit", "burst", "2kb",
                     "latency", "1s")
 
+    def mpirun_options(self, names):
+        """One rank on each of these machines, which talk TCP; mpirun itself stays outside."""
+        return ["-H", ",".join(names), "--mca", "plm_rsh_agent", str(self.agent), "--mca", "plm_rsh_no_tree_spawn", "1",
+                "--mca", "btl", "self,tcp", "--mca", "btl_tcp_if_include", ADDRESSES,
+                "--mca", "oob_tcp_if_include", ADDRESSES]
+
     def crash(self, name):
         """Ends a machine and all that runs there at once, as a power failure would; its disk stays."""
         machine = self._machines.pop(name)

@@ -1,10 +1,14 @@
 """`feddip check` predicts what a run then costs."""
 import json
 import re
+import subprocess
+import sys
 
 import h5py
 
 import program
+
+TRAFFIC_TABLE = program.CONFIGS.parents[1] / "analysis" / "traffic_table.py"
 
 
 @program.needs_fashion_mnist
@@ -58,6 +62,22 @@ class Check(program.Program):
         self.assertIsNone(printed["run"]["simulated_seconds"])
         linked = json.loads(self.check("--set", "links.uplink_mbit=10.0", "--json"))
         self.assertGreater(linked["run"]["simulated_seconds"], 0)
+
+    def test_the_table_of_whole_schedules_has_what_the_prediction_says(self):
+        done = subprocess.run([sys.executable, TRAFFIC_TABLE, "--feddip", program.FEDDIP, "--set", "federation.rounds=20"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:]]
+        self.assertEqual(len(rows), 24)
+
+        model, target, horizon, upload, _, up, both, _, _ = rows[3]
+        self.assertEqual((model, target, horizon, upload), ("LeNet-5", "0.9", "20", "topk"))
+        predicted = json.loads(self.check("--set", "federation.clients=50", "--set", "federation.clients_per_round=5",
+                                          "--set", "federation.rounds=20", "--set", "sparsity.horizon=20",
+                                          "--set", "communication.reconfiguration_upload=topk", "--json"))
+        run, fedavg = predicted["run"], predicted["fedavg"]
+        self.assertEqual(up, f"{100 * run['bytes_up'] / fedavg['bytes_up']:.1f} %")
+        self.assertEqual(both, f"{100 * (run['bytes_down'] + run['bytes_up']) / (2 * fedavg['bytes_up']):.1f} %")
 
     def test_each_partition_is_shown(self):
         self.assertIn("500 clients, each with 120 training", self.check())

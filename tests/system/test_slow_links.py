@@ -80,10 +80,8 @@ class SlowLinks(unittest.TestCase):
         cls.network.limit("client", mbit)
         (cls.folder / "links.toml").write_text(CONFIG.format(mbit=float(mbit or 0)))
         out = cls.folder / f"{method}-{mbit}.h5"
-        command = [program.MPIEXEC, "-H", ",".join(MACHINES), "-np", str(len(MACHINES)), "--bind-to", "none",
-                   "--mca", "plm_rsh_agent", str(cls.network.agent), "--mca", "btl", "self,tcp",
-                   "--mca", "btl_tcp_if_include", network.ADDRESSES, "--mca", "oob_tcp_if_include", network.ADDRESSES,
-                   "--mca", "mpi_yield_when_idle", "1", "-x", "OMP_NUM_THREADS",
+        command = [program.MPIEXEC, *cls.network.mpirun_options(MACHINES), "-np", str(len(MACHINES)),
+                   "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1", "-x", "OMP_NUM_THREADS",
                    str(pathlib.Path(program.FEDDIP).resolve()), "train", "links.toml",
                    "--set", f"method.name={method}", "--set", f"federation.clients={CLIENTS[method]}",
                    "--out", str(out)]

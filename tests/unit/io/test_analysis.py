@@ -26,7 +26,7 @@ from feddip_analysis import (
     summary_lines,
     summary_rows,
 )
-from scratch import Scratch
+from scratch import ANALYSIS, Scratch
 from synthetic import PARAMETERS, SLOTS, write_results
 
 EXAMPLES = Path(os.environ["FEDDIP_EXAMPLES"])
@@ -174,6 +174,12 @@ class Scripts(Scratch):
                 done = self.script(*command)
                 self.assertEqual(done.returncode, 2)
                 self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def test_scaling_draws_its_picture(self):
+        measured = ANALYSIS / "results" / "scaling" / "scaling.csv"
+        done = self.script("scaling.py", measured, "--out", self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue((self.folder / "scaling.png").read_bytes().startswith(b"\x89PNG"))
 
     def test_summary_prints_five_lines(self):
         done = self.script("summary.py", write_results(self.folder / "a.h5"))
