@@ -22,10 +22,7 @@ _SAID_TO_CHECK = (
     "model.name",
     "method.name",
     "federation.rounds",
-    "sparsity.initial",
     "sparsity.target",
-    "sparsity.horizon",
-    "regularization.maximum",
 )
 CLOSE = 1.1  # times the least cost: such settings count as equally cheap
 
@@ -338,6 +335,7 @@ def check_command(pilot: Option, links: Links, clients: int, per_round: int) -> 
     """The program's own prediction for the whole schedule, made without a run."""
     recorded = results.config(pilot.entry.group.first)
     wanted = {key: recorded[key] for key in _SAID_TO_CHECK if key in recorded}
+    wanted |= {key: recorded[key] for key, usual in study.PAPER.items() if recorded.get(key, usual) != usual}
     wanted |= {"federation.clients": clients, "federation.clients_per_round": per_round}
     wanted |= {f"links.{name}": [*getattr(links, name)] for name in Links.__dataclass_fields__}
     words = [f"{key}={_toml(value)}" for key, value in wanted.items()]

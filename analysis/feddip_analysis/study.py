@@ -23,7 +23,7 @@ _PARTITION = ("data.partition", "data.classes_per_client", "data.dirichlet_alpha
 _PARTITION_ORDER = ("iid", "pathological", "dirichlet")
 # The configuration of the paper: of two that were run equally often, the one nearer to it is a method's main
 # one.
-_PAPER = {
+PAPER = {
     "communication.reconfiguration_upload": "dense",
     "communication.upload": "sparse",
     "communication.value_type": "f32",
@@ -233,7 +233,7 @@ def _main_solution(groups: Sequence[Group]) -> dict[str, object]:
 
     def weight(members: list[Group]) -> tuple:
         solution = _solution(members[0])
-        near = sum(solution.get(k) == v for k, v in _PAPER.items())
+        near = sum(solution.get(k) == v for k, v in PAPER.items())
         return len(members), sum(len(g.runs) for g in members), near, str(_frozen(solution))
 
     return _solution(max(alike.values(), key=weight)[0])

@@ -424,12 +424,6 @@ class Decisions(Made):
         self.assertIn("extrapolation", " ".join(made.warnings))
         self.assertNotIn("extrapolation", " ".join(as_recorded.warnings))
 
-    def test_the_program_is_asked_to_predict_the_pilot(self):
-        command = self.decide(links=self.SLOW, target=0.7, clients=200).check
-        for words in ("sparsity.target=0.9", "method.name=feddip", "federation.clients=200"):
-            self.assertIn(f"--set {words}", command)
-        self.assertIn("--set links.uplink_mbit=[0.001]", command)
-
     def test_a_target_that_nothing_reaches_gives_no_pilot(self):
         made = self.decide(target=0.99)
         self.assertEqual((made.pilot, made.check, made.watch), (None, "", ""))
@@ -444,6 +438,18 @@ class Decisions(Made):
             self.decide(model="alexnet")
         with self.assertRaises(ValueError):
             self.decide(clients=3, clients_per_round=5)
+
+
+class Prediction(Made):
+    def test_the_program_is_asked_about_the_pilot_with_what_sets_it_apart_from_the_paper(self):
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.8, per_round=1, config={"sparsity.horizon": 20, "sparsity.regrow": True})
+        made = decide(self.families(), Question(links=Decisions.SLOW, clients=200))
+        for words in ("sparsity.horizon=20", "sparsity.target=0.9", "method.name=feddip"):
+            self.assertIn(f"--set {words}", made.check)
+        self.assertIn("--set federation.clients=200", made.check)
+        self.assertIn("--set links.uplink_mbit=[0.001]", made.check)
+        self.assertNotIn("sparsity.regrow", made.check)
 
 
 class Tables(unittest.TestCase):
