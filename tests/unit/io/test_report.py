@@ -317,12 +317,13 @@ class Claims(Made):
         self.write_seeds("snip", 0.80, sparsity=0.8)
         self.assertEqual(self.claim("better-than-others").cases, [])
 
-    def test_significance_is_corrected_for_the_number_of_cases(self):
-        # Differences 0.01 and 0.01 +- 0.0015: p = 0.0074 alone, 0.15 among twenty.
-        ours = {1: 0.0085, 2: 0.01, 3: 0.0115}
+    def test_cases_are_tested_alone_since_all_must_pass_and_say_what_holm_makes_of_them(self):
+        ours = {1: 0.0085, 2: 0.01, 3: 0.0115}  # t = 11.5, 2 degrees of freedom
         pair = claims._Pair("", ours, {seed: 0.0 for seed in ours})
-        self.assertEqual(claims._more_accurate([pair])[0].verdict, CONFIRMED)
-        self.assertEqual(claims._more_accurate([pair] * 20)[0].verdict, NOT_CONFIRMED)
+        cases = claims._more_accurate([pair] * 20)
+        self.assertEqual({case.verdict for case in cases}, {CONFIRMED})
+        self.assertIn("p = 0.0074 (0.15 after Holm)", cases[0].evidence)
+        self.assertTrue(claims._more_accurate([pair])[0].evidence.endswith("p = 0.0074"))
 
     def test_regularization_is_looked_at_where_sparsity_is_extreme(self):
         for sparsity, plain in ((0.9, 0.70), (0.95, 0.80), (0.98, 0.85)):
