@@ -38,6 +38,7 @@ _SYMBOLS = {
     "horizon": "$R$",
     "rounds": "$T$",
     "maximum": "$\\lambda$",
+    "steps": "$Q$",
 }
 
 # Keys in which runs may differ and still be the same experiment: what names it, stores it, computes it or
