@@ -54,9 +54,15 @@ def render(template: str, **content: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_unbroken,
     )
     environment.tests["emphasized"] = _is_emphasized
     return environment.get_template(template).render(**content)
+
+
+def _unbroken(value: object) -> object:
+    """Keeps a number and its percent sign on one line."""
+    return value.replace(" %", "\u00a0%") if isinstance(value, str) else value
 
 
 def _is_emphasized(row: Sequence[str]) -> bool:

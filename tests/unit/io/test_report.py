@@ -20,7 +20,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import claims, collect, decision, families, links, statistics, study, tables, targets
+from feddip_analysis import claims, collect, families, links, statistics, study, tables, targets
 from feddip_analysis.claims import CONFIRMED, NOT_CONFIRMED, NOT_TESTED
 from feddip_analysis.decision import Question, decide
 from feddip_analysis.links import Links
