@@ -156,6 +156,13 @@ struct faults_section {
     bool operator==(const faults_section&) const = default;
 };
 
+// What is measured beside the training, which it changes nothing of.
+struct analysis_section {
+    int convergence_every = 0; // rounds between measurements of the global gradient; 0: never
+
+    bool operator==(const analysis_section&) const = default;
+};
+
 struct output_section {
     std::string path; // empty: what --out says
 
@@ -179,6 +186,7 @@ struct run_config {
     checkpoint_section checkpoint;
     links_section links;
     faults_section faults;
+    analysis_section analysis;
     output_section output;
 
     bool operator==(const run_config&) const = default;

@@ -275,6 +275,8 @@ std::vector<key> make_keys() {
         .has("drop_probability", &faults_section::drop_probability, below_1)
         .has("slow_probability", &faults_section::slow_probability, a_share)
         .has("slow_factor", &faults_section::slow_factor, a_slowdown);
+    section(table, "analysis", &run_config::analysis)
+        .has("convergence_every", &analysis_section::convergence_every, at_least_0<int>);
     section(table, "output", &run_config::output).has("path", &output_section::path);
     return table;
 }

@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "fl/client.hpp"
+#include "fl/convergence.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/faults.hpp"
 #include "fl/first_client.hpp"
@@ -262,6 +263,13 @@ round_record federation::run_round(int round) {
     const bool is_last = round + 1 == config_.federation.rounds;
     if ((round + 1) % config_.federation.evaluate_every == 0 || is_last) {
         evaluate(record);
+    }
+    const int analysed = config_.analysis.convergence_every;
+    if (analysed > 0 && (round + 1) % analysed == 0) {
+        const auto gradients =
+            measure_gradients(model, data_, shares_, network_, ranks_, config_.federation.seed, round);
+        record.grad_norm_squared = gradients.norm_squared;
+        record.gradient_divergence = gradients.divergence;
     }
     record.seconds_evaluate = phase.lap();
     record.mpi_bytes = received.bytes_sent - bytes_sent_before_;

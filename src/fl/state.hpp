@@ -51,6 +51,7 @@ struct round_record {
     double train_loss = not_measured; // mean over the clients in the average, weighted by samples
     double learning_rate = 0, regularization = 0;
     double target_sparsity = 0, sparsity = 0, mask_change = 0, pruning_error = 0;
+    double grad_norm_squared = not_measured, gradient_divergence = not_measured; // convergence.hpp
     std::uint64_t bytes_down = 0, bytes_up = 0, bytes_positions = 0, mpi_bytes = 0;
     double reference_cost_mib = 0; // the authors' formula: mebibits of values, no positions
     double seconds_train = 0, seconds_communicate = 0, seconds_aggregate = 0, seconds_evaluate = 0,

@@ -58,6 +58,10 @@ std::uint64_t bits(double value) {
     return std::bit_cast<std::uint64_t>(value);
 }
 
+std::uint64_t bits_of(double v) {
+    return std::bit_cast<std::uint64_t>(v);
+}
+
 void expect_same_run(const fl::run_state& over_mpi, const fl::run_state& alone) {
     EXPECT_EQ(bits(over_mpi.model.state), bits(alone.model.state));
     EXPECT_EQ(over_mpi.model.mask, alone.model.mask);
@@ -72,6 +76,8 @@ void expect_same_run(const fl::run_state& over_mpi, const fl::run_state& alone) 
         EXPECT_EQ(a.sparsity, b.sparsity);
         EXPECT_EQ(a.mask_change, b.mask_change);
         EXPECT_EQ(a.pruning_error, b.pruning_error);
+        EXPECT_EQ(bits_of(a.grad_norm_squared), bits_of(b.grad_norm_squared));
+        EXPECT_EQ(bits_of(a.gradient_divergence), bits_of(b.gradient_divergence));
         EXPECT_EQ(a.bytes_down, b.bytes_down);
         EXPECT_EQ(a.bytes_up, b.bytes_up);
         EXPECT_EQ(a.bytes_positions, b.bytes_positions);
@@ -85,6 +91,7 @@ class federation : public testing::TestWithParam<std::string> {};
 void make_tiny(small_federation& what) {
     what.config.federation.rounds = 3;
     what.config.federation.local_epochs = 1;
+    what.config.analysis.convergence_every = 2;
 }
 
 TEST_P(federation, over_mpi_ends_in_the_bits_of_one_rank) {

@@ -48,6 +48,8 @@ inline fl::round_record example_round(int round) {
     r.sparsity = 0.9 - 0.41 / t;
     r.mask_change = 0.01 / t;
     r.pruning_error = 0.03 / t;
+    r.grad_norm_squared = round % 2 == 0 ? fl::not_measured : 0.3 / t;
+    r.gradient_divergence = round % 2 == 0 ? fl::not_measured : 0.7 / t;
     r.bytes_down = 1000U + static_cast<std::uint64_t>(round);
     r.bytes_up =
         (std::uint64_t{1} << 53U) + static_cast<std::uint64_t>(round); // more than a double can tell apart

@@ -51,6 +51,8 @@ def rounds_of(method, seed, rounds, target):
         "seconds_evaluate": np.full(rounds, 0.08),
         "seconds_round": np.full(rounds, 0.45 if pruned else 0.56),
         "simulated_seconds": np.full(rounds, np.nan),
+        "grad_norm_squared": np.full(rounds, np.nan),
+        "gradient_divergence": np.full(rounds, np.nan),
     }
     shares = np.array([0.3, 0.7, 1.1, 0.9, 0.4])
     density = np.clip(1 - sparsity[:, None] * shares, 0.01, 1) if pruned else np.ones((rounds, 5))
