@@ -8,7 +8,7 @@ import h5py
 
 import program
 
-TRAFFIC_TABLE = program.CONFIGS.parents[1] / "analysis" / "traffic_table.py"
+ANALYSIS = program.CONFIGS.parents[1] / "analysis"
 
 
 @program.needs_fashion_mnist
@@ -55,6 +55,19 @@ class Check(program.Program):
                     self.assertAlmostEqual(found, 1, delta=0.1 if bounded else 0.005, msg=which)
                     self.assertGreater(found, 0.995, which)
 
+    def test_the_predicted_traffic_is_that_of_the_recorded_runs(self):
+        recorded = sorted((ANALYSIS / "results" / "reproduction").glob("*.h5"))
+        self.assertTrue(recorded)
+        for path in recorded:
+            with self.subTest(path.name), h5py.File(path) as file:
+                self.write("recorded.toml", file.attrs["config_toml"])
+                told = self.run_program("check", "recorded.toml", "--json")
+                self.assertEqual(told.returncode, 0, told.stderr)
+                predicted = json.loads(told.stdout)["run"]
+                for which in ("bytes_down", "bytes_up"):
+                    ratio = predicted[which] / file["rounds"][which][:].sum()
+                    self.assertAlmostEqual(ratio, 1, delta=0.005, msg=which)
+
     def test_json_is_the_prediction_alone_and_needs_no_data(self):
         printed = json.loads(self.check("--set", "data.path=nowhere", "--json"))
         self.assertEqual(set(printed), {"run", "fedavg"})
@@ -64,7 +77,7 @@ class Check(program.Program):
         self.assertGreater(linked["run"]["simulated_seconds"], 0)
 
     def test_the_table_of_whole_schedules_has_what_the_prediction_says(self):
-        done = subprocess.run([sys.executable, TRAFFIC_TABLE, "--feddip", program.FEDDIP, "--set", "federation.rounds=20"],
+        done = subprocess.run([sys.executable, ANALYSIS / "traffic_table.py", "--feddip", program.FEDDIP, "--set", "federation.rounds=20"],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:]]
