@@ -48,6 +48,8 @@ CONFIGS = {
     "dirichlet-residual": f"{DIRICHLET} communication.reconfiguration_upload=topk_residual sparsity.horizon=1 "
                           "checkpoint.every_rounds=2",
     "bf16-residual": "communication.value_type=bf16 federation.evaluate_every=3",
+    "dropping-out-residual": "faults.drop_probability=0.4 communication.reconfiguration_upload=topk_residual "
+                             "checkpoint.every_rounds=0 checkpoint.every_minutes=0.004",
     "per-client-masks": "sparsity.start_mask=per_client sparsity.regrow=false checkpoint.keep=3",
 }
 
