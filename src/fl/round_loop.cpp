@@ -392,11 +392,11 @@ updates federation::collect(update_sum& sum, std::span<const client_record> mine
         std::memcpy(&report, theirs.data(), sizeof report);
         received.seconds_train = std::max(received.seconds_train, report.seconds_train);
         received.bytes_sent += report.bytes_sent;
-        const std::size_t count = (theirs.size() - sizeof report) / sizeof(client_record);
+        const auto records = std::span(theirs).subspan(sizeof report);
         const std::size_t before = received.clients.size();
-        received.clients.resize(before + count);
-        std::memcpy(received.clients.data() + before, theirs.data() + sizeof report,
-                    count * sizeof(client_record));
+        received.clients.resize(before + records.size() / sizeof(client_record));
+        std::ranges::copy(records,
+                          std::as_writable_bytes(std::span(received.clients).subspan(before)).begin());
     }
     return received;
 }
