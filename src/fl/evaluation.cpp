@@ -1,7 +1,6 @@
 #include "fl/evaluation.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 namespace feddip::fl {
@@ -33,8 +32,9 @@ void append(std::vector<std::byte>& message, std::span<const T> values) {
 template <typename T>
 std::vector<T> take(std::span<const std::byte>& message, std::size_t count) {
     std::vector<T> values(count);
-    std::memcpy(values.data(), message.data(), count * sizeof(T));
-    message = message.subspan(count * sizeof(T));
+    const auto bytes = std::as_writable_bytes(std::span(values));
+    std::ranges::copy(message.first(bytes.size()), bytes.begin());
+    message = message.subspan(bytes.size());
     return values;
 }
 

@@ -84,12 +84,21 @@ std::vector<float> client_files::load(int client, int round) {
         throw damaged();
     }
 
+    const auto rest = std::span(content).subspan(sizeof head);
+    if (size / 8 > rest.size()) {
+        throw damaged();
+    }
     sparse::mask kept(size, false);
     const auto bits = std::as_writable_bytes(kept.words());
-    const auto rest = std::span(content).subspan(sizeof head);
-    std::memcpy(bits.data(), rest.data(), bits.size());
+    if (rest.size() < bits.size()) {
+        throw damaged();
+    }
+    std::ranges::copy(rest.first(bits.size()), bits.begin());
     std::vector<float> values(kept.count());
-    std::memcpy(values.data(), rest.data() + bits.size(), values.size() * sizeof(float));
+    if (rest.size() != bits.size() + values.size() * sizeof(float)) {
+        throw damaged();
+    }
+    std::ranges::copy(rest.subspan(bits.size()), std::as_writable_bytes(std::span(values)).begin());
     std::vector<float> residual(size);
     sparse::unpack(kept, values, residual);
     return residual;
@@ -106,8 +115,8 @@ void client_files::save(int client, int round, std::span<const float> residual) 
     std::array<std::uint64_t, 2> head{0, residual.size()};
     const auto bits = std::as_bytes(std::span(std::as_const(kept).words()));
     std::vector<std::byte> content(sizeof head + bits.size() + values.size() * sizeof(float));
-    std::ranges::copy(bits, content.begin() + sizeof head);
-    std::memcpy(content.data() + sizeof head + bits.size(), values.data(), values.size() * sizeof(float));
+    const auto behind_bits = std::ranges::copy(bits, content.begin() + sizeof head).out;
+    std::ranges::copy(std::as_bytes(std::span(values)), behind_bits);
     std::memcpy(content.data(), head.data(), sizeof head);
     head.front() = checksum(std::span(content).subspan(sizeof head.front()));
     std::memcpy(content.data(), head.data(), sizeof head.front());

@@ -79,6 +79,15 @@ TEST_F(client_files, keep_only_the_newest_version_where_there_are_no_checkpoints
     EXPECT_EQ(store.load(33, 1), some);
 }
 
+TEST_F(client_files, give_back_a_residual_of_zeros_and_one_of_nothing) {
+    io::client_files store(stem(), io::versions::all);
+    for (const std::size_t size : {0U, 1U, 64U, 100U}) {
+        const std::vector<float> zeros(size);
+        store.save(3, 5, zeros);
+        EXPECT_EQ(store.load(3, 5), zeros) << size;
+    }
+}
+
 TEST_F(client_files, refuse_damage_anywhere) {
     io::client_files store(stem(), io::versions::all);
     store.save(3, 5, some);
