@@ -9,6 +9,7 @@
 #include "fl/ledger.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
+#include "fl/participation.hpp"
 #include "fl/sampling.hpp"
 #include "nn/models/alexnet.hpp"
 #include "nn/models/lenet5.hpp"
@@ -58,8 +59,7 @@ double bytes_without_weights(const parameter_layout& layout) {
 }
 
 double images_per_client(const config::run_config& config) {
-    return static_cast<double>(data::facts_of(config.data.dataset).train_size) *
-           config.federation.local_epochs / config.federation.clients;
+    return static_cast<double>(data::facts_of(config.data.dataset).train_size) / config.federation.clients;
 }
 
 // Without a server: all messages are alike, and it is known who sends how many (fl/peers.hpp).
@@ -79,19 +79,15 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
         std::map<int, fl::client_work> works;
         round_traffic r{.sparsity = mask.sparsity()};
         for (const int client : sampled) {
-            auto& work = works[client];
-            work.client = client;
-            work.images = images_per_client(config);
-            work.slowdown = faults.slowdown(t, client);
-            work.answers = !faults.drops_out(t, client);
-            r.dropped_out += work.answers ? 0 : 1;
-            for (const int peer : fl::neighbours_of(f.seed, t, sampled, client, method.neighbours())) {
-                if (!faults.drops_out(t, peer)) {
-                    work.bytes_down += message;
-                    works[peer].bytes_up += message;
-                    r.down += message;
-                    r.positions += positions;
-                }
+            works[client] = fl::work_of(client, images_per_client(config), t, f, faults);
+            r.dropped_out += works[client].answers ? 0 : 1;
+        }
+        for (const int client : sampled) {
+            for (const int peer : fl::senders_to(client, sampled, t, method.neighbours(), f.seed, faults)) {
+                works[client].bytes_down += message;
+                works[peer].bytes_up += message;
+                r.down += message;
+                r.positions += positions;
             }
         }
         r.up = r.down;
@@ -148,12 +144,9 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         r.up = uploads * (without_weights + uploaded) + r.positions_up;
         std::vector<fl::client_work> works;
         for (const int client : sampled) {
-            works.push_back({.client = client,
-                             .bytes_down = r.down / clients,
-                             .bytes_up = uploads > 0 ? r.up / uploads : 0,
-                             .images = images,
-                             .slowdown = faults.slowdown(t, client),
-                             .answers = !drops_out(client)});
+            works.push_back(fl::work_of(client, images, t, config.federation, faults));
+            works.back().bytes_down = r.down / clients;
+            works.back().bytes_up = uploads > 0 ? r.up / uploads : 0;
         }
         r.seconds = links.round_seconds(works);
         if (t == 0) {

@@ -36,9 +36,9 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
     std::ranges::copy(model.state, weights_.begin());
     std::ranges::copy(model.state, network_->state().begin());
     sparse::apply(mask, network_->state().first(layout.prunable_size()));
-    network_->use_mask(mask.count() == mask.size() ? nullptr : &mask,
-                       plan.trains_all_weights() || plan.squared_gradients ? nn::gradient_scope::all
-                                                                           : nn::gradient_scope::on_mask);
+    network_->use_mask(sparse::unless_whole(mask), plan.trains_all_weights() || plan.squared_gradients
+                                                       ? nn::gradient_scope::all
+                                                       : nn::gradient_scope::on_mask);
     squared_gradients_.assign(plan.squared_gradients ? layout.prunable_size() : 0, 0.0F);
 
     data::training_batches loader(*data_, images, config_->federation.batch_size);

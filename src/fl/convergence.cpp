@@ -3,6 +3,7 @@
 #include "base/random.hpp"
 #include "data/batches.hpp"
 #include "fl/evaluation.hpp"
+#include "fl/packing.hpp"
 #include "fl/sampling.hpp"
 #include "nn/sgd.hpp"
 
@@ -28,8 +29,7 @@ public:
         : network_(network), batches_(data, data.train, evaluation_batch),
           gradient_(network.layout().trainable_size()) {
         std::ranges::copy(model.state, network_.state().begin());
-        network_.use_mask(model.mask.count() == model.mask.size() ? nullptr : &model.mask,
-                          nn::gradient_scope::all);
+        network_.use_mask(sparse::unless_whole(model.mask), nn::gradient_scope::all);
     }
 
     // grad F_k, of a client with at least one image.
@@ -88,9 +88,7 @@ gradient_report measure_gradients(const global_model& model, const data::dataset
     const auto global = sum->finish();
     double of_clients = 0; // owners ascend with clients: added up in their order
     for (const auto& bytes : ranks.gather(std::as_bytes(std::span(norms)))) {
-        std::vector<double> theirs(bytes.size() / sizeof(double));
-        std::ranges::copy(bytes, std::as_writable_bytes(std::span(theirs)).begin());
-        for (const double norm : theirs) {
+        for (const double norm : take_rest<double>(bytes)) {
             of_clients += norm;
         }
     }

@@ -3,6 +3,7 @@
 #include "fl/packing.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -10,11 +11,11 @@ namespace feddip::fl {
 
 namespace {
 
-struct chunk_score {
-    double loss = 0;
-    std::int32_t correct = 0;
-    std::int32_t correct_top5 = 0;
-};
+void add(const nn::batch_score& score, nn::batch_score& total) {
+    total.loss += score.loss;
+    total.correct += score.correct;
+    total.correct_top5 += score.correct_top5;
+}
 
 // The chunks of the test set that one rank evaluates: [first, last).
 struct chunk_range {
@@ -28,11 +29,10 @@ chunk_range chunks_of(int rank, int ranks, std::size_t chunks) {
 
 void put(const global_model& model, nn::network& network) {
     std::ranges::copy(model.state, network.state().begin());
-    network.use_mask(model.mask.count() == model.mask.size() ? nullptr : &model.mask,
-                     nn::gradient_scope::on_mask);
+    network.use_mask(sparse::unless_whole(model.mask), nn::gradient_scope::on_mask);
 }
 
-evaluation mean_of(const chunk_score& total, std::vector<std::uint8_t> correct) {
+evaluation mean_of(const nn::batch_score& total, std::vector<std::uint8_t> correct) {
     const auto images = static_cast<double>(correct.size());
     return {.accuracy = total.correct / images,
             .loss = total.loss / images,
@@ -54,19 +54,18 @@ evaluation evaluate(const global_model& model, const data::dataset& data, nn::ne
     std::iota(order.begin(), order.end(), 0U);
 
     const auto mine = chunks_of(ranks.rank(), ranks.size(), chunks);
-    std::vector<chunk_score> scores;
+    std::vector<nn::batch_score> scores;
     std::vector<std::uint8_t> correct(image_of_chunk(mine.last) - image_of_chunk(mine.first));
     for (std::size_t c = mine.first; c < mine.last; ++c) {
         const std::size_t first = image_of_chunk(c);
         const std::size_t count = image_of_chunk(c + 1) - first;
-        const auto score =
+        scores.push_back(
             network.evaluate(loader.load(std::span(order).subspan(first, count)),
-                             std::span(correct).subspan(first - image_of_chunk(mine.first), count));
-        scores.push_back({score.loss, score.correct, score.correct_top5});
+                             std::span(correct).subspan(first - image_of_chunk(mine.first), count)));
     }
 
     std::vector<std::byte> message;
-    append(message, std::span<const chunk_score>(scores));
+    append(message, std::span<const nn::batch_score>(scores));
     append(message, std::span<const std::uint8_t>(correct));
     const auto gathered = ranks.gather(message);
     if (ranks.rank() != 0) {
@@ -74,14 +73,12 @@ evaluation evaluate(const global_model& model, const data::dataset& data, nn::ne
     }
 
     std::vector<std::uint8_t> all_correct;
-    chunk_score total;
+    nn::batch_score total;
     for (int r = 0; r < ranks.size(); ++r) {
         const auto theirs = chunks_of(r, ranks.size(), chunks);
         std::span<const std::byte> rest = gathered[static_cast<std::size_t>(r)];
-        for (const auto& s : take<chunk_score>(rest, theirs.last - theirs.first)) {
-            total.loss += s.loss;
-            total.correct += s.correct;
-            total.correct_top5 += s.correct_top5;
+        for (const auto& s : take<nn::batch_score>(rest, theirs.last - theirs.first)) {
+            add(s, total);
         }
         const auto images_right =
             take<std::uint8_t>(rest, image_of_chunk(theirs.last) - image_of_chunk(theirs.first));
@@ -97,17 +94,27 @@ evaluation evaluate(const global_model& model, const data::dataset& data,
     }
     put(model, network);
     data::evaluation_batches loader(data, data.test, evaluation_batch);
-    chunk_score total;
+    nn::batch_score total;
     std::vector<std::uint8_t> correct(images.size());
     for (std::size_t first = 0; first < images.size(); first += evaluation_batch) {
         const std::size_t count = std::min<std::size_t>(evaluation_batch, images.size() - first);
-        const auto score = network.evaluate(loader.load(images.subspan(first, count)),
-                                            std::span(correct).subspan(first, count));
-        total.loss += score.loss;
-        total.correct += score.correct;
-        total.correct_top5 += score.correct_top5;
+        add(network.evaluate(loader.load(images.subspan(first, count)),
+                             std::span(correct).subspan(first, count)),
+            total);
     }
     return mean_of(total, std::move(correct));
+}
+
+double mean_of_measured(std::span<const double> values) {
+    double sum = 0;
+    int count = 0;
+    for (const double v : values) {
+        if (!std::isnan(v)) {
+            sum += v;
+            ++count;
+        }
+    }
+    return sum / count;
 }
 
 std::vector<double> accuracy_by_client(const evaluation& measured, const data::partition& shares) {

@@ -33,6 +33,9 @@ evaluation evaluate(const global_model& model, const data::dataset& data, nn::ne
 evaluation evaluate(const global_model& model, const data::dataset& data,
                     std::span<const std::uint32_t> images, nn::network& network);
 
+// Of those values that were measured; not_measured where none was.
+double mean_of_measured(std::span<const double> values);
+
 // Accuracy of each client on its own test share; not_measured for an empty one.
 std::vector<double> accuracy_by_client(const evaluation& measured, const data::partition& shares);
 

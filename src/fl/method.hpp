@@ -100,8 +100,9 @@ public:
     virtual sparse::mask look(first_client& client, std::span<float> state) const;
 
     // Where there is no server and each client has a model and a mask of its own (peers.hpp): of how many
-    // others a client gets the models in a round; 0: there is one. Then client_mask, of every client, is the one it
-    // begins with, own_mask the one it chooses after training, and the run's model stays w_0, where all begin.
+    // others a client gets the models in a round; 0: there is one. Then client_mask, of every client, is the
+    // one it begins with, own_mask the one it chooses after training, and the run's model stays w_0, where
+    // all begin.
     virtual int neighbours() const { return 0; }
 
     // The mask through which a client's forward pass sees its weights, where it isn't the model's.

@@ -1,10 +1,36 @@
 #include "fl/participation.hpp"
 
 #include "base/error.hpp"
+#include "fl/sampling.hpp"
 
 #include <fmt/format.h>
 
 namespace feddip::fl {
+
+std::vector<std::size_t> cast::slots_of(int rank) const {
+    std::vector<std::size_t> slots;
+    for (std::size_t s = 0; s < owners.size(); ++s) {
+        if (owners[s] == rank) {
+            slots.push_back(s);
+        }
+    }
+    return slots;
+}
+
+client_work work_of(int client, double images, int round, const config::federation_section& federation,
+                    const fault_model& faults) {
+    return {.client = client,
+            .images = images * federation.local_epochs,
+            .slowdown = faults.slowdown(round, client),
+            .answers = !faults.drops_out(round, client)};
+}
+
+std::vector<int> senders_to(int client, std::span<const int> sampled, int round, int neighbours,
+                            std::uint64_t seed, const fault_model& faults) {
+    auto senders = neighbours_of(seed, round, sampled, client, neighbours);
+    std::erase_if(senders, [&](int peer) { return faults.drops_out(round, peer); });
+    return senders;
+}
 
 std::vector<client_record> records_of(const cast& who, std::span<const client_record> trained,
                                       const data::partition& shares) {

@@ -1,6 +1,7 @@
 #include "fl/peers.hpp"
 
 #include "base/clock.hpp"
+#include "base/finite.hpp"
 #include "base/log.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/ledger.hpp"
@@ -20,10 +21,6 @@ namespace feddip::fl {
 
 namespace {
 
-bool all_finite(std::span<const float> values) {
-    return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
-}
-
 // What a rank did in a round, beside its clients' reports.
 struct rank_summary {
     double seconds_aggregate = 0, seconds_train = 0, seconds_evaluate = 0;
@@ -36,16 +33,9 @@ struct rank_summary {
 // Over those that were measured.
 template <typename Range, typename Value>
 double mean(const Range& items, Value value) {
-    double sum = 0;
-    int count = 0;
-    for (const auto& item : items) {
-        const double v = std::invoke(value, item);
-        if (!std::isnan(v)) {
-            sum += v;
-            ++count;
-        }
-    }
-    return sum / count;
+    std::vector<double> values;
+    std::ranges::transform(items, std::back_inserter(values), value);
+    return mean_of_measured(values);
 }
 
 } // namespace
@@ -109,7 +99,7 @@ void peers::start(const run_state& state) {
     std::vector<std::span<const std::byte>> rest(gathered.begin(), gathered.end());
     scores_.clear();
     for (int client = 0; client < clients; ++client) {
-        scores_.push_back(take<score>(rest[static_cast<std::size_t>(client % ranks_.size())], 1).front());
+        scores_.push_back(take_one<score>(rest[static_cast<std::size_t>(client % ranks_.size())]));
     }
 }
 
@@ -117,10 +107,8 @@ std::uint64_t peers::run(const round_plan& plan, const cast& who, const std::fun
                          run_state& state, round_record& record) {
     const stopwatch whole;
     std::vector<trained> mine;
-    for (std::size_t s = 0; s < who.clients.size(); ++s) {
-        if (who.owners[s] == ranks_.rank()) {
-            mine.push_back(train(plan, who, who.clients[s], state, on_batch));
-        }
+    for (const std::size_t s : who.slots_of(ranks_.rank())) {
+        mine.push_back(train(plan, who, who.clients[s], state, on_batch));
     }
     ranks_.any(false); // all have read the models of the rounds before, which a store may now let go
     for (const auto& t : mine) {
@@ -133,7 +121,8 @@ std::uint64_t peers::run(const round_plan& plan, const cast& who, const std::fun
     if (ranks_.rank() == 0) {
         bytes_sent = take_reports(gathered, who, plan.round, state, record);
     }
-    share_progress(state);
+    state.client_residual_round =
+        broadcast(ranks_, std::span<const std::int32_t>(state.client_residual_round));
     record.seconds_communicate = std::max(0.0, whole.seconds() - record.seconds_aggregate -
                                                    record.seconds_train - record.seconds_evaluate);
     return bytes_sent;
@@ -218,12 +207,9 @@ peers::score peers::evaluated(const global_model& model, int client) {
     return {.accuracy = measured.accuracy, .loss = measured.loss, .top5_accuracy = measured.top5_accuracy};
 }
 
-// Who drops out receives, and doesn't send.
 std::vector<int> peers::senders_to(int client, const cast& who, int round) const {
-    auto senders =
-        neighbours_of(what_.config.federation.seed, round, who.sampled, client, method_.neighbours());
-    std::erase_if(senders, [&](int peer) { return faults_.drops_out(round, peer); });
-    return senders;
+    return fl::senders_to(client, who.sampled, round, method_.neighbours(), what_.config.federation.seed,
+                          faults_);
 }
 
 // [rank_summary | its clients' reports | the densities of their masks].
@@ -254,7 +240,7 @@ std::uint64_t peers::take_reports(std::span<const std::vector<std::byte>> gather
     std::vector<report> reports;
     std::vector<double> densities;
     for (std::span<const std::byte> rest : gathered) {
-        const auto summary = take<rank_summary>(rest, 1).front();
+        const auto summary = take_one<rank_summary>(rest);
         bytes_sent += summary.bytes_sent;
         slowest = summary.seconds() > slowest.seconds() ? summary : slowest;
         std::ranges::copy(take<report>(rest, summary.clients), std::back_inserter(reports));
@@ -310,13 +296,12 @@ void peers::charge(std::span<const report> reports, const cast& who, int round, 
         sent[r.record.id] = &r;
     }
     std::map<int, client_work> works;
+    for (const auto& c : record.clients) {
+        works[c.id] = work_of(c.id, c.samples, round, what_.config.federation, faults_);
+    }
     std::size_t messages = 0;
     for (auto& c : record.clients) {
         auto& work = works[c.id];
-        work.client = c.id;
-        work.images = static_cast<double>(c.samples) * what_.config.federation.local_epochs;
-        work.slowdown = faults_.slowdown(round, c.id);
-        work.answers = c.dropped_out == 0;
         for (const int peer : senders_to(c.id, who, round)) {
             const auto& message = *sent.at(peer);
             ++messages;
@@ -338,16 +323,6 @@ void peers::charge(std::span<const report> reports, const cast& who, int round, 
     record.simulated_seconds = links_.round_seconds(all);
     record.reference_cost_mib =
         reference_cost_mib(network_.layout(), record.sparsity, messages, record.sparsity, messages);
-}
-
-// Every rank learns which round each client's model is of.
-void peers::share_progress(run_state& state) {
-    auto& rounds = state.client_residual_round;
-    std::vector<std::byte> message;
-    append(message, std::span<const std::int32_t>(rounds));
-    ranks_.broadcast(message);
-    std::span<const std::byte> rest = message;
-    rounds = take<std::int32_t>(rest, rounds.size());
 }
 
 std::span<const std::uint32_t> peers::images_of(int client) const {

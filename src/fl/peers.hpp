@@ -92,7 +92,6 @@ private:
     void describe_masks(std::span<const report> reports, std::span<const double> densities, const cast& who,
                         round_record& record) const;
     void charge(std::span<const report> reports, const cast& who, int round, round_record& record) const;
-    void share_progress(run_state& state);
     std::span<const std::uint32_t> images_of(int client) const;
 
     const experiment what_;

@@ -10,6 +10,7 @@
 #include "fl/ledger.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
+#include "fl/packing.hpp"
 #include "fl/participation.hpp"
 #include "fl/peers.hpp"
 #include "fl/sampling.hpp"
@@ -20,8 +21,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <iterator>
 #include <numeric>
 
@@ -84,6 +83,9 @@ private:
     bool evaluates(int round) const;
     void evaluate(round_record& record);
     bool at_server() const { return ranks_.rank() == 0; }
+    std::span<const std::uint32_t> images_of(int client) const {
+        return shares_.train[static_cast<std::size_t>(client)];
+    }
     bool looks_at_data() const { return method_->looks_first() != first_look::none; }
 
     const config::run_config& config_;
@@ -239,9 +241,9 @@ std::vector<client_work> federation::charge_downloads(const round_plan& plan, co
     std::vector<client_work> works;
     for (const int client : who.sampled) {
         const auto cost = downloads_.charge(state_, client);
-        works.push_back({.client = client,
-                         .bytes_down = static_cast<double>(cost.bytes),
-                         .slowdown = faults_.slowdown(plan.round, client)});
+        works.push_back(work_of(client, static_cast<double>(images_of(client).size()), plan.round,
+                                config_.federation, faults_));
+        works.back().bytes_down = static_cast<double>(cost.bytes);
         record.bytes_down += cost.bytes;
         record.bytes_positions += cost.positions;
     }
@@ -257,8 +259,6 @@ void federation::count_uploads(std::span<client_work> works, round_record& recor
         record.bytes_up += c.bytes_up;
         record.bytes_positions += c.bytes_positions;
         works[s].bytes_up = static_cast<double>(c.bytes_up);
-        works[s].images = static_cast<double>(c.samples) * config_.federation.local_epochs;
-        works[s].answers = c.dropped_out == 0;
         c.simulated_seconds = links_.seconds(works[s]);
     }
     record.simulated_seconds = links_.round_seconds(works);
@@ -302,7 +302,7 @@ cast federation::cast_of(int round) const {
                                 [&](int client) { return faults_.drops_out(round, client); });
     std::vector<std::uint64_t> work;
     for (const int client : who.clients) {
-        work.push_back(shares_.train[static_cast<std::size_t>(client)].size());
+        work.push_back(images_of(client).size());
     }
     const int first_rank = f.rank0_trains || ranks_.size() == 1 ? 0 : 1;
     who.owners = assign_slots(work, ranks_.size(), first_rank);
@@ -312,10 +312,8 @@ cast federation::cast_of(int round) const {
 // To be called after each minibatch of this rank's clients.
 std::function<void()> federation::progress_of(int round, const cast& who) const {
     int batches = 0;
-    for (std::size_t s = 0; s < who.clients.size(); ++s) {
-        if (who.owners[s] == ranks_.rank()) {
-            batches += trainer_.batches(shares_.train[static_cast<std::size_t>(who.clients[s])].size());
-        }
+    for (const std::size_t s : who.slots_of(ranks_.rank())) {
+        batches += trainer_.batches(images_of(who.clients[s]).size());
     }
     return [this, round, batches, done = 0]() mutable {
         ++done;
@@ -333,16 +331,12 @@ updates federation::train(const round_plan& plan, const cast& who) {
     const auto on_batch = progress_of(plan.round, who);
     rank_report report;
     std::vector<client_record> records;
-    for (std::size_t s = 0; s < who.clients.size(); ++s) {
-        if (who.owners[s] != ranks_.rank()) {
-            continue;
-        }
+    for (const std::size_t s : who.slots_of(ranks_.rank())) {
         stopwatch training;
         const int client = who.clients[s];
         const auto seen_through = method_->client_mask(plan, layout_, client);
         const auto& mask = seen_through ? *seen_through : state_.model.mask;
-        records.push_back(trainer_.train(state_.model, mask, plan, client,
-                                         shares_.train[static_cast<std::size_t>(client)], on_batch));
+        records.push_back(trainer_.train(state_.model, mask, plan, client, images_of(client), on_batch));
         report.seconds_train += training.seconds();
         add_update(sum, s, plan, mask, records.back());
     }
@@ -360,8 +354,9 @@ void federation::add_update(update_sum& sum, std::size_t slot, const round_plan&
     upload_extras extras{.own_mask = nullptr, .squared_gradients = trainer_.squared_gradients()};
     sparse::mask own;
     if (plan.upload == upload_content::own_mask) {
-        const auto& images = shares_.train[static_cast<std::size_t>(record.id)];
-        const auto gradient = [&] { return trainer_.gradient(weights, plan.round, record.id, images); };
+        const auto gradient = [&] {
+            return trainer_.gradient(weights, plan.round, record.id, images_of(record.id));
+        };
         own = method_->own_mask(plan, {layout_, weights, mask, gradient});
         extras.own_mask = &own;
     }
@@ -383,19 +378,15 @@ updates federation::collect(update_sum& sum, std::span<const client_record> mine
     received.total = sum.finish();
 
     report.bytes_sent = ranks_.bytes_sent();
-    std::vector<std::byte> message(sizeof report + mine.size_bytes());
-    std::memcpy(message.data(), &report, sizeof report);
-    std::ranges::copy(std::as_bytes(mine), message.begin() + sizeof report);
+    std::vector<std::byte> message;
+    append(message, std::span<const rank_report>(&report, 1));
+    append(message, mine);
     const auto gathered = ranks_.gather(message);
-    for (const auto& theirs : gathered) {
-        std::memcpy(&report, theirs.data(), sizeof report);
-        received.seconds_train = std::max(received.seconds_train, report.seconds_train);
-        received.bytes_sent += report.bytes_sent;
-        const auto records = std::span(theirs).subspan(sizeof report);
-        const std::size_t before = received.clients.size();
-        received.clients.resize(before + records.size() / sizeof(client_record));
-        std::ranges::copy(records,
-                          std::as_writable_bytes(std::span(received.clients).subspan(before)).begin());
+    for (std::span<const std::byte> rest : gathered) {
+        const auto theirs = take_one<rank_report>(rest);
+        received.seconds_train = std::max(received.seconds_train, theirs.seconds_train);
+        received.bytes_sent += theirs.bytes_sent;
+        std::ranges::copy(take_rest<client_record>(rest), std::back_inserter(received.clients));
     }
     return received;
 }
@@ -405,10 +396,7 @@ updates federation::collect(update_sum& sum, std::span<const client_record> mine
 void federation::share_progress() {
     std::vector<std::int32_t> progress{state_.rounds_done};
     progress.insert(progress.end(), state_.client_residual_round.begin(), state_.client_residual_round.end());
-    const auto bytes = std::as_bytes(std::span(progress));
-    std::vector<std::byte> message(bytes.begin(), bytes.end());
-    ranks_.broadcast(message);
-    std::memcpy(progress.data(), message.data(), message.size());
+    progress = broadcast(ranks_, std::span<const std::int32_t>(progress));
     state_.rounds_done = progress.front();
     state_.client_residual_round.assign(progress.begin() + 1, progress.end());
 }
@@ -443,15 +431,7 @@ void federation::evaluate(round_record& record) {
     record.test_top5_accuracy = measured.top5_accuracy;
     if (config_.data.partition != config::partition_kind::iid) {
         const auto by_client = accuracy_by_client(measured, shares_);
-        double sum = 0;
-        int counted = 0;
-        for (const double accuracy : by_client) {
-            if (!std::isnan(accuracy)) {
-                sum += accuracy;
-                ++counted;
-            }
-        }
-        record.test_accuracy = sum / counted;
+        record.test_accuracy = mean_of_measured(by_client);
         for (auto& c : record.clients) {
             c.accuracy = by_client[static_cast<std::size_t>(c.id)];
         }

@@ -1,6 +1,7 @@
 #include "fl/update_sum.hpp"
 
 #include "base/bfloat16.hpp"
+#include "base/finite.hpp"
 #include "base/log.hpp"
 #include "fl/message.hpp"
 #include "sparse/codec.hpp"
@@ -12,10 +13,6 @@
 namespace feddip::fl {
 
 namespace {
-
-bool all_finite(std::span<const float> values) {
-    return std::ranges::all_of(values, [](float v) { return std::isfinite(v); });
-}
 
 void scale(std::span<float> values, std::uint32_t factor) {
     std::ranges::for_each(values, [&](float& v) { v *= static_cast<float>(factor); });

@@ -49,6 +49,11 @@ private:
     std::vector<std::uint64_t> words_;
 };
 
+// Null where all are alive.
+inline const mask* unless_whole(const mask& m) {
+    return m.count() == m.size() ? nullptr : &m;
+}
+
 // values[i] = 0 where m[i] is pruned. `values` has m.size() floats.
 void apply(const mask& m, std::span<float> values);
 // target[i] = m[i] ? source[i] : 0.

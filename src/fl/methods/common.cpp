@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 namespace feddip::fl {
 
@@ -67,6 +68,15 @@ std::vector<double> start_densities(const config::run_config& config, const para
     return config.sparsity.start == config::start_kind::erk
                ? sparse::erk_densities(layout, sparsity)
                : std::vector<double>(layout.weights().size(), 1.0 - sparsity);
+}
+
+std::vector<std::size_t> kept_per_layer(const config::run_config& config, const parameter_layout& layout) {
+    return sparse::alive_per_layer(layout, start_densities(config, layout, config.sparsity.target));
+}
+
+std::size_t kept_in_all(const config::run_config& config, const parameter_layout& layout) {
+    const auto counts = kept_per_layer(config, layout);
+    return std::accumulate(counts.begin(), counts.end(), std::size_t{0});
 }
 
 sparse::mask draw_start_mask(const config::run_config& config, const parameter_layout& layout,

@@ -20,6 +20,10 @@ double scheduled_sparsity(const config::run_config& config, int round);
 std::vector<double> start_densities(const config::run_config& config, const parameter_layout& layout,
                                     double sparsity);
 
+// Alive weights of each prunable tensor at sparsity.target, for methods that keep these densities.
+std::vector<std::size_t> kept_per_layer(const config::run_config& config, const parameter_layout& layout);
+std::size_t kept_in_all(const config::run_config& config, const parameter_layout& layout);
+
 // A mask of these densities, random within each tensor; one for each owner.
 inline constexpr std::uint32_t the_server = 0xffffffff; // no client has this id
 sparse::mask draw_start_mask(const config::run_config& config, const parameter_layout& layout,

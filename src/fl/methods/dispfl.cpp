@@ -9,9 +9,6 @@
 #include "base/error.hpp"
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
-#include "sparse/start.hpp"
-
-#include <numeric>
 
 namespace feddip::fl {
 
@@ -49,9 +46,7 @@ public:
     }
 
     std::size_t alive(const round_plan&, const parameter_layout& layout) const override {
-        const auto counts =
-            sparse::alive_per_layer(layout, start_densities(config_, layout, config_.sparsity.target));
-        return std::accumulate(counts.begin(), counts.end(), std::size_t{0});
+        return kept_in_all(config_, layout);
     }
 
 private:

@@ -5,12 +5,10 @@
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
 #include "sparse/magnitude.hpp"
-#include "sparse/start.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace feddip::fl {
 
@@ -49,19 +47,15 @@ public:
             const float votes = std::numeric_limits<float>::min() * received.senders[i];
             rank[i] = std::max(std::abs(received.weights[i]), votes);
         }
-        return sparse::keep_largest_per_layer(received.layout, rank, alive_of(received.layout));
+        return sparse::keep_largest_per_layer(received.layout, rank,
+                                              kept_per_layer(config_, received.layout));
     }
 
     std::size_t alive(const round_plan&, const parameter_layout& layout) const override {
-        const auto counts = alive_of(layout);
-        return std::accumulate(counts.begin(), counts.end(), std::size_t{0});
+        return kept_in_all(config_, layout);
     }
 
 private:
-    std::vector<std::size_t> alive_of(const parameter_layout& layout) const {
-        return sparse::alive_per_layer(layout, start_densities(config_, layout, config_.sparsity.target));
-    }
-
     config::run_config config_;
 };
 
