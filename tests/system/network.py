@@ -8,7 +8,9 @@ import pathlib
 import subprocess
 import time
 
-PROGRAMS = ["unshare", "nsenter", "ip", "tc"]
+import sandbox
+
+PROGRAMS = [sandbox.UNSHARE[0], "nsenter", "ip", "tc"]
 STARTS_WITHIN = 60  # seconds
 ADDRESSES = "10.77.0.0/24"
 HUB = "10.77.0.254"  # the address of the process that makes the network
@@ -86,8 +88,8 @@ class Network:
     def boot(self, name, *command):
         """Starts a machine that runs `command` all its life."""
         outside = os.readlink("/proc/self/ns/net")
-        machine = start(["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-                         "bash", "-c", BOOT, "machine", name, *command], self.folder / f"{name}.out")
+        machine = start([*sandbox.UNSHARE, "bash", "-c", BOOT, "machine", name, *command],
+                        self.folder / f"{name}.out")
         self._machines[name] = machine
         wait_for(f"{name} has a network of its own",
                  lambda: os.readlink(f"/proc/{machine.pid}/ns/net") != outside, STARTS_WITHIN)

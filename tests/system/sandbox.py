@@ -20,13 +20,17 @@ def why_not(*also):
     return None if tried.returncode == 0 else f"no namespaces for this user: {tried.stderr.strip()}"
 
 
+def _inside():
+    return [*UNSHARE, sys.executable, "-B", *sys.argv]
+
+
 def enter():
     """Starts this script again inside; returns inside."""
     if MARK not in os.environ:
         os.environ[MARK] = "1"
-        os.execvp(UNSHARE[0], [*UNSHARE, sys.executable, "-B", *sys.argv])
+        os.execvp(UNSHARE[0], _inside())
 
 
 def run():
     """The exit status of this script, started again inside."""
-    return subprocess.run([*UNSHARE, sys.executable, "-B", *sys.argv], env={**os.environ, MARK: "1"}).returncode
+    return subprocess.run(_inside(), env={**os.environ, MARK: "1"}).returncode

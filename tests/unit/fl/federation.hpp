@@ -8,6 +8,8 @@
 #include "fl/in_process_transport.hpp"
 #include "fl/round_loop.hpp"
 
+#include <gtest/gtest.h>
+
 #include <vector>
 
 namespace feddip::test {
@@ -114,5 +116,18 @@ struct small_federation {
             std::move(resumed));
     }
 };
+
+// That twelve rounds at sparsity 0.5 teach it the classes.
+inline void expect_that_it_learns(small_federation& federation) {
+    federation.config.federation.rounds = 12;
+    federation.config.federation.local_epochs = 4;
+    federation.config.federation.batch_size = 16;
+    federation.config.sparsity.target = federation.config.sparsity.initial = 0.5;
+
+    const auto history = federation.run().state.history;
+
+    EXPECT_GT(history.back().test_accuracy, 0.9);
+    EXPECT_LT(history.back().train_loss, history.front().train_loss);
+}
 
 } // namespace feddip::test

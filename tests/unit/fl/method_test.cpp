@@ -2,6 +2,7 @@
 #include "fl/method.hpp"
 #include "fl/server.hpp"
 #include "nn/network.hpp"
+#include "unit/fl/masks.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,14 +22,6 @@ config::run_config config_of(const std::string& method) {
     c.method.name = method;
     c.sparsity = {.initial = 0.5, .target = 0.5, .horizon = 5};
     return c;
-}
-
-sparse::mask mask_of(const std::vector<int>& bits) {
-    sparse::mask m(bits.size(), false);
-    for (std::size_t i = 0; i < bits.size(); ++i) {
-        m.set(i, bits[i] != 0);
-    }
-    return m;
 }
 
 } // namespace
@@ -109,9 +102,10 @@ TEST(feddip, with_a_uniform_start_gives_every_layer_the_same_density) {
 TEST(feddip, lets_a_pruned_weight_regrow_when_its_average_is_large) {
     const auto feddip = make_method(config_of("feddip"));
     const std::vector<float> average{1, -5, 2, 6, 3, 4};
-    const auto current = mask_of({1, 0, 1, 1, 0, 0});
+    const auto current = test::mask_of({1, 0, 1, 1, 0, 0});
 
-    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), {tiny, average}, current), mask_of({0, 1, 0, 1, 0, 1}));
+    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), {tiny, average}, current),
+              test::mask_of({0, 1, 0, 1, 0, 1}));
 }
 
 TEST(feddip, without_regrowth_nests_masks) {
@@ -121,20 +115,20 @@ TEST(feddip, without_regrowth_nests_masks) {
     const auto feddip = make_method(c);
     const std::vector<float> average{1, -5, 2, 6, 3, 4};
 
-    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), {tiny, average}, mask_of({1, 0, 1, 1, 0, 0})),
-              mask_of({0, 0, 1, 1, 0, 0}));
+    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), {tiny, average}, test::mask_of({1, 0, 1, 1, 0, 0})),
+              test::mask_of({0, 0, 1, 1, 0, 0}));
 }
 
 // Two clients with 1 and 3 samples; total = 1 x a + 3 x b, in upload order: weights (all), then the bias.
 TEST(finish_round, averages_by_samples_reconfigures_and_prunes) {
     const auto feddip = make_method(config_of("feddip"));
-    global_model model{std::vector<float>(8), mask_of({1, 0, 1, 1, 0, 0}), 4};
+    global_model model{std::vector<float>(8), test::mask_of({1, 0, 1, 1, 0, 0}), 4};
     const std::vector<float> total{4, -20, 8, 24, 12, 16, 2, 4};
 
     const auto report = finish_round(*feddip, feddip->plan(5), tiny, total, 4, model);
 
     EXPECT_THAT(model.state, testing::ElementsAre(0, -5, 0, 6, 0, 4, 0.5, 1));
-    EXPECT_EQ(model.mask, mask_of({0, 1, 0, 1, 0, 1}));
+    EXPECT_EQ(model.mask, test::mask_of({0, 1, 0, 1, 0, 1}));
     EXPECT_EQ(model.mask_version, 5U);
     EXPECT_DOUBLE_EQ(report.mask_change, 4.0 / 6);
     EXPECT_DOUBLE_EQ(report.pruning_error, (1.0 + 4 + 9) / (1 + 25 + 4 + 36 + 9 + 16));
@@ -144,7 +138,7 @@ TEST(finish_round, averages_by_samples_reconfigures_and_prunes) {
 // none.
 TEST(finish_round, averages_over_those_who_sent_a_weight_where_the_plan_says_so) {
     const auto fedavg = make_method(config_of("fedavg"));
-    global_model model{std::vector<float>(8), mask_of({1, 1, 1, 1, 1, 1}), 4};
+    global_model model{std::vector<float>(8), test::mask_of({1, 1, 1, 1, 1, 1}), 4};
     round_plan plan;
     plan.upload = upload_content::own_mask;
     plan.averages_senders = true;
@@ -157,7 +151,7 @@ TEST(finish_round, averages_over_those_who_sent_a_weight_where_the_plan_says_so)
 
 TEST(finish_round, between_reconfigurations_keeps_the_mask_and_takes_sparse_uploads) {
     const auto feddip = make_method(config_of("feddip"));
-    const auto mask = mask_of({1, 0, 1, 1, 0, 0});
+    const auto mask = test::mask_of({1, 0, 1, 1, 0, 0});
     global_model model{std::vector<float>(8), mask, 4};
     const std::vector<float> total{2, 4, 6, 8, 10};
 

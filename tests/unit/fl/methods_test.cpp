@@ -4,6 +4,7 @@
 #include "sparse/magnitude.hpp"
 #include "sparse/start.hpp"
 #include "unit/fl/federation.hpp"
+#include "unit/fl/masks.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -28,22 +29,6 @@ config::run_config config_of(const std::string& method) {
     config::run_config c;
     c.method.name = method;
     return c;
-}
-
-sparse::mask mask_of(const std::vector<int>& bits) {
-    sparse::mask m(bits.size(), false);
-    for (std::size_t i = 0; i < bits.size(); ++i) {
-        m.set(i, bits[i] != 0);
-    }
-    return m;
-}
-
-std::vector<std::size_t> alive_in(const sparse::mask& m, const parameter_layout& layout) {
-    std::vector<std::size_t> counts;
-    for (const auto& p : layout.weights()) {
-        counts.push_back(m.count(p.offset, p.size));
-    }
-    return counts;
 }
 
 // Client 0 of a small federation before the first round.
@@ -114,12 +99,12 @@ TEST(feddst, drops_the_smallest_and_regrows_where_gradients_are_largest) {
     const auto feddst = make_method(c);
     const std::vector<float> weights{1, -2, 0.1F, 0, -0.3F, 0.2F, 0, 4, 1, -3, 7};
     const std::vector<float> gradient{5, 0, -4, 1, 9, 2, 6, 9, 0, 0, 9};
-    const auto mask = mask_of({1, 1, 1, 0, 1, 1, 0, 1, 1, 1});
+    const auto mask = test::mask_of({1, 1, 1, 0, 1, 1, 0, 1, 1, 1});
     auto plan = feddst->plan(0);
 
     const auto own = feddst->own_mask(plan, {three_layers, weights, mask, [&] { return gradient; }});
 
-    EXPECT_EQ(own, mask_of({1, 1, 1, 0, 1, 0, 1, 1, 1, 1}));
+    EXPECT_EQ(own, test::mask_of({1, 1, 1, 0, 1, 0, 1, 1, 1, 1}));
 }
 
 TEST(feddst, readjusts_less_and_less) {
@@ -153,9 +138,9 @@ TEST(feddst, prunes_each_layer_to_its_density_and_prefers_what_most_clients_regr
 
     const auto mask =
         feddst->reconfigure(feddst->plan(5), {.layout = three_layers, .weights = weights, .senders = senders},
-                            mask_of({1, 1, 1, 1, 1, 1, 1, 1, 1, 1}));
+                            test::mask_of({1, 1, 1, 1, 1, 1, 1, 1, 1, 1}));
 
-    EXPECT_EQ(mask, mask_of({0, 1, 1, 0, 0, 1, 0, 1, 1, 0}));
+    EXPECT_EQ(mask, test::mask_of({0, 1, 1, 0, 0, 1, 0, 1, 1, 0}));
 }
 
 TEST(feddst, keeps_the_density_of_each_layer_throughout) {
@@ -167,7 +152,7 @@ TEST(feddst, keeps_the_density_of_each_layer_throughout) {
     const auto expected = sparse::alive_per_layer(layout, sparse::erk_densities(layout, 0.9));
 
     for (const auto& state : federation.seen.states) {
-        EXPECT_EQ(alive_in(state.model.mask, layout), expected);
+        EXPECT_EQ(test::alive_in(state.model.mask, layout), expected);
         const auto& record = state.history.back();
         EXPECT_EQ(record.mask_change > 0, record.round == 3 || record.round == 5 || record.round == 7)
             << record.round;
@@ -179,7 +164,7 @@ TEST(prunetrain, prunes_all_layers_but_the_first_and_the_last_at_clients_and_ser
     c.sparsity = {.initial = 0.5, .target = 0.5};
     const auto prunetrain = make_method(c);
     const std::vector<float> weights{0.1F, 0.2F, 6, -5, 4, 3, -2, 1, 0.3F, 0.1F, 9};
-    const auto expected = mask_of({1, 1, 1, 1, 1, 0, 0, 0, 1, 1});
+    const auto expected = test::mask_of({1, 1, 1, 1, 1, 0, 0, 0, 1, 1});
     const auto plan = prunetrain->plan(3);
 
     EXPECT_EQ(prunetrain->own_mask(plan, {three_layers, weights, expected, {}}), expected);
@@ -205,7 +190,7 @@ TEST(prunefl, ranks_weights_by_squared_gradient_over_time_cost) {
     const auto prunefl = make_method(c);
     std::vector<float> squares(size, 1.0F);
     const auto chosen = [&] {
-        return alive_in(
+        return test::alive_in(
             prunefl->reconfigure(prunefl->plan(5),
                                  {.layout = layout, .weights = squares, .squared_gradients = squares},
                                  {size, true}),

@@ -7,6 +7,7 @@
 #include "sparse/codec.hpp"
 #include "sparse/start.hpp"
 #include "unit/fl/federation.hpp"
+#include "unit/fl/masks.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -52,22 +53,6 @@ struct peer_federation : small_federation {
     }
 };
 
-std::vector<std::size_t> alive_in(const sparse::mask& m, const parameter_layout& layout) {
-    std::vector<std::size_t> counts;
-    for (const auto& p : layout.weights()) {
-        counts.push_back(m.count(p.offset, p.size));
-    }
-    return counts;
-}
-
-sparse::mask mask_of(const std::vector<int>& bits) {
-    sparse::mask m(bits.size(), false);
-    for (std::size_t i = 0; i < bits.size(); ++i) {
-        m.set(i, bits[i] != 0);
-    }
-    return m;
-}
-
 } // namespace
 
 TEST(intersection_average, is_the_mean_over_the_models_in_whose_mask_a_weight_is_alive) {
@@ -88,7 +73,7 @@ TEST(intersection_average, is_the_mean_over_the_models_in_whose_mask_a_weight_is
     }
     models[0].mask.set(5, true); // alive and 0 counts as well
     models[0].state[5] = 0;
-    const auto mask = mask_of({1, 0, 1, 1, 0, 1});
+    const auto mask = test::mask_of({1, 0, 1, 1, 0, 1});
     intersection_average average(layout);
     std::ranges::for_each(models, [&](const auto& m) { average.add(m); });
 
@@ -120,8 +105,8 @@ TEST(dispfl, gives_each_client_a_first_mask_of_its_own_with_the_same_density_per
     const auto first = method->client_mask(method->plan(0), what.layout, 0);
     const auto second = method->client_mask(method->plan(0), what.layout, 1);
     EXPECT_NE(first, second);
-    EXPECT_EQ(alive_in(*first, what.layout), what.erk_counts());
-    EXPECT_EQ(alive_in(*second, what.layout), what.erk_counts());
+    EXPECT_EQ(test::alive_in(*first, what.layout), what.erk_counts());
+    EXPECT_EQ(test::alive_in(*second, what.layout), what.erk_counts());
 }
 
 TEST(dispfl, refuses_what_it_can_not_honour) {
@@ -139,7 +124,7 @@ TEST(peers, keep_the_density_of_each_layer_while_their_masks_change) {
     const auto state = what.run().state;
 
     for (const auto& [client, model] : what.models_after(state)) {
-        EXPECT_EQ(alive_in(model.mask, what.layout), what.erk_counts()) << client;
+        EXPECT_EQ(test::alive_in(model.mask, what.layout), what.erk_counts()) << client;
         for (std::size_t i = 0; i < model.mask.size(); ++i) {
             ASSERT_TRUE(model.mask[i] || model.state[i] == 0.0F) << i;
         }
