@@ -97,8 +97,9 @@ def decide(families: Sequence[Family], question: Question = Question()) -> Decis
     if target is None:
         raise ValueError("give a target accuracy: there is no run of FedAvg to derive it from")
     options = _options(setting, target, links, clients, per_round, recorded[1])
-    best = _best(options, target, question.minimize)
-    saver = _best(options, target, "traffic")
+    candidates = [o for o in options if o.entry is setting.fedavg or o.entry.sparsity is not None]
+    best = _best(candidates, target, question.minimize)
+    saver = _best(candidates, target, "traffic")
     pilot = saver if best and saver and best.entry is setting.fedavg and saver.bytes < best.bytes else best
     return Decision(
         family=family,

@@ -339,7 +339,7 @@ def convergence(family: Family) -> Figure | None:
     columns = [
         name
         for name in CONVERGENCE
-        if any(e.group.has(name) and bool((e.group.first[name] > 0).any()) for e in entries)
+        if any(e.group.has(name) and bool((e.group.over_seeds(name) > 0).any()) for e in entries)
     ]
     if not columns:
         return None
@@ -431,8 +431,8 @@ def pictures(
         (
             "convergence",
             "Convergence",
-            "What the convergence theorem speaks of: averages over the rounds so far, mean over seeds, "
-            f"beside a line that falls as 1/√T; {focus}.",
+            "What the convergence theorem speaks of: averages over the rounds so far, mean over the "
+            f"seeds that measured it, beside a line that falls as 1/√T; {focus}.",
             convergence(family),
         ),
         (

@@ -201,6 +201,10 @@ def _key(run: xr.Dataset) -> tuple:
     return tuple(sorted((k, str(v)) for k, v in experiment(run).items()))
 
 
+def _measures(run: xr.Dataset, name: str) -> bool:
+    return name in run and bool(run[name].notnull().any())
+
+
 @dataclass
 class Group:
     """Runs of one experiment, one per seed."""
@@ -209,16 +213,17 @@ class Group:
     runs: list[xr.Dataset]
 
     def over_seeds(self, name: str) -> xr.DataArray:
-        """A column as [seed, round], at the rounds that all runs have."""
-        return xr.concat([run[name] for run in self.runs], "seed", join="inner", combine_attrs="override")
+        """A column as [seed, round] of the runs that measured it, at the rounds that all of these have."""
+        measured = [run[name] for run in self.runs if _measures(run, name)]
+        return xr.concat(measured, "seed", join="inner", combine_attrs="override")
 
     def by_seed(self, measure: Callable[[xr.Dataset], float]) -> dict[int, float]:
         """A number of each run, such as `final_accuracy`, by its seed."""
         return {int(run.attrs["seed"]): measure(run) for run in self.runs}
 
     def has(self, name: str) -> bool:
-        """Whether the runs have a column with something measured in it."""
-        return all(name in run and bool(run[name].notnull().any()) for run in self.runs)
+        """Whether any of the runs has a column with something measured in it."""
+        return any(_measures(run, name) for run in self.runs)
 
     @property
     def first(self) -> xr.Dataset:

@@ -86,6 +86,13 @@ class Groups(Scratch):
         values = group_runs([long, short])[0].over_seeds("test_loss")
         self.assertEqual(dict(values.sizes), {"seed": 2, "round": 40})
 
+    def test_a_column_is_of_the_seeds_that_measured_it(self):
+        measured, not_measured = self.run_of("a.h5", seed=1), self.run_of("b.h5", seed=2)
+        not_measured["test_loss"] = not_measured.test_loss * np.nan
+        group = group_runs([measured, not_measured])[0]
+        self.assertTrue(group.has("test_loss"))
+        self.assertEqual(group.over_seeds("test_loss").sizes["seed"], 1)
+
 
 class Numbers(Scratch):
     def test_means_leave_out_rounds_without_evaluation(self):

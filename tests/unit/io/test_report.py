@@ -400,6 +400,13 @@ class Decisions(Made):
         self.assertEqual(made.best.name, "FedAvg")
         self.assertEqual(made.pilot.name, "FedDIP at sparsity 0.8")
 
+    def test_another_dense_method_than_fedavg_is_never_piloted(self):
+        for seed in (1, 2, 3):
+            self.write("fedprox", seed, 0.82, sparsity=0.0, config={"fedprox.mu": 0.01})
+        made = self.decide(links=Links((1.0,), (100.0,), (100.0,), (0.0,), (1.0,)), target=0.785)
+        self.assertIn("FedProx", [option.name for option in made.options])
+        self.assertEqual((made.best.name, made.pilot.name), ("FedAvg", "FedDIP at sparsity 0.8"))
+
     def test_links_slower_by_the_break_even_factor_make_both_as_quick(self):
         quick = Links((1.0,), (1.0,), (1.0,), (0.0,), (0.01,))
         made = self.decide(links=quick, target=0.785)
