@@ -1,5 +1,6 @@
 #include "fl/convergence.hpp"
 
+#include "base/floats.hpp"
 #include "base/random.hpp"
 #include "data/batches.hpp"
 #include "fl/evaluation.hpp"
@@ -13,14 +14,6 @@
 namespace feddip::fl {
 
 namespace {
-
-double squared_norm(std::span<const float> values) {
-    double sum = 0;
-    for (const float v : values) {
-        sum += static_cast<double>(v) * v;
-    }
-    return sum;
-}
 
 // The gradients of clients, one after the other on one network.
 class client_gradients {

@@ -1,7 +1,7 @@
 #include "fl/peers.hpp"
 
 #include "base/clock.hpp"
-#include "base/finite.hpp"
+#include "base/floats.hpp"
 #include "base/log.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/ledger.hpp"

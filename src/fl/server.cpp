@@ -1,22 +1,11 @@
 #include "fl/server.hpp"
 
+#include "base/floats.hpp"
 #include "fl/message.hpp"
 
 #include <vector>
 
 namespace feddip::fl {
-
-namespace {
-
-double squared_norm(std::span<const float> values) {
-    double sum = 0;
-    for (const float v : values) {
-        sum += static_cast<double>(v) * v;
-    }
-    return sum;
-}
-
-} // namespace
 
 server_report finish_round(const method& how, const round_plan& plan, const parameter_layout& layout,
                            std::span<const float> total, std::uint64_t samples, global_model& model) {

@@ -1,7 +1,7 @@
 #include "fl/update_sum.hpp"
 
 #include "base/bfloat16.hpp"
-#include "base/finite.hpp"
+#include "base/floats.hpp"
 #include "base/log.hpp"
 #include "fl/message.hpp"
 #include "sparse/codec.hpp"

@@ -281,15 +281,7 @@ TEST(local_trainer, looks_at_a_gradient_without_touching_what_it_has_trained) {
 TEST_P(whole_run, learns) {
     test::small_federation federation;
     federation.config.method.name = GetParam();
-    federation.config.federation.rounds = 12;
-    federation.config.federation.local_epochs = 4;
-    federation.config.federation.batch_size = 16;
-    federation.config.sparsity.target = federation.config.sparsity.initial = 0.5;
-
-    const auto history = federation.run().state.history;
-
-    EXPECT_GT(history.back().test_accuracy, 0.9);
-    EXPECT_LT(history.back().train_loss, history.front().train_loss);
+    test::expect_that_it_learns(federation);
 }
 
 TEST_P(whole_run, resumed_anywhere_gives_the_bits_of_an_undisturbed_one) {

@@ -293,15 +293,7 @@ TEST(peers, are_measured_each_on_its_own_test_share_with_the_model_it_has) {
 
 TEST(peers, learn) {
     peer_federation what;
-    what.config.federation.rounds = 12;
-    what.config.federation.local_epochs = 4;
-    what.config.federation.batch_size = 16;
-    what.config.sparsity.target = what.config.sparsity.initial = 0.5;
-
-    const auto history = what.run().state.history;
-
-    EXPECT_GT(history.back().test_accuracy, 0.9);
-    EXPECT_LT(history.back().train_loss, history.front().train_loss);
+    test::expect_that_it_learns(what);
 }
 
 TEST(peers, that_all_drop_out_leave_everything_as_it_was) {
