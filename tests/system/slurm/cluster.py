@@ -12,15 +12,17 @@ import network
 PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "srun", *network.PROGRAMS]
 STARTS_WITHIN = network.STARTS_WITHIN
 
-# Requeued jobs wait for their old credential to expire: two minutes by default, 5 s is the least. The rest keeps Slurm
-# away from cgroups and accounts, and lets nodes have more cores than the machine.
+# A requeued job waits for its old credential to expire. As by default (120 s, with 30 s of KillWait), that takes longer
+# than to kill its ranks and end their step, 7 s here: Slurm does not wait for those on a node that is set down, and
+# where it still finds them it holds the job and drains the node. KillWait is at least 5 s. The rest keeps Slurm away
+# from cgroups and accounts, and lets nodes have more cores than the machine.
 CONFIGURATION = """
 ClusterName=feddip-test
 SlurmctldHost=controller({controller})
 SlurmctldPort=16817
 SlurmdPort=16818
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=5
+AuthInfo=socket={folder}/munge.socket,cred_expire=10
 CredType=cred/munge
 SlurmUser=root
 SlurmdUser=root
