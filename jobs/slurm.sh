@@ -101,7 +101,7 @@ run_program() {
     done
 }
 
-# Whether a launcher's exit code can't be the program's: srun has 0 also for a step that never started.
+# Whether a launcher's exit code can't be the program's: srun has 0 also for a step that never started or lost its node.
 launch_failed() { # STATUS RESULTS
     ! "$make_way" && ! "$cancelled" && { (($1 > 128)) || { (($1 == 0)) && ! is_done "$2"; }; }
 }
@@ -155,7 +155,7 @@ train() {
     fi
     rm -f "${results%.h5}.job" "${results%.h5}.requeues"
     if ((status == 0)) && ! is_done "$results"; then
-        die "not complete ($results): the launcher ended without an error, but without the program's having run"
+        die "not complete ($results): the launcher ended without an error, but before the run's end"
     fi
     say "Ended with exit code $status"
     exit "$status"
