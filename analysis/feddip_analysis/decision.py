@@ -223,9 +223,9 @@ def _best(options: Sequence[Option], target: float, minimize: str) -> Option | N
 def _headline(best: Option | None, pilot: Option | None) -> str:
     if best is None or pilot is None:
         return "No setting that was recorded reaches this accuracy and holds it"
-    if pilot is not best:
+    if pilot.seconds > best.seconds:
         return f"{best.name} is the quickest over these links; to save traffic, pilot {pilot.name}"
-    return f"Stay with {best.name}" if best.entry.sparsity is None else f"Pilot {best.name} first"
+    return f"Stay with {pilot.name}" if pilot.entry.sparsity is None else f"Pilot {pilot.name} first"
 
 
 def _times(share: float) -> str:
@@ -264,8 +264,10 @@ def _reasons(
     if pilot.seconds > 0:
         share = f", {_times(pilot.seconds_share)}" if beside else ""
         reasons.append(f"Over these links that takes {duration(pilot.seconds)}{share}.")
-    if pilot is not best:
+    if pilot.seconds > best.seconds:
         reasons += _break_even(best, pilot, links)
+    elif pilot is not best:
+        reasons.append(f"{best.name} takes no less time; it ends at {spread(best.accuracy)}.")
     return reasons + _others(pilot, options, target)
 
 

@@ -407,6 +407,14 @@ class Decisions(Made):
         self.assertIn("FedProx", [option.name for option in made.options])
         self.assertEqual((made.best.name, made.pilot.name), ("FedAvg", "FedDIP at sparsity 0.8"))
 
+    def test_a_setting_that_saves_traffic_and_no_less_quick_than_fedavg_is_piloted_without_reserve(self):
+        for rate in np.geomspace(1, 1e-4, 60):
+            made = self.decide(links=Links((1.0,), (rate,), (rate,), (0.0,), (0.01,)), target=0.7)
+            if made.best is not made.pilot and made.pilot.seconds <= made.best.seconds:
+                break
+        self.assertEqual((made.best.name, made.headline), ("FedAvg", "Pilot FedDIP at sparsity 0.9 first"))
+        self.assertIn("FedAvg takes no less time", " ".join(made.reasons))
+
     def test_links_slower_by_the_break_even_factor_make_both_as_quick(self):
         quick = Links((1.0,), (1.0,), (1.0,), (0.0,), (0.01,))
         made = self.decide(links=quick, target=0.785)
