@@ -3,6 +3,7 @@
 #include "app/build_info.hpp"
 #include "comm/version.hpp"
 #include "data/dataset.hpp"
+#include "fl/aggregation/aggregation.hpp"
 #include "fl/method.hpp"
 #include "io/version.hpp"
 #include "nn/network.hpp"
@@ -15,6 +16,7 @@ namespace feddip::app {
 config::run_config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
     auto config = config::load(file, overrides);
     fl::make_method(config);
+    fl::make_aggregation_rule(config);
     return config;
 }
 

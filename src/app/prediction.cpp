@@ -3,14 +3,12 @@
 #include "app/expected_positions.hpp"
 #include "base/error.hpp"
 #include "data/dataset.hpp"
+#include "fl/accounting.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/faults.hpp"
-#include "fl/first_client.hpp"
-#include "fl/ledger.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
-#include "fl/participation.hpp"
-#include "fl/sampling.hpp"
+#include "fl/roster.hpp"
 #include "nn/models/alexnet.hpp"
 #include "nn/models/lenet5.hpp"
 #include "nn/models/resnet18.hpp"
@@ -62,11 +60,11 @@ double images_per_client(const config::run_config& config) {
     return static_cast<double>(data::facts_of(config.data.dataset).train_size) / config.federation.clients;
 }
 
-// Without a server: all messages are alike, and it is known who sends how many (fl/peers.hpp).
+// Without a server: all messages are alike, and it is known who sends how many (fl/peers.cpp).
 std::vector<round_traffic> predict_exchange(const config::run_config& config, const fl::method& method,
                                             const parameter_layout& layout) {
     const auto& f = config.federation;
-    const auto mask = *method.client_mask(method.plan(0), layout, 0);
+    const auto mask = method.personal_mask(layout, 0);
     const double positions = expected_positions(layout, mask, 1, false).of_model();
     const double message =
         bytes_without_weights(layout) + sizeof(float) * static_cast<double>(mask.count()) + positions;
@@ -75,16 +73,16 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
 
     std::vector<round_traffic> rounds;
     for (int t = 0; t < f.rounds; ++t) {
-        const auto sampled = fl::sample_clients(f.seed, t, f.clients, f.clients_per_round);
+        const auto sampled = fl::sampled_in(t, f, faults);
         std::map<int, fl::client_work> works;
         round_traffic r{.sparsity = mask.sparsity()};
-        for (const int client : sampled) {
-            works[client] = fl::work_of(client, images_per_client(config), t, f, faults);
-            r.dropped_out += works[client].answers ? 0 : 1;
+        for (const auto& who : sampled) {
+            works[who.client] = fl::work_of(who, images_per_client(config), f.local_epochs);
+            r.dropped_out += who.answers ? 0 : 1;
         }
-        for (const int client : sampled) {
-            for (const int peer : fl::senders_to(client, sampled, t, method.neighbours(), f.seed, faults)) {
-                works[client].bytes_down += message;
+        for (const auto& who : sampled) {
+            for (const int peer : fl::senders_to(who.client, sampled, t, method.neighbours(), f.seed)) {
+                works[who.client].bytes_down += message;
                 works[peer].bytes_up += message;
                 r.down += message;
                 r.positions += positions;
@@ -121,16 +119,14 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     std::vector<round_traffic> rounds;
     for (int t = 0; t < config.federation.rounds; ++t) {
         const auto plan = method.plan(t);
-        const auto sampled = fl::sample_clients(config.federation.seed, t, config.federation.clients,
-                                                config.federation.clients_per_round);
-        const auto drops_out = [&](int client) { return faults.drops_out(t, client); };
+        const auto sampled = fl::sampled_in(t, config.federation, faults);
         const auto target = static_cast<double>(method.alive(plan, layout));
         round_traffic r;
-        r.dropped_out = static_cast<int>(std::ranges::count_if(sampled, drops_out));
+        r.dropped_out = static_cast<int>(std::ranges::count(sampled, false, &fl::participant::answers));
         r.all_weights = plan.trains_all_weights();
         r.sparsity = 1 - alive / size;
-        for (const int client : sampled) {
-            r.positions += positions.charge(client);
+        for (const auto& who : sampled) {
+            r.positions += positions.charge(who.client);
         }
         r.down = clients * (without_weights + sizeof(float) * alive) + r.positions;
         const double uploads = clients - r.dropped_out;
@@ -143,8 +139,8 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
                                 (plan.squared_gradients ? sizeof(float) * size : 0);
         r.up = uploads * (without_weights + uploaded) + r.positions_up;
         std::vector<fl::client_work> works;
-        for (const int client : sampled) {
-            works.push_back(fl::work_of(client, images, t, config.federation, faults));
+        for (const auto& who : sampled) {
+            works.push_back(fl::work_of(who, images, config.federation.local_epochs));
             works.back().bytes_down = r.down / clients;
             works.back().bytes_up = uploads > 0 ? r.up / uploads : 0;
         }

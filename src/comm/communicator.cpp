@@ -13,6 +13,7 @@ namespace feddip::comm {
 namespace {
 
 constexpr int gather_tag = 1;
+constexpr int exchange_tag = 2;
 
 void check_length(const MPI_Status& status, std::size_t expected) {
     int received = 0;
@@ -203,6 +204,39 @@ std::vector<std::vector<std::byte>> gather_bytes(communicator& c, int root, std:
         }
     }
     return all;
+}
+
+// A length of 8 bytes, then the bytes, between each two ranks.
+std::vector<std::vector<std::byte>> exchange_bytes(communicator& c,
+                                                   std::vector<std::vector<std::byte>> messages) {
+    const auto ranks = messages.size();
+    const auto others = [&](auto&& act) {
+        for (std::size_t r = 0; r < ranks; ++r) {
+            if (static_cast<int>(r) != c.rank()) {
+                act(r);
+            }
+        }
+    };
+    std::vector<std::uint64_t> lengths(ranks), expected(ranks);
+    std::vector<std::vector<std::byte>> received(ranks);
+    std::vector<transfer> sending, receiving;
+    others([&](std::size_t r) {
+        lengths[r] = messages[r].size();
+        const auto to = static_cast<int>(r);
+        sending.push_back(c.start_send(to, exchange_tag, std::as_bytes(std::span(&lengths[r], 1))));
+        sending.push_back(c.start_send(to, exchange_tag, messages[r]));
+    });
+    others([&](std::size_t r) {
+        const auto from = static_cast<int>(r);
+        c.receive(from, exchange_tag, std::as_writable_bytes(std::span(&expected[r], 1)));
+        received[r].resize(expected[r]);
+        receiving.push_back(c.start_receive(from, exchange_tag, received[r]));
+    });
+    std::ranges::for_each(receiving, &transfer::wait);
+    std::ranges::for_each(sending, &transfer::wait);
+    const auto self = static_cast<std::size_t>(c.rank());
+    received[self] = std::move(messages[self]);
+    return received;
 }
 
 std::vector<std::string> hostnames(communicator& c) {

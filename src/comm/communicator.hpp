@@ -82,6 +82,10 @@ private:
 // Collective: everybody's bytes, by rank, at the root; elsewhere empty.
 std::vector<std::vector<std::byte>> gather_bytes(communicator& c, int root, std::span<const std::byte> mine);
 
+// Collective: messages[r] goes to rank r. What came, by sender.
+std::vector<std::vector<std::byte>> exchange_bytes(communicator& c,
+                                                   std::vector<std::vector<std::byte>> messages);
+
 // Collective: the name of each rank's machine, by rank, at rank 0; elsewhere empty.
 std::vector<std::string> hostnames(communicator& c);
 

@@ -57,6 +57,10 @@ std::vector<std::vector<std::byte>> mpi_transport::gather(std::span<const std::b
     return gather_bytes(communicator_, 0, mine);
 }
 
+std::vector<std::vector<std::byte>> mpi_transport::exchange(std::vector<std::vector<std::byte>> messages) {
+    return exchange_bytes(communicator_, std::move(messages));
+}
+
 bool mpi_transport::any(bool mine) {
     return communicator_.maximum(mine ? 1 : 0) != 0;
 }

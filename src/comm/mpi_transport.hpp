@@ -33,6 +33,7 @@ public:
                                                           const parameter_layout& layout,
                                                           const sparse::mask* base) override;
     std::vector<std::vector<std::byte>> gather(std::span<const std::byte> mine) override;
+    std::vector<std::vector<std::byte>> exchange(std::vector<std::vector<std::byte>> messages) override;
     bool any(bool mine) override;
     // As communicator::bytes_sent counts it, the lengths sent ahead of messages included.
     std::uint64_t bytes_sent() const override { return communicator_.bytes_sent(); }

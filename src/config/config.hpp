@@ -123,6 +123,13 @@ struct communication_section {
     bool operator==(const communication_section&) const = default;
 };
 
+// How the server makes one update of many.
+struct aggregation_section {
+    std::string rule = "mean"; // checked against fl's registry
+
+    bool operator==(const aggregation_section&) const = default;
+};
+
 struct compute_section {
     int threads = 1;
     kernel_kind kernels = kernel_kind::automatic;
@@ -190,6 +197,7 @@ struct run_config {
     regularization_section regularization;
     optimizer_section optimizer;
     communication_section communication;
+    aggregation_section aggregation;
     compute_section compute;
     checkpoint_section checkpoint;
     links_section links;

@@ -259,6 +259,8 @@ std::vector<key> make_keys() {
         .has("upload", &communication_section::upload)
         .has("value_type", &communication_section::value_type)
         .has("reconfiguration_upload", &communication_section::reconfiguration_upload);
+    section(table, "aggregation", &run_config::aggregation)
+        .has("rule", &aggregation_section::rule, not_empty);
     section(table, "compute", &run_config::compute)
         .has("threads", &compute_section::threads, at_least_1)
         .has("kernels", &compute_section::kernels)

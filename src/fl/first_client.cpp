@@ -1,7 +1,6 @@
 #include "fl/first_client.hpp"
 
 #include "base/error.hpp"
-#include "fl/message.hpp"
 
 #include <algorithm>
 
@@ -24,19 +23,6 @@ std::vector<float> first_client::train(const round_plan& plan, std::span<float> 
     std::ranges::copy(trainer_->weights(), state.begin());
     const auto squares = trainer_->squared_gradients();
     return {squares.begin(), squares.end()};
-}
-
-start_cost cost_of(first_look look, const parameter_layout& layout, std::size_t alive,
-                   std::uint64_t mask_bytes) {
-    if (look == first_look::none) {
-        return {};
-    }
-    start_cost cost{.bytes_down = 0, .bytes_up = header_bytes + mask_bytes, .positions = mask_bytes};
-    if (look == first_look::training) {
-        cost.bytes_down = header_bytes + sizeof(float) * layout.size();
-        cost.bytes_up += sizeof(float) * (alive + layout.size() - layout.prunable_size());
-    }
-    return cost;
 }
 
 } // namespace feddip::fl

@@ -34,11 +34,4 @@ private:
     std::span<const std::uint32_t> images_;
 };
 
-// What the look costs the client, with a mask of `alive` weights coded in `mask_bytes`.
-struct start_cost {
-    std::uint64_t bytes_down = 0, bytes_up = 0, positions = 0;
-};
-start_cost cost_of(first_look look, const parameter_layout& layout, std::size_t alive,
-                   std::uint64_t mask_bytes);
-
 } // namespace feddip::fl

@@ -16,6 +16,9 @@ public:
                                                       const parameter_layout& layout,
                                                       const sparse::mask* base) override;
     std::vector<std::vector<std::byte>> gather(std::span<const std::byte> mine) override;
+    std::vector<std::vector<std::byte>> exchange(std::vector<std::vector<std::byte>> messages) override {
+        return messages;
+    }
     bool any(bool mine) override { return mine; }
     std::uint64_t bytes_sent() const override { return 0; }
 };

@@ -99,11 +99,14 @@ public:
     virtual first_look looks_first() const { return first_look::none; }
     virtual sparse::mask look(first_client& client, std::span<float> state) const;
 
-    // Where there is no server and each client has a model and a mask of its own (peers.hpp): of how many
-    // others a client gets the models in a round; 0: there is one. Then client_mask, of every client, is the
-    // one it begins with, own_mask the one it chooses after training, and the run's model stays w_0, where
-    // all begin.
+    // Where there is no server and each client has a model and a mask of its own (peers.cpp): of how many
+    // others a client gets the models in a round; 0: there is one. Then personal_mask is the one it begins
+    // with, own_mask the one it chooses after training, and the run's model stays w_0, where all begin.
     virtual int neighbours() const { return 0; }
+    virtual sparse::mask personal_mask(const parameter_layout& layout, int client) const {
+        (void)client;
+        return start_mask(layout);
+    }
 
     // The mask through which a client's forward pass sees its weights, where it isn't the model's.
     virtual std::optional<sparse::mask> client_mask(const round_plan& plan, const parameter_layout& layout,

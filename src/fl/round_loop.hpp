@@ -1,28 +1,13 @@
 // A whole run: the rounds of one federated method, on all ranks together.
 #pragma once
 
-#include "config/config.hpp"
-#include "data/dataset.hpp"
-#include "data/partition.hpp"
-#include "fl/client_store.hpp"
-#include "fl/method.hpp"
-#include "fl/observer.hpp"
-#include "fl/state.hpp"
-#include "fl/transport.hpp"
+#include "fl/experiment.hpp"
 
 #include <functional>
 #include <optional>
 #include <span>
 
 namespace feddip::fl {
-
-// What is run; the same on every rank. The referenced objects outlive the run.
-struct experiment {
-    const config::run_config& config;
-    const data::dataset& data;
-    const data::partition& shares;
-    client_store& clients; // the same files on every rank
-};
 
 struct run_result {
     run_state state;       // complete on rank 0; elsewhere rounds and model only

@@ -17,7 +17,7 @@ inline constexpr std::size_t remembered_masks = 8;
 
 inline constexpr double not_measured = std::numeric_limits<double>::quiet_NaN();
 
-// The pruned global model w'_t; where there is no server (peers.hpp), also a client's own.
+// The pruned global model w'_t; where there is no server (peers.cpp), also a client's own.
 struct global_model {
     std::vector<float> state; // layout.size() floats, 0 where pruned
     sparse::mask mask;        // over the prunable weights; all alive for methods without a mask

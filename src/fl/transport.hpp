@@ -58,6 +58,9 @@ public:
     // Collective: on rank 0 everybody's bytes, by rank; elsewhere empty.
     virtual std::vector<std::vector<std::byte>> gather(std::span<const std::byte> mine) = 0;
 
+    // Collective: messages[r] goes to rank r. What came, by sender.
+    virtual std::vector<std::vector<std::byte>> exchange(std::vector<std::vector<std::byte>> messages) = 0;
+
     // Collective: true where any rank says true.
     virtual bool any(bool mine) = 0;
 

@@ -121,6 +121,29 @@ INSTANTIATE_TEST_SUITE_P(methods, federation,
                          testing::Values("feddip", "fedavg", "fedprox", "snip", "feddst", "prunetrain",
                                          "prunefl"));
 
+class federation_rule : public testing::TestWithParam<std::string> {};
+
+// With uploads of one support, and of many.
+TEST_P(federation_rule, over_mpi_ends_in_the_bits_of_one_rank) {
+    for (const auto* method : {"feddip", "feddst", "prunefl"}) {
+        small_federation what;
+        make_tiny(what);
+        what.config.method.name = method;
+        what.config.sparsity.horizon = 1;
+        what.config.aggregation.rule = GetParam();
+        witnessed_transport ranks(communicator::world());
+
+        const fl::run_result over_mpi = run(what, ranks);
+
+        if (ranks.rank() == 0) {
+            fl::in_process_transport alone;
+            expect_same_run(over_mpi.state, run(what, alone).state);
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(rules, federation_rule, testing::Values("median"));
+
 // Clients that drop out leave slots to fewer ranks, and whole rounds to none.
 TEST(federation_faults, over_mpi_end_in_the_bits_of_one_rank) {
     for (const auto upload : {feddip::config::reconfiguration_upload_kind::dense,

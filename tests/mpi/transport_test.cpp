@@ -198,6 +198,27 @@ TEST(mpi_transport, gather_brings_unequal_messages_to_rank_0_by_rank) {
     }
 }
 
+TEST(mpi_transport, exchange_brings_each_rank_what_the_others_have_for_it) {
+    mpi_transport transport(communicator::world());
+    const auto message_for = [](int from, int to) {
+        return std::vector<std::byte>(static_cast<std::size_t>((3 * from + to) % 4) * 1000,
+                                      static_cast<std::byte>(10 * from + to));
+    };
+    for (int round = 0; round < 2; ++round) { // messages of two exchanges don't meet
+        std::vector<std::vector<std::byte>> messages;
+        for (int to = 0; to < transport.size(); ++to) {
+            messages.push_back(message_for(transport.rank() + round, to));
+        }
+
+        const auto received = transport.exchange(messages);
+
+        ASSERT_EQ(received.size(), static_cast<std::size_t>(transport.size()));
+        for (int from = 0; from < transport.size(); ++from) {
+            EXPECT_EQ(received[static_cast<std::size_t>(from)], message_for(from + round, transport.rank()));
+        }
+    }
+}
+
 TEST(mpi_transport, any_is_true_where_one_rank_says_so) {
     mpi_transport transport(communicator::world());
 

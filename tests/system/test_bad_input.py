@@ -188,6 +188,7 @@ ROWS = {
     "unknown partition": (nothing, given("data.partition=striped"), "iid"),
     "unknown dataset": (nothing, given("data.dataset=mnist"), "fashion-mnist"),
     "unknown model": (nothing, given("model.name=lenet"), "lenet5"),
+    "unknown rule of aggregation": (nothing, given("aggregation.rule=meen"), "choose one of mean, median"),
     "unknown method": (nothing, given("method.name=fedip"), "feddip"),
     "unknown kernels": (nothing, given("compute.kernels=fast"), "auto"),
 

@@ -35,8 +35,7 @@ public:
 
     int neighbours() const override { return config_.dispfl.neighbours; }
 
-    std::optional<sparse::mask> client_mask(const round_plan&, const parameter_layout& layout,
-                                            int client) const override {
+    sparse::mask personal_mask(const parameter_layout& layout, int client) const override {
         return draw_start_mask(config_, layout, config_.sparsity.target, static_cast<std::uint32_t>(client));
     }
 

@@ -1,6 +1,6 @@
 #include "app/expected_positions.hpp"
 #include "app/experiment.hpp"
-#include "fl/ledger.hpp"
+#include "fl/accounting.hpp"
 #include "sparse/magnitude.hpp"
 #include "sparse/start.hpp"
 

@@ -1,6 +1,5 @@
 #include "base/error.hpp"
 #include "base/random.hpp"
-#include "fl/ledger.hpp"
 #include "fl/message.hpp"
 #include "nn/network.hpp"
 
@@ -29,10 +28,6 @@ global_model model_with(sparse::mask m, std::uint32_t version) {
     initialize(lenet5, version, model.state);
     sparse::apply(model.mask, std::span(model.state).first(lenet5.prunable_size()));
     return model;
-}
-
-versioned_mask all_alive() {
-    return {0, {lenet5.prunable_size(), true}};
 }
 
 void expect_equal(const global_model& a, const global_model& b) {
@@ -108,37 +103,4 @@ TEST(upload, in_the_mask_and_of_all_weights_unpack_to_what_was_packed) {
 
         EXPECT_EQ(state, model.state);
     }
-}
-
-TEST(download_ledger, charges_exactly_the_length_of_the_message_that_the_client_would_get) {
-    run_state state;
-    state.client_mask_version = {0, 0, 0};
-    state.recent_masks = {all_alive()};
-    state.model = model_with(random_mask(0.1, 1), 1);
-    download_ledger ledger(lenet5);
-
-    const auto first = ledger.charge(state, 0);
-    const auto again = ledger.charge(state, 0);
-
-    const versioned_mask alive = all_alive();
-    const versioned_mask current{1, state.model.mask};
-    EXPECT_EQ(first.bytes, encode(state.model, lenet5, 0, &alive).size());
-    EXPECT_EQ(again.bytes, encode(state.model, lenet5, 1, &current).size());
-    EXPECT_EQ(first.positions, first.bytes - again.bytes);
-    EXPECT_EQ(again.positions, 0U);
-}
-
-TEST(download_ledger, charges_a_whole_mask_to_a_client_whose_mask_is_forgotten) {
-    run_state state;
-    state.client_mask_version = {0, 1};
-    state.model = model_with(random_mask(0.1, 1), 9);
-    download_ledger ledger(lenet5);
-
-    EXPECT_EQ(ledger.charge(state, 0).bytes, encode(state.model, lenet5, 0, nullptr).size());
-    EXPECT_EQ(ledger.charge(state, 1).bytes, encode(state.model, lenet5, 0, nullptr).size());
-}
-
-// FedAvg on LeNet-5 with five clients for a hundred rounds costs 1,883 by the authors' program.
-TEST(reference_cost, is_the_authors_formula) {
-    EXPECT_NEAR(100 * reference_cost_mib(lenet5, 0, 5, 0, 5), 1883, 0.5);
 }

@@ -1,4 +1,5 @@
 #include "base/error.hpp"
+#include "fl/aggregation/aggregation.hpp"
 #include "fl/method.hpp"
 #include "fl/server.hpp"
 #include "nn/network.hpp"
@@ -119,47 +120,36 @@ TEST(feddip, without_regrowth_nests_masks) {
               test::mask_of({0, 0, 1, 1, 0, 0}));
 }
 
-// Two clients with 1 and 3 samples; total = 1 x a + 3 x b, in upload order: weights (all), then the bias.
-TEST(finish_round, averages_by_samples_reconfigures_and_prunes) {
+TEST(finish_round, reconfigures_and_prunes_the_average) {
     const auto feddip = make_method(config_of("feddip"));
-    global_model model{std::vector<float>(8), test::mask_of({1, 0, 1, 1, 0, 0}), 4};
-    const std::vector<float> total{4, -20, 8, 24, 12, 16, 2, 4};
+    const auto before = test::mask_of({1, 0, 1, 1, 0, 0});
+    global_model model{std::vector<float>(8), before, 4};
 
-    const auto report = finish_round(*feddip, feddip->plan(5), tiny, total, 4, model);
+    const auto report =
+        finish_round(*feddip, feddip->plan(5), tiny, {.state = {1, -5, 2, 6, 3, 4, 0.5F, 1}}, model);
 
     EXPECT_THAT(model.state, testing::ElementsAre(0, -5, 0, 6, 0, 4, 0.5, 1));
     EXPECT_EQ(model.mask, test::mask_of({0, 1, 0, 1, 0, 1}));
     EXPECT_EQ(model.mask_version, 5U);
+    ASSERT_TRUE(report.replaced);
+    EXPECT_EQ(report.replaced->mask, before);
+    EXPECT_EQ(report.replaced->version, 4U);
     EXPECT_DOUBLE_EQ(report.mask_change, 4.0 / 6);
     EXPECT_DOUBLE_EQ(report.pruning_error, (1.0 + 4 + 9) / (1 + 25 + 4 + 36 + 9 + 16));
 }
 
-// Sums over clients with 1 and 3 samples; the second weight came from the first client alone, the third from
-// none.
-TEST(finish_round, averages_over_those_who_sent_a_weight_where_the_plan_says_so) {
-    const auto fedavg = make_method(config_of("fedavg"));
-    global_model model{std::vector<float>(8), test::mask_of({1, 1, 1, 1, 1, 1}), 4};
-    round_plan plan;
-    plan.upload = upload_content::own_mask;
-    plan.averages_senders = true;
-    const std::vector<float> total{8, 5, 0, 6, 12, 16, 2, 4, 4, 1, 0, 3, 4, 4};
-
-    finish_round(*fedavg, plan, tiny, total, 4, model);
-
-    EXPECT_THAT(model.state, testing::ElementsAre(2, 5, 0, 2, 3, 4, 0.5, 1));
-}
-
-TEST(finish_round, between_reconfigurations_keeps_the_mask_and_takes_sparse_uploads) {
+TEST(finish_round, between_reconfigurations_keeps_the_mask) {
     const auto feddip = make_method(config_of("feddip"));
     const auto mask = test::mask_of({1, 0, 1, 1, 0, 0});
     global_model model{std::vector<float>(8), mask, 4};
-    const std::vector<float> total{2, 4, 6, 8, 10};
 
-    const auto report = finish_round(*feddip, feddip->plan(6), tiny, total, 2, model);
+    const auto report =
+        finish_round(*feddip, feddip->plan(6), tiny, {.state = {1, 0, 2, 3, 0, 0, 4, 5}}, model);
 
     EXPECT_THAT(model.state, testing::ElementsAre(1, 0, 2, 3, 0, 0, 4, 5));
     EXPECT_EQ(model.mask, mask);
     EXPECT_EQ(model.mask_version, 4U);
+    EXPECT_FALSE(report.replaced);
     EXPECT_EQ(report.mask_change, 0.0);
     EXPECT_EQ(report.pruning_error, 0.0);
 }

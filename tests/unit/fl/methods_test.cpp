@@ -314,21 +314,3 @@ TEST_P(whole_run, leaves_weights_outside_the_mask_at_zero) {
 
 INSTANTIATE_TEST_SUITE_P(methods, whole_run,
                          testing::Values("fedavg", "fedprox", "snip", "feddst", "prunetrain", "prunefl"));
-
-TEST(first_client, is_charged_for_what_it_receives_and_sends_before_the_first_round) {
-    const std::uint64_t tail = 4;
-    EXPECT_EQ(cost_of(first_look::gradient, three_layers, 3, 7).bytes_down, 0U);
-    EXPECT_EQ(cost_of(first_look::gradient, three_layers, 3, 7).bytes_up, 20U + 7);
-    EXPECT_EQ(cost_of(first_look::training, three_layers, 3, 7).bytes_down, 20U + 4 * 10 + tail);
-    EXPECT_EQ(cost_of(first_look::training, three_layers, 3, 7).bytes_up, 20U + 7 + 4 * 3 + tail);
-
-    test::small_federation snip;
-    snip.config.method.name = "snip";
-    const auto history = snip.run().state.history;
-    std::uint64_t of_clients = 0;
-    for (const auto& c : history[0].clients) {
-        of_clients += c.bytes_up;
-    }
-    EXPECT_GT(history[0].bytes_up, of_clients + 20);
-    EXPECT_EQ(history[1].bytes_up, of_clients);
-}

@@ -1,8 +1,8 @@
 // Federations without a server: DisPFL, which is the one there is.
 #include "base/error.hpp"
 #include "fl/evaluation.hpp"
+#include "fl/intersection_average.hpp"
 #include "fl/message.hpp"
-#include "fl/peers.hpp"
 #include "fl/sampling.hpp"
 #include "sparse/codec.hpp"
 #include "sparse/start.hpp"
@@ -102,11 +102,11 @@ TEST(intersection_average, is_the_mean_over_the_models_in_whose_mask_a_weight_is
 TEST(dispfl, gives_each_client_a_first_mask_of_its_own_with_the_same_density_per_layer) {
     const peer_federation what;
     const auto method = make_method(what.config);
-    const auto first = method->client_mask(method->plan(0), what.layout, 0);
-    const auto second = method->client_mask(method->plan(0), what.layout, 1);
+    const auto first = method->personal_mask(what.layout, 0);
+    const auto second = method->personal_mask(what.layout, 1);
     EXPECT_NE(first, second);
-    EXPECT_EQ(test::alive_in(*first, what.layout), what.erk_counts());
-    EXPECT_EQ(test::alive_in(*second, what.layout), what.erk_counts());
+    EXPECT_EQ(test::alive_in(first, what.layout), what.erk_counts());
+    EXPECT_EQ(test::alive_in(second, what.layout), what.erk_counts());
 }
 
 TEST(dispfl, refuses_what_it_can_not_honour) {
@@ -197,9 +197,9 @@ TEST(peers, are_charged_for_each_message_once_on_both_sides) {
             if (trained_in.contains(client)) {
                 return what.residuals.load_model(client, trained_in[client]).size();
             }
-            const auto mask = method->client_mask(method->plan(0), what.layout, client);
-            return 20 + sparse::encode(*mask, what.layout).size() +
-                   4 * (mask->count() + what.layout.size() - what.layout.prunable_size());
+            const auto mask = method->personal_mask(what.layout, client);
+            return 20 + sparse::encode(mask, what.layout).size() +
+                   4 * (mask.count() + what.layout.size() - what.layout.prunable_size());
         };
         std::size_t down = 0;
         std::map<int, std::size_t> up;

@@ -1,14 +1,12 @@
 // What a round costs in which the mask stays, at 95 % sparsity, against FedAvg's.
 #include "base/random.hpp"
-#include "fl/in_process_transport.hpp"
-#include "fl/ledger.hpp"
+#include "fl/accounting.hpp"
 #include "fl/message.hpp"
-#include "fl/update_sum.hpp"
+#include "fl/upload.hpp"
 #include "nn/network.hpp"
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <vector>
 
 namespace feddip::fl {
@@ -68,17 +66,14 @@ TEST_P(steady_state, costs_little_more_downwards_than_the_weights_that_are_left)
 
 TEST_P(steady_state, costs_little_more_upwards_than_the_weights_that_are_left) {
     const auto model = sparse_model();
-    in_process_transport alone;
     const round_plan plan{.round = 9, .target_sparsity = sparsity, .upload = upload_content::in_mask};
-    const std::array owners{0};
-    update_sum sum(alone, plan, layout, model, owners);
     client_record record{.id = 0, .samples = 10};
 
-    sum.add(0, model.state, record);
+    const auto sent = make_upload(plan, layout, model, {.weights = model.state}, record);
 
     EXPECT_EQ(record.bytes_positions, 0U);
     EXPECT_LE(static_cast<double>(record.bytes_up), most_of_fedavg * fedavg + tail);
-    EXPECT_EQ(record.bytes_up, header_bytes + 4 * sum.finish().size());
+    EXPECT_EQ(record.bytes_up, header_bytes + 4 * (sent.weights.values.size() + sent.tail.size()));
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -1,0 +1,87 @@
+// What a round costs each sampled client, in bytes and in the time that its links would take: the only place
+// where a byte is charged.
+#pragma once
+
+#include "base/layout.hpp"
+#include "fl/experiment.hpp"
+#include "fl/link_model.hpp"
+#include "fl/round.hpp"
+
+#include <cstdint>
+#include <map>
+#include <span>
+
+namespace feddip::fl {
+
+struct download_cost {
+    std::uint64_t bytes = 0;     // header, mask where it is new to the client, values, tail
+    std::uint64_t positions = 0; // of these, the coded mask
+};
+
+// Charges clients for what they really need to be sent: a client that still holds an older mask gets the
+// difference to it, while the server remembers that one, and else the whole mask.
+class download_ledger {
+public:
+    explicit download_ledger(const parameter_layout& layout) : layout_(&layout) {}
+
+    // The cost of sending `state.model` to `client`, which from then on holds its mask.
+    download_cost charge(run_state& state, int client);
+
+private:
+    std::uint64_t mask_bytes(const run_state& state, std::uint32_t held);
+
+    const parameter_layout* layout_;
+    std::uint32_t coded_version_ = 0;                // which mask `coded_` is about
+    std::map<std::uint32_t, std::uint64_t> coded_{}; // bytes to bring a holder of that version up to date
+};
+
+// What the first client's look at its data costs it, with a mask of `alive` weights coded in `mask_bytes`.
+struct start_cost {
+    std::uint64_t bytes_down = 0, bytes_up = 0, positions = 0;
+};
+start_cost cost_of(first_look look, const parameter_layout& layout, std::size_t alive,
+                   std::uint64_t mask_bytes);
+
+// The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters:
+// mebibits of values. `s` is the sparsity of what is sent: of the model down to some clients, of the updates
+// up from some.
+double reference_cost_mib(const parameter_layout& layout, double sparsity_down, std::size_t clients_down,
+                          double sparsity_up, std::size_t clients_up);
+
+// A participant's work but for the upload, with `images` in its share, each of which it trains on `epochs`
+// times.
+client_work work_of(const participant& who, double images, int epochs);
+
+// A model that goes from one client to another, where there is no server.
+struct exchanged {
+    int from = 0, to = 0;
+    std::uint64_t bytes = 0, positions = 0;
+};
+
+// Elsewhere than on rank 0 nothing of it does anything.
+class accounting {
+public:
+    explicit accounting(const workplace& here);
+
+    // To be charged with the downloads of the next round.
+    void owe(const start_cost& cost) { owed_ = cost; }
+
+    // What each sampled client receives, before any has trained.
+    void charge_downloads(ongoing_round& now, run_state& state);
+
+    // What each has sent, as its record says, and how long all that would have taken it.
+    void charge_uploads(ongoing_round& now) const;
+
+    // Both, where clients exchange models: each message is sent once and received once.
+    void charge_exchange(std::span<const exchanged> messages, ongoing_round& now) const;
+
+private:
+    void simulate(ongoing_round& now) const;
+
+    const workplace& here_;
+    download_ledger downloads_;
+    link_model links_;
+    start_cost owed_;
+};
+
+} // namespace feddip::fl

@@ -1,0 +1,75 @@
+// The rule that makes one update of many. A new rule is one file in this folder and one line in registry.cpp.
+//
+// Three kinds of rule fit behind the interface:
+//  - sums (mean.cpp): each upload joins a sum along the slot tree as soon as it is there, and is let go.
+//  Where
+//    clients' supports differ, a second sum carries who sent what: coverage.
+//  - rules that need all updates (median.cpp): uploads stay on the rank that trained them until collect(),
+//  where
+//    they are cut into slices of coordinates (slices.hpp), one slice to each rank; no rank holds them all.
+//  - secret sums: add() masks the fixed-point values of each upload, and collect() needs nothing but sums
+//  modulo
+//    a power of two, by slices; rank 0 sees no update.
+#pragma once
+
+#include "base/layout.hpp"
+#include "config/config.hpp"
+#include "fl/method.hpp"
+#include "fl/state.hpp"
+#include "fl/transport.hpp"
+#include "fl/upload.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace feddip::fl {
+
+// What the uploads of a round amount to.
+struct aggregate {
+    std::vector<float> state; // layout.size() floats: w_{t+1}, not yet pruned
+    // Where the plan has them sent, else empty; layout.prunable_size() floats each.
+    std::vector<float> squared_gradients = {};
+    std::vector<float> senders = {}; // the share of the samples whose clients sent the weight
+};
+
+// One round of a rule.
+class aggregation {
+public:
+    virtual ~aggregation() = default;
+
+    // This rank's slots, in ascending order, each once.
+    virtual void add(int slot, upload sent) = 0;
+
+    // Collective, once all are added.
+    virtual void collect() = 0;
+
+    // On rank 0, afterwards: what the uploads amount to, of which those that are included have `samples`
+    // images together, at least one.
+    virtual aggregate result(std::uint64_t samples) = 0;
+};
+
+// What a round of aggregation is about, the same on every rank; all of it outlives the round.
+struct aggregation_setting {
+    const round_plan& plan;
+    const parameter_layout& layout;
+    const global_model& model; // what the clients were sent
+    std::span<const int> owner_of_slot;
+};
+
+// A rule as the config chooses it.
+class aggregation_rule {
+public:
+    virtual ~aggregation_rule() = default;
+    // Collective.
+    virtual std::unique_ptr<aggregation> start(const aggregation_setting& setting,
+                                               transport& ranks) const = 0;
+};
+
+// Throws input_error for an unknown name.
+std::unique_ptr<aggregation_rule> make_aggregation_rule(const config::run_config& config);
+std::vector<std::string> aggregation_names();
+
+} // namespace feddip::fl

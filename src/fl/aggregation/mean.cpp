@@ -1,0 +1,127 @@
+// The mean of the clients' weights, weighted by samples, along the slot tree (McMahan et al. 2017, FedAvg).
+// What a client did not send counts as zero, or, with plan.averages_senders, does not count.
+#include "fl/aggregation/rules.hpp"
+#include "fl/message.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace feddip::fl {
+
+namespace {
+
+void scale(std::span<float> values, std::uint32_t factor) {
+    std::ranges::for_each(values, [&](float& v) { v *= static_cast<float>(factor); });
+}
+
+void divide(std::span<float> values, std::uint64_t divisor) {
+    std::ranges::for_each(values, [&](float& v) { v /= static_cast<float>(divisor); });
+}
+
+class mean final : public aggregation {
+public:
+    mean(const aggregation_setting& setting, transport& ranks)
+        : plan_(setting.plan), layout_(setting.layout), mask_(setting.model.mask) {
+        const auto owners = setting.owner_of_slot;
+        const std::size_t squares = plan_.squared_gradients ? layout_.prunable_size() : 0;
+        if (carries_positions(plan_.upload)) {
+            sparse_ = ranks.start_sparse_sum(owners, layout_, &mask_);
+        } else {
+            dense_weights_ = upload_length(layout_, mask_, plan_.trains_all_weights()) - tail_length();
+        }
+        if (plan_.averages_senders) {
+            senders_ = ranks.start_sparse_sum(owners, layout_, &mask_);
+        }
+        scaled_.resize(dense_weights_ + tail_length() + squares);
+        dense_ = ranks.start_sum(owners, scaled_.size());
+    }
+
+    void add(int slot, upload sent) override {
+        std::ranges::fill(scaled_, 0.0F);
+        if (sent.included) {
+            scale(sent.weights.values, sent.samples);
+            const auto rest = std::span(scaled_).subspan(dense_weights_);
+            std::ranges::copy(sent.squared_gradients, std::ranges::copy(sent.tail, rest.begin()).out);
+            scale(rest, sent.samples);
+        }
+        if (senders_) {
+            const std::vector<float> samples(sent.weights.values.size(), static_cast<float>(sent.samples));
+            senders_->add(slot, {sent.weights.support, samples});
+        }
+        if (sparse_) {
+            sparse_->add(slot, std::move(sent.weights));
+        } else {
+            std::ranges::copy(sent.weights.values, scaled_.begin());
+        }
+        dense_->add(slot, scaled_);
+    }
+
+    void collect() override {
+        if (sparse_) {
+            weights_ = sparse_->finish();
+        }
+        rest_ = dense_->finish();
+        if (senders_) {
+            samples_sent_ = senders_->finish();
+        }
+    }
+
+    aggregate result(std::uint64_t samples) override {
+        aggregate all{.state = std::vector<float>(layout_.size()), .squared_gradients = {}, .senders = {}};
+        const auto [prunable, tail] = split(all.state);
+        if (sparse_) {
+            sparse::unpack(weights_.support, weights_.values, prunable);
+            std::ranges::copy(rest_.first(tail.size()), tail.begin());
+        } else {
+            unpack_upload(layout_, mask_, plan_.trains_all_weights(),
+                          rest_.first(dense_weights_ + tail.size()), all.state);
+        }
+        divide(all.state, samples);
+        if (plan_.squared_gradients) {
+            const auto squares = rest_.last(prunable.size());
+            all.squared_gradients.assign(squares.begin(), squares.end());
+            divide(all.squared_gradients, samples);
+        }
+        if (senders_) {
+            all.senders.resize(prunable.size());
+            sparse::unpack(samples_sent_.support, samples_sent_.values, all.senders);
+            divide(all.senders, samples);
+            for (std::size_t i = 0; i < prunable.size(); ++i) {
+                prunable[i] = all.senders[i] > 0 ? prunable[i] / all.senders[i] : 0.0F;
+            }
+        }
+        return all;
+    }
+
+private:
+    std::size_t tail_length() const { return layout_.size() - layout_.prunable_size(); }
+    std::pair<std::span<float>, std::span<float>> split(std::span<float> state) const {
+        return {state.first(layout_.prunable_size()), state.subspan(layout_.prunable_size())};
+    }
+
+    const round_plan& plan_;
+    const parameter_layout& layout_;
+    const sparse::mask& mask_;
+    std::size_t dense_weights_ = 0;   // of an upload without positions
+    std::vector<float> scaled_;       // samples x (weights without positions, tail, squared gradients)
+    std::unique_ptr<slot_sum> dense_; // of these
+    std::unique_ptr<sparse_slot_sum> sparse_;      // of weights with positions
+    std::unique_ptr<sparse_slot_sum> senders_;     // of the samples of those who sent each
+    sparse::sparse_vector weights_, samples_sent_; // collected
+    std::span<const float> rest_;
+};
+
+class mean_rule final : public aggregation_rule {
+public:
+    std::unique_ptr<aggregation> start(const aggregation_setting& setting, transport& ranks) const override {
+        return std::make_unique<mean>(setting, ranks);
+    }
+};
+
+} // namespace
+
+std::unique_ptr<aggregation_rule> make_mean(const config::run_config&) {
+    return std::make_unique<mean_rule>();
+}
+
+} // namespace feddip::fl

@@ -1,0 +1,109 @@
+#include "fl/aggregation/slices.hpp"
+
+#include "base/error.hpp"
+#include "fl/packing.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace feddip::fl {
+
+namespace {
+
+// Before a slice's support and values in a message.
+struct slice_header {
+    std::uint32_t slot, samples;
+    std::uint64_t values;
+};
+
+sparse::mask cut(const sparse::mask& whole, coordinate_range range) {
+    sparse::mask part(range.size(), false);
+    for (std::size_t i = 0; i < part.size(); ++i) {
+        part.set(i, whole[range.first + i]);
+    }
+    return part;
+}
+
+} // namespace
+
+slicer::slicer(const aggregation_setting& setting, transport& ranks)
+    : ranks_(ranks), coordinates_(setting.layout.size() +
+                                  (setting.plan.squared_gradients ? setting.layout.prunable_size() : 0)) {}
+
+coordinate_range slicer::range_of(int rank) const {
+    const auto ranks = static_cast<std::size_t>(ranks_.size());
+    const auto r = static_cast<std::size_t>(rank);
+    return {coordinates_ * r / ranks, coordinates_ * (r + 1) / ranks};
+}
+
+void slicer::add(int slot, const upload& sent) {
+    if (!sent.included) {
+        return;
+    }
+    update_slice whole{.slot = static_cast<std::uint32_t>(slot),
+                       .samples = sent.samples,
+                       .sent = {.support = {coordinates_, true}, .values = sent.weights.values}};
+    const auto& support = sent.weights.support;
+    for (std::size_t i = 0; i < support.size(); ++i) {
+        whole.sent.support.set(i, support[i]);
+    }
+    auto& values = whole.sent.values;
+    values.insert(values.end(), sent.tail.begin(), sent.tail.end());
+    values.insert(values.end(), sent.squared_gradients.begin(), sent.squared_gradients.end());
+    added_.push_back(std::move(whole));
+}
+
+std::vector<std::byte> slicer::packed_for(int rank) const {
+    const auto range = range_of(rank);
+    std::vector<std::byte> message;
+    for (const auto& whole : added_) {
+        const auto part = cut(whole.sent.support, range);
+        const auto values =
+            std::span(whole.sent.values).subspan(whole.sent.support.count(0, range.first), part.count());
+        const slice_header head{whole.slot, whole.samples, values.size()};
+        append(message, std::span<const slice_header>(&head, 1));
+        append(message, std::span<const std::uint64_t>(part.words()));
+        append(message, std::span<const float>(values));
+    }
+    return message;
+}
+
+std::vector<update_slice> slicer::unpacked(std::span<const std::byte> message, coordinate_range range) const {
+    std::vector<update_slice> slices;
+    while (!message.empty()) {
+        const auto head = take_one<slice_header>(message);
+        update_slice slice{.slot = head.slot,
+                           .samples = head.samples,
+                           .sent = {.support = {range.size(), false}, .values = {}}};
+        std::ranges::copy(take<std::uint64_t>(message, slice.sent.support.words().size()),
+                          slice.sent.support.words().begin());
+        slice.sent.values = take<float>(message, head.values);
+        slices.push_back(std::move(slice));
+    }
+    return slices;
+}
+
+std::vector<update_slice> slicer::exchange() {
+    std::vector<std::vector<std::byte>> messages;
+    for (int rank = 0; rank < ranks_.size(); ++rank) {
+        messages.push_back(packed_for(rank));
+    }
+    added_.clear();
+    std::vector<update_slice> slices;
+    for (const auto& message : ranks_.exchange(std::move(messages))) {
+        std::ranges::move(unpacked(message, range_of(ranks_.rank())), std::back_inserter(slices));
+    }
+    std::ranges::sort(slices, {}, &update_slice::slot);
+    return slices;
+}
+
+std::vector<float> slicer::join(std::span<const float> mine) {
+    std::vector<float> all;
+    for (const auto& part : ranks_.gather(std::as_bytes(mine))) {
+        std::ranges::copy(take_rest<float>(part), std::back_inserter(all));
+    }
+    return all;
+}
+
+} // namespace feddip::fl

@@ -1,0 +1,64 @@
+// All updates of a round, cut into slices of coordinates: each rank gets the same slice of every update, and
+// no rank holds them all.
+//
+// Coordinates are those of the flat buffer (layout.size()), then, where the plan has them sent, the squared
+// gradients of the prunable weights. Three slots of ranks 0 0 1, and two ranks:
+//
+//              trained                 exchanged
+//     rank 0   a0 a1 a2 a3             a0 a1
+//              b0 b1 b2 b3             b0 b1
+//                                      c0 c1
+//     rank 1   c0 c1 c2 c3             a2 a3
+//                                      b2 b3
+//                                      c2 c3
+#pragma once
+
+#include "fl/aggregation/aggregation.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace feddip::fl {
+
+// What one client sent of a slice.
+struct update_slice {
+    std::uint32_t slot = 0, samples = 0;
+    sparse::sparse_vector sent; // over the coordinates of the slice
+};
+
+struct coordinate_range {
+    std::size_t first = 0, last = 0; // [first, last)
+    std::size_t size() const { return last - first; }
+};
+
+// Collects this rank's uploads and exchanges them.
+class slicer {
+public:
+    slicer(const aggregation_setting& setting, transport& ranks);
+
+    std::size_t coordinates() const { return coordinates_; }
+    coordinate_range range_of(int rank) const;
+
+    // Not included uploads are forgotten.
+    void add(int slot, const upload& sent);
+
+    // Collective, once: of all uploads the slice of this rank, by slot. Those that were added are let go.
+    std::vector<update_slice> exchange();
+
+    // Collective: on rank 0 the slices of all ranks behind one another, elsewhere nothing. `mine` has a value
+    // for each coordinate of this rank's slice.
+    std::vector<float> join(std::span<const float> mine);
+
+private:
+    std::vector<std::byte> packed_for(int rank) const;
+    std::vector<update_slice> unpacked(std::span<const std::byte> message, coordinate_range range) const;
+
+    transport& ranks_;
+    std::size_t coordinates_;
+    std::vector<update_slice> added_; // of all coordinates
+};
+
+} // namespace feddip::fl

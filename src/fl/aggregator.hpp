@@ -1,0 +1,33 @@
+// Takes the updates of a round to the server, by the rule that the config names.
+#pragma once
+
+#include "fl/aggregation/aggregation.hpp"
+#include "fl/experiment.hpp"
+#include "fl/records.hpp"
+#include "fl/round.hpp"
+
+#include <memory>
+#include <optional>
+
+namespace feddip::fl {
+
+struct training_report;
+
+class aggregator {
+public:
+    explicit aggregator(workplace& here);
+
+    // Collective: a round in which updates are collected. It looks at both as long as it lives.
+    std::unique_ptr<aggregation> open(const ongoing_round& now, const global_model& model) const;
+
+    // Collective. On rank 0 writes down who sent what, and returns what the updates amount to: nothing where
+    // all clients dropped out. Throws feddip::error where no client sent a finite update.
+    std::optional<aggregate> close(aggregation& updates, const training_report& mine, ongoing_round& now);
+
+private:
+    workplace& here_;
+    std::unique_ptr<aggregation_rule> rule_;
+    byte_meter handed_to_mpi_;
+};
+
+} // namespace feddip::fl

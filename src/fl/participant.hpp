@@ -1,0 +1,39 @@
+// The clients of one round: made once by the roster, read by all stages.
+#pragma once
+
+#include "sparse/mask.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace feddip::fl {
+
+// What a sampled client holds, receives and sends in one round.
+struct participant {
+    int client = 0;
+    std::span<const std::uint32_t> images = {}; // its training share
+    bool answers = true;                        // false: it drops out after the download
+    double slowdown = 1;                        // its links and its training take so many times as long
+    // Through which its passes see the weights, once the roster has equipped it; null: through the model's.
+    std::shared_ptr<const sparse::mask> own_mask = nullptr;
+    int kept_in = -1;             // the round t of what it keeps in the client_store, -1: nothing
+    std::uint64_t bytes_down = 0; // once it is charged for its download
+
+    std::uint32_t samples() const { return static_cast<std::uint32_t>(images.size()); }
+    const sparse::mask& mask(const sparse::mask& of_model) const { return own_mask ? *own_mask : of_model; }
+};
+
+// Slot s is the s-th sampled client that answers.
+struct cast {
+    std::vector<participant> sampled; // by client
+    std::vector<std::size_t> slots;   // [slots] which of `sampled`
+    std::vector<int> owners;          // [slots] the rank on which it trains, ascending
+
+    const participant& at_slot(std::size_t slot) const { return sampled[slots[slot]]; }
+    std::vector<std::size_t> slots_of(int rank) const; // ascending
+};
+
+} // namespace feddip::fl

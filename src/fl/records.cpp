@@ -1,0 +1,45 @@
+#include "fl/records.hpp"
+
+#include "base/error.hpp"
+
+#include <fmt/format.h>
+
+namespace feddip::fl {
+
+std::vector<client_record> records_of(const cast& who, std::span<const client_record> trained) {
+    std::vector<client_record> all;
+    for (const auto& p : who.sampled) {
+        if (!trained.empty() && trained.front().id == p.client) {
+            all.push_back(trained.front());
+            trained = trained.subspan(1);
+        } else {
+            all.push_back({.id = p.client, .samples = p.samples(), .included = 0, .dropped_out = 1});
+        }
+    }
+    return all;
+}
+
+participation included(std::span<const client_record> clients, int round) {
+    participation p;
+    bool all_dropped_out = true;
+    for (const auto& c : clients) {
+        all_dropped_out = all_dropped_out && c.dropped_out != 0;
+        if (c.included != 0) {
+            p.samples += c.samples;
+            p.train_loss += c.train_loss * c.samples;
+        }
+    }
+    if (all_dropped_out) {
+        return {.samples = 0, .train_loss = not_measured};
+    }
+    if (p.samples == 0) {
+        throw error(
+            "no usable update", fmt::format("round {}", round + 1),
+            "every sampled client's weights became NaN or Inf; lower optimizer.learning_rate and resume from "
+            "the last checkpoint");
+    }
+    p.train_loss /= static_cast<double>(p.samples);
+    return p;
+}
+
+} // namespace feddip::fl

@@ -1,0 +1,38 @@
+// What rank 0 writes down of the clients of a round.
+#pragma once
+
+#include "fl/participant.hpp"
+#include "fl/state.hpp"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace feddip::fl {
+
+// A record for each sampled client: the next of `trained`, which are in slot order, or that it dropped out.
+std::vector<client_record> records_of(const cast& who, std::span<const client_record> trained);
+
+struct participation {
+    std::uint64_t samples = 0;
+    double train_loss = 0; // mean, weighted by samples
+};
+
+// Of the clients whose updates count; 0 samples where all dropped out. Throws feddip::error where the updates
+// of all that remain had NaN or Inf.
+participation included(std::span<const client_record> clients, int round);
+
+// Bytes handed to MPI on all ranks, which are known since the run began, cut into rounds.
+class byte_meter {
+public:
+    std::uint64_t since_last(std::uint64_t since_start) {
+        const auto bytes = since_start - last_;
+        last_ = since_start;
+        return bytes;
+    }
+
+private:
+    std::uint64_t last_ = 0;
+};
+
+} // namespace feddip::fl

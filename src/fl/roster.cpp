@@ -1,0 +1,79 @@
+#include "fl/roster.hpp"
+
+#include "fl/sampling.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace feddip::fl {
+
+std::vector<std::size_t> cast::slots_of(int rank) const {
+    std::vector<std::size_t> mine;
+    for (std::size_t s = 0; s < owners.size(); ++s) {
+        if (owners[s] == rank) {
+            mine.push_back(s);
+        }
+    }
+    return mine;
+}
+
+std::vector<participant> sampled_in(int round, const config::federation_section& federation,
+                                    const fault_model& faults) {
+    std::vector<participant> sampled;
+    for (const int client :
+         sample_clients(federation.seed, round, federation.clients, federation.clients_per_round)) {
+        sampled.push_back({.client = client,
+                           .answers = !faults.drops_out(round, client),
+                           .slowdown = faults.slowdown(round, client)});
+    }
+    return sampled;
+}
+
+std::vector<int> senders_to(int client, std::span<const participant> sampled, int round, int neighbours,
+                            std::uint64_t seed) {
+    std::vector<int> ids;
+    std::ranges::transform(sampled, std::back_inserter(ids), &participant::client);
+    auto senders = neighbours_of(seed, round, ids, client, neighbours);
+    std::erase_if(senders, [&](int peer) {
+        return !std::ranges::lower_bound(sampled, peer, {}, &participant::client)->answers;
+    });
+    return senders;
+}
+
+roster::roster(const workplace& here)
+    : here_(here), faults_(here.what.config.faults, here.what.config.federation.seed) {}
+
+void roster::call(ongoing_round& now, const run_state& state) const {
+    const auto& federation = here_.what.config.federation;
+    now.who = {.sampled = sampled_in(now.plan.round, federation, faults_), .slots = {}, .owners = {}};
+    std::vector<std::uint64_t> work;
+    for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
+        auto& p = now.who.sampled[i];
+        p.images = here_.images_of(p.client);
+        p.kept_in = state.client_residual_round[static_cast<std::size_t>(p.client)];
+        if (p.answers) {
+            now.who.slots.push_back(i);
+            work.push_back(p.images.size());
+        }
+    }
+    const int first_rank = federation.rank0_trains || here_.ranks.size() == 1 ? 0 : 1;
+    now.who.owners = assign_slots(work, here_.ranks.size(), first_rank);
+}
+
+participant roster::equip(const round_plan& plan, participant who) const {
+    if (auto own = here_.how->client_mask(plan, here_.layout, who.client)) {
+        who.own_mask = std::make_shared<const sparse::mask>(std::move(*own));
+    }
+    return who;
+}
+
+void roster::keep(const ongoing_round& now, run_state& state) const {
+    if (now.plan.keeps_residual) {
+        for (const std::size_t i : now.who.slots) {
+            state.client_residual_round[static_cast<std::size_t>(now.who.sampled[i].client)] = now.plan.round;
+        }
+    }
+}
+
+} // namespace feddip::fl

@@ -1,0 +1,41 @@
+// Who takes part in a round, on which rank, and with what: the same on every rank, without being told.
+#pragma once
+
+#include "fl/experiment.hpp"
+#include "fl/faults.hpp"
+#include "fl/round.hpp"
+
+#include <span>
+#include <vector>
+
+namespace feddip::fl {
+
+// The sampled clients of round t, by client: whether they answer and how slow they are, without images.
+std::vector<participant> sampled_in(int round, const config::federation_section& federation,
+                                    const fault_model& faults);
+
+// Whose models a sampled client gets where there is no server (method::neighbours), ascending: who drops out
+// receives, and doesn't send.
+std::vector<int> senders_to(int client, std::span<const participant> sampled, int round, int neighbours,
+                            std::uint64_t seed);
+
+class roster {
+public:
+    explicit roster(const workplace& here);
+
+    // Who takes part in the round, and on which ranks they train.
+    void call(ongoing_round& now, const run_state& state) const;
+
+    // The same client with the mask that it trains in, where it isn't the model's: to be made when its turn
+    // comes, so that memory does not grow with the clients of a round.
+    participant equip(const round_plan& plan, participant who) const;
+
+    // Where the plan has them keep something: those that answer keep it from this round on.
+    void keep(const ongoing_round& now, run_state& state) const;
+
+private:
+    const workplace& here_;
+    fault_model faults_;
+};
+
+} // namespace feddip::fl

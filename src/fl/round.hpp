@@ -1,0 +1,18 @@
+// One round on its way from stage to stage.
+#pragma once
+
+#include "base/clock.hpp"
+#include "fl/method.hpp"
+#include "fl/participant.hpp"
+#include "fl/state.hpp"
+
+namespace feddip::fl {
+
+struct ongoing_round {
+    round_plan plan;
+    cast who;
+    round_record record; // complete on rank 0
+    stopwatch phase;     // each stage writes down its own time, and stops the watch for the next one
+};
+
+} // namespace feddip::fl

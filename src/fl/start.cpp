@@ -1,0 +1,77 @@
+#include "fl/start.hpp"
+
+#include "fl/first_client.hpp"
+#include "fl/packing.hpp"
+#include "fl/server.hpp"
+#include "sparse/codec.hpp"
+
+#include <utility>
+
+namespace feddip::fl {
+
+namespace {
+
+bool looks_at_data(const workplace& here) {
+    return here.how->looks_first() != first_look::none;
+}
+
+// On rank 0 alone, where the data are looked at.
+start_cost look_first(workplace& here, global_model& model) {
+    first_client client(here.trainer, here.layout, here.images_of(first_client::id));
+    model.mask = here.how->look(client, model.state);
+    return cost_of(here.how->looks_first(), here.layout, model.mask.count(),
+                   sparse::encode(model.mask, here.layout, nullptr).size());
+}
+
+// The same on every rank, so that nothing needs to be sent, unless data are looked at.
+started start_afresh(workplace& here) {
+    const auto& layout = here.layout;
+    const auto clients = static_cast<std::size_t>(here.what.config.federation.clients);
+    started all;
+    auto& state = all.state;
+    state.client_mask_version.assign(clients, 0);
+    state.client_residual_round.assign(clients, -1);
+    state.model.state.resize(layout.size());
+    initialize(layout, here.what.config.federation.seed, state.model.state);
+
+    versioned_mask all_alive{.version = 0, .mask = {layout.prunable_size(), true}};
+    state.model.mask = here.how->start_mask(layout);
+    if (here.at_server() && looks_at_data(here)) {
+        all.owed = look_first(here, state.model);
+    }
+    if (state.model.mask != all_alive.mask) {
+        state.model.mask_version = 1;
+        sparse::apply(state.model.mask, std::span(state.model.state).first(layout.prunable_size()));
+        state.recent_masks.push_back(std::move(all_alive));
+    }
+    if (looks_at_data(here)) {
+        state.client_mask_version[first_client::id] = state.model.mask_version; // it chose the mask
+    }
+    return all;
+}
+
+// What every rank needs to know of a resumed run beside the model: [rounds done | round of what each client
+// keeps].
+void share_progress(workplace& here, run_state& state) {
+    std::vector<std::int32_t> progress{state.rounds_done};
+    progress.insert(progress.end(), state.client_residual_round.begin(), state.client_residual_round.end());
+    progress = broadcast(here.ranks, std::span<const std::int32_t>(progress));
+    state.rounds_done = progress.front();
+    state.client_residual_round.assign(progress.begin() + 1, progress.end());
+}
+
+} // namespace
+
+started start(workplace& here, std::optional<run_state> resumed) {
+    const bool continues = here.ranks.any(resumed.has_value());
+    auto all = resumed ? started{.state = std::move(*resumed), .owed = {}} : start_afresh(here);
+    if (continues) {
+        share_progress(here, all.state);
+    }
+    if (continues || looks_at_data(here)) {
+        broadcast_model(here, all.state, nullptr);
+    }
+    return all;
+}
+
+} // namespace feddip::fl

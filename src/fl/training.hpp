@@ -1,0 +1,38 @@
+// Local training of a round's clients, on the ranks where they are placed.
+#pragma once
+
+#include "fl/experiment.hpp"
+#include "fl/round.hpp"
+
+#include <functional>
+#include <vector>
+
+namespace feddip::fl {
+
+class aggregation;
+class roster;
+
+// Of this rank's clients.
+struct training_report {
+    std::vector<client_record> clients; // in slot order
+    double seconds = 0;
+};
+
+class training {
+public:
+    // Both outlive the stage.
+    training(workplace& here, const roster& clients) : here_(here), roster_(clients) {}
+
+    // This rank's clients train one after another; each upload joins `updates` as soon as it is there.
+    training_report run(const ongoing_round& now, const global_model& model, aggregation& updates);
+
+private:
+    void send(const round_plan& plan, const participant& who, const global_model& model, int slot,
+              client_record& record, aggregation& updates);
+    std::vector<float> residual_of(const round_plan& plan, const participant& who);
+
+    workplace& here_;
+    const roster& roster_;
+};
+
+} // namespace feddip::fl

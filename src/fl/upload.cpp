@@ -1,0 +1,112 @@
+#include "fl/upload.hpp"
+
+#include "base/bfloat16.hpp"
+#include "base/floats.hpp"
+#include "base/log.hpp"
+#include "fl/message.hpp"
+#include "sparse/codec.hpp"
+#include "sparse/magnitude.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace feddip::fl {
+
+namespace {
+
+sparse::mask support_of(const round_plan& plan, const global_model& model, std::span<const float> prunable,
+                        const sparse::mask* own_mask) {
+    switch (plan.upload) {
+    case upload_content::in_mask:
+        return model.mask;
+    case upload_content::all_weights:
+        return {prunable.size(), true};
+    case upload_content::largest:
+        return sparse::prune_smallest(prunable, plan.target_sparsity);
+    case upload_content::own_mask:
+        return *own_mask;
+    }
+    return {};
+}
+
+// What is rounded is the change in training, which is smaller than the weight.
+void round_differences(const sparse::mask& support, std::span<const float> known, std::span<float> values) {
+    std::size_t next = 0;
+    support.for_each_alive([&](std::size_t i) {
+        values[next] = known[i] + nearest_bfloat16(values[next] - known[i]);
+        ++next;
+    });
+}
+
+sparse::sparse_vector chosen(const round_plan& plan, const global_model& model,
+                             std::span<const float> prunable, const sparse::mask* own_mask) {
+    sparse::sparse_vector sent{.support = support_of(plan, model, prunable, own_mask), .values = {}};
+    sent.values.resize(sent.support.count());
+    sparse::pack(sent.support, prunable, sent.values);
+    if (plan.values == config::value_kind::bf16) {
+        round_differences(sent.support, model.state, sent.values);
+    }
+    return sent;
+}
+
+// The same from weights to which the residual is added, which keeps what is not sent.
+sparse::sparse_vector chosen_with(std::span<float> residual, const round_plan& plan,
+                                  const global_model& model, std::span<const float> prunable,
+                                  const sparse::mask* own_mask) {
+    std::ranges::transform(residual, prunable, residual.begin(), std::plus{});
+    auto sent = chosen(plan, model, residual, own_mask);
+    auto value = sent.values.begin();
+    sent.support.for_each_alive([&](std::size_t i) { residual[i] -= *value++; });
+    return sent;
+}
+
+// An update that is left out has been sent all the same: one without positions is as long as any other.
+std::size_t values_of(const upload& sent, const round_plan& plan, const parameter_layout& layout,
+                      const global_model& model) {
+    return carries_positions(plan.upload)
+               ? sent.weights.values.size()
+               : upload_length(layout, model.mask, plan.trains_all_weights()) - sent.tail.size();
+}
+
+} // namespace
+
+upload make_upload(const round_plan& plan, const parameter_layout& layout, const global_model& model,
+                   const local_result& trained, client_record& record) {
+    const auto prunable = trained.weights.first(layout.prunable_size());
+    upload sent{.samples = record.samples,
+                .weights = {.support = {prunable.size(), false}, .values = {}},
+                .tail = trained.weights.subspan(prunable.size()),
+                .squared_gradients = trained.squared_gradients};
+    sent.included = all_finite(trained.weights) && all_finite(trained.squared_gradients);
+    if (!sent.included) {
+        log::warning("the update of client {} has NaN or Inf and is left out", record.id);
+        record.included = 0;
+    } else if (trained.residual.empty()) {
+        sent.weights = chosen(plan, model, prunable, trained.own_mask);
+    } else {
+        sent.weights = chosen_with(trained.residual, plan, model, prunable, trained.own_mask);
+    }
+
+    if (carries_positions(plan.upload)) {
+        record.bytes_positions = sparse::encode(sent.weights.support, layout, &model.mask).size();
+    }
+    record.bytes_up = header_bytes + record.bytes_positions +
+                      bytes_per_value(plan.values) * values_of(sent, plan, layout, model) +
+                      sizeof(float) * (sent.tail.size() + sent.squared_gradients.size());
+    return sent;
+}
+
+double upload_sparsity(const round_plan& plan, const sparse::mask& mask) {
+    switch (plan.upload) {
+    case upload_content::in_mask:
+        return mask.sparsity();
+    case upload_content::all_weights:
+        return 0.0;
+    case upload_content::largest:
+    case upload_content::own_mask:
+        return plan.target_sparsity;
+    }
+    return 0.0;
+}
+
+} // namespace feddip::fl

@@ -1,0 +1,177 @@
+#include "base/random.hpp"
+#include "fl/accounting.hpp"
+#include "fl/in_process_transport.hpp"
+#include "fl/message.hpp"
+#include "fl/roster.hpp"
+#include "nn/network.hpp"
+#include "unit/fl/federation.hpp"
+
+#include <gtest/gtest.h>
+
+using namespace feddip;
+using namespace feddip::fl;
+
+namespace {
+
+const parameter_layout lenet5 = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+
+sparse::mask random_mask(double density, std::uint32_t which) {
+    random_stream random(4, which, 0, purpose::test);
+    sparse::mask m(lenet5.prunable_size(), false);
+    for (std::size_t i = 0; i < m.size(); ++i) {
+        m.set(i, random.uniform_double() < density);
+    }
+    return m;
+}
+
+global_model model_with(sparse::mask m, std::uint32_t version) {
+    global_model model{std::vector<float>(lenet5.size()), std::move(m), version};
+    initialize(lenet5, version, model.state);
+    sparse::apply(model.mask, std::span(model.state).first(lenet5.prunable_size()));
+    return model;
+}
+
+versioned_mask all_alive() {
+    return {0, {lenet5.prunable_size(), true}};
+}
+
+} // namespace
+
+TEST(download_ledger, charges_exactly_the_length_of_the_message_that_the_client_would_get) {
+    run_state state;
+    state.client_mask_version = {0, 0, 0};
+    state.recent_masks = {all_alive()};
+    state.model = model_with(random_mask(0.1, 1), 1);
+    download_ledger ledger(lenet5);
+
+    const auto first = ledger.charge(state, 0);
+    const auto again = ledger.charge(state, 0);
+
+    const versioned_mask alive = all_alive();
+    const versioned_mask current{1, state.model.mask};
+    EXPECT_EQ(first.bytes, encode(state.model, lenet5, 0, &alive).size());
+    EXPECT_EQ(again.bytes, encode(state.model, lenet5, 1, &current).size());
+    EXPECT_EQ(first.positions, first.bytes - again.bytes);
+    EXPECT_EQ(again.positions, 0U);
+}
+
+TEST(download_ledger, charges_a_whole_mask_to_a_client_whose_mask_is_forgotten) {
+    run_state state;
+    state.client_mask_version = {0, 1};
+    state.model = model_with(random_mask(0.1, 1), 9);
+    download_ledger ledger(lenet5);
+
+    EXPECT_EQ(ledger.charge(state, 0).bytes, encode(state.model, lenet5, 0, nullptr).size());
+    EXPECT_EQ(ledger.charge(state, 1).bytes, encode(state.model, lenet5, 0, nullptr).size());
+}
+
+// FedAvg on LeNet-5 with five clients for a hundred rounds costs 1,883 by the authors' program.
+TEST(reference_cost, is_the_authors_formula) {
+    EXPECT_NEAR(100 * reference_cost_mib(lenet5, 0, 5, 0, 5), 1883, 0.5);
+}
+
+TEST(first_look, is_charged_for_what_the_client_receives_and_sends_before_the_first_round) {
+    const parameter_layout ten_weights(
+        {{"a.weight", role::weight, {5, 2}, 0, 0, 2}, {"a.bias", role::bias, {1}, 0, 0, 2}});
+    const std::uint64_t tail = 4;
+    EXPECT_EQ(cost_of(first_look::none, ten_weights, 3, 7).bytes_up, 0U);
+    EXPECT_EQ(cost_of(first_look::gradient, ten_weights, 3, 7).bytes_down, 0U);
+    EXPECT_EQ(cost_of(first_look::gradient, ten_weights, 3, 7).bytes_up, 20U + 7);
+    EXPECT_EQ(cost_of(first_look::training, ten_weights, 3, 7).bytes_down, 20U + 4 * 10 + tail);
+    EXPECT_EQ(cost_of(first_look::training, ten_weights, 3, 7).bytes_up, 20U + 7 + 4 * 3 + tail);
+
+    test::small_federation snip;
+    snip.config.method.name = "snip";
+    const auto history = snip.run().state.history;
+    std::uint64_t of_clients = 0;
+    for (const auto& c : history[0].clients) {
+        of_clients += c.bytes_up;
+    }
+    EXPECT_GT(history[0].bytes_up, of_clients + 20);
+    EXPECT_EQ(history[1].bytes_up, of_clients);
+}
+
+namespace {
+
+// Clients 0 .. 2 with 10, 20 and 30 images, of which client 1 drops out and client 2 takes twice as long.
+struct charged_round {
+    test::small_federation what{40, 10};
+    in_process_transport alone;
+    std::vector<std::uint32_t> images = std::vector<std::uint32_t>(30);
+    ongoing_round now;
+
+    charged_round() {
+        what.config.links.uplink_mbit = {8e-6}; // a byte per second
+        what.config.links.downlink_mbit = {8e-6};
+        const auto share = [&](std::size_t count) {
+            return std::span<const std::uint32_t>(images).first(count);
+        };
+        now.who.sampled = {{.client = 0, .images = share(10)},
+                           {.client = 1, .images = share(20), .answers = false},
+                           {.client = 2, .images = share(30), .slowdown = 2}};
+        now.who.slots = {0, 2};
+        now.who.owners = {0, 0};
+        for (const auto& p : now.who.sampled) {
+            now.record.clients.push_back({.id = p.client, .samples = p.samples()});
+        }
+    }
+
+    workplace here{{what.config, what.data, what.shares, what.residuals}, alone, {}};
+};
+
+} // namespace
+
+TEST(accounting, charges_downloads_to_all_that_are_sampled_and_owed_costs_once) {
+    charged_round r;
+    run_state state;
+    state.client_mask_version = {0, 0, 0};
+    state.model.mask = {lenet5.prunable_size(), true};
+    accounting accounts(r.here);
+    accounts.owe({.bytes_down = 1000, .bytes_up = 500, .positions = 70});
+
+    accounts.charge_downloads(r.now, state);
+
+    const std::uint64_t model = header_bytes + 4 * lenet5.size();
+    EXPECT_EQ(r.now.record.bytes_down, 3 * model + 1000);
+    EXPECT_EQ(r.now.record.bytes_up, 500U);
+    EXPECT_EQ(r.now.record.bytes_positions, 70U);
+    for (const auto& p : r.now.who.sampled) {
+        EXPECT_EQ(p.bytes_down, model);
+    }
+    accounts.charge_downloads(r.now, state);
+    EXPECT_EQ(r.now.record.bytes_down, 3 * model) << "what was owed has been paid";
+}
+
+TEST(accounting, adds_up_uploads_and_lets_a_round_last_as_long_as_its_slowest_client) {
+    charged_round r;
+    r.now.record.clients[0].bytes_up = 100;
+    r.now.record.clients[2].bytes_up = 300;
+    r.now.record.clients[2].bytes_positions = 7;
+    r.now.who.sampled[0].bytes_down = 50;
+    r.now.who.sampled[2].bytes_down = 60;
+
+    accounting(r.here).charge_uploads(r.now);
+
+    EXPECT_EQ(r.now.record.bytes_up, 400U);
+    EXPECT_EQ(r.now.record.bytes_positions, 7U);
+    EXPECT_NEAR(r.now.record.clients[0].simulated_seconds, 150, 1e-9);
+    EXPECT_NEAR(r.now.record.clients[2].simulated_seconds, 2 * 360, 1e-9);
+    EXPECT_NEAR(r.now.record.simulated_seconds, 720, 1e-9);
+}
+
+TEST(accounting, of_an_exchange_charges_each_message_to_its_sender_and_its_receiver) {
+    charged_round r;
+    const std::vector<exchanged> messages{{.from = 0, .to = 2, .bytes = 100, .positions = 10},
+                                          {.from = 2, .to = 0, .bytes = 200, .positions = 20},
+                                          {.from = 2, .to = 1, .bytes = 200, .positions = 20}};
+
+    accounting(r.here).charge_exchange(messages, r.now);
+
+    EXPECT_EQ(r.now.record.bytes_down, 500U);
+    EXPECT_EQ(r.now.record.bytes_up, 500U);
+    EXPECT_EQ(r.now.record.bytes_positions, 100U);
+    EXPECT_EQ(r.now.record.clients[2].bytes_up, 400U);
+    EXPECT_EQ(r.now.record.clients[2].bytes_positions, 40U);
+    EXPECT_EQ(r.now.who.sampled[1].bytes_down, 200U);
+    EXPECT_NEAR(r.now.record.clients[0].simulated_seconds, 300, 1e-9);
+}

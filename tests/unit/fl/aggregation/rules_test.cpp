@@ -1,0 +1,141 @@
+// What the rules of aggregation make of two clients' uploads, on one rank; tests/mpi has them on several.
+#include "base/error.hpp"
+#include "fl/aggregation/aggregation.hpp"
+#include "fl/in_process_transport.hpp"
+#include "unit/fl/small_uploads.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+using namespace feddip;
+using namespace feddip::fl;
+using namespace feddip::test;
+using testing::ElementsAre;
+
+namespace {
+
+struct client {
+    std::vector<float> weights;
+    std::uint32_t samples;
+    std::vector<float> squared_gradients = {};
+    sparse::mask own_mask = {};
+};
+
+aggregate aggregated(const std::string& rule, const round_plan& plan, const std::vector<client>& clients) {
+    config::run_config config;
+    config.aggregation.rule = rule;
+    in_process_transport ranks;
+    const auto model = model_of_first_two();
+    const std::vector<int> owners(clients.size(), 0);
+    const auto round = make_aggregation_rule(config)->start({plan, tiny_layout, model, owners}, ranks);
+    std::uint64_t samples = 0;
+    for (std::size_t s = 0; s < clients.size(); ++s) {
+        auto record = client_with(clients[s].samples);
+        round->add(static_cast<int>(s), make_upload(plan, tiny_layout, model,
+                                                    {.weights = clients[s].weights,
+                                                     .squared_gradients = clients[s].squared_gradients,
+                                                     .own_mask = &clients[s].own_mask},
+                                                    record));
+        samples += record.included != 0 ? record.samples : 0;
+    }
+    round->collect();
+    return round->result(samples);
+}
+
+} // namespace
+
+TEST(mean, weighs_clients_by_their_samples) {
+    const std::vector<client> clients{{weights_a, 1}, {weights_b, 3}};
+
+    EXPECT_THAT(aggregated("mean", sending(upload_content::in_mask), clients).state,
+                ElementsAre(3.25, 0.25, 0, 0, 17.5));
+    EXPECT_THAT(aggregated("mean", sending(upload_content::all_weights), clients).state,
+                ElementsAre(3.25, 0.25, -0.75, 6.125, 17.5));
+}
+
+// Of a the largest two are positions 1 and 2, of b 0 and 3.
+TEST(mean, counts_what_a_client_did_not_send_as_zero) {
+    EXPECT_THAT(aggregated("mean", sending(upload_content::largest), {{weights_a, 1}, {weights_b, 3}}).state,
+                ElementsAre(3, -0.5, 0.75, 6, 17.5));
+}
+
+// Of a weights 1 and 3 are sent, of b 0 and 1; nobody sends 2.
+TEST(mean, is_over_those_who_sent_a_weight_where_the_plan_says_so) {
+    auto plan = sending(upload_content::own_mask);
+    plan.averages_senders = true;
+    const auto all = aggregated(
+        "mean", plan, {{weights_a, 1, {}, mask_of({0, 1, 0, 1})}, {weights_b, 3, {}, mask_of({1, 1, 0, 0})}});
+
+    EXPECT_THAT(all.state, ElementsAre(4, 0.25, 0, 0.5, 17.5));
+    EXPECT_THAT(all.senders, ElementsAre(0.75, 1, 0, 0.25));
+}
+
+TEST(mean, carries_squared_gradients) {
+    auto plan = sending(upload_content::in_mask);
+    plan.squared_gradients = true;
+    const auto all = aggregated("mean", plan, {{weights_a, 1, {1, 2, 3, 4}}, {weights_b, 3, {4, 3, 2, 1}}});
+
+    EXPECT_THAT(all.state, ElementsAre(3.25, 0.25, 0, 0, 17.5));
+    EXPECT_THAT(all.squared_gradients, ElementsAre(3.25, 2.75, 2.25, 1.75));
+}
+
+TEST(median, takes_the_middle_value_whatever_the_samples) {
+    const std::vector<client> clients{{{1, 9, 0, 0, 5}, 1}, {{2, 7, 0, 0, 90}, 100}, {{30, 8, 0, 0, 6}, 1}};
+
+    EXPECT_THAT(aggregated("median", sending(upload_content::in_mask), clients).state,
+                ElementsAre(2, 8, 0, 0, 6));
+}
+
+TEST(median, of_two_is_their_mean) {
+    EXPECT_THAT(
+        aggregated("median", sending(upload_content::all_weights), {{weights_a, 1}, {weights_b, 3}}).state,
+        ElementsAre(2.5, -0.5, 0.5, 4.25, 15));
+}
+
+TEST(median, asks_only_those_who_sent_a_weight_and_keeps_what_nobody_sent) {
+    auto plan = sending(upload_content::own_mask);
+    plan.averages_senders = true;
+    const auto all = aggregated(
+        "median", plan,
+        {{weights_a, 1, {}, mask_of({0, 1, 0, 1})}, {{4, 1, -2, 8, 20}, 3, {}, mask_of({0, 1, 0, 0})}});
+
+    EXPECT_THAT(all.state, ElementsAre(1.25, -0.5, 0, 0.5, 15)) << "the first is the model's";
+    EXPECT_THAT(all.senders, ElementsAre(0, 1, 0, 0.25));
+}
+
+TEST(median, carries_squared_gradients) {
+    auto plan = sending(upload_content::in_mask);
+    plan.squared_gradients = true;
+    const auto all = aggregated(
+        "median", plan,
+        {{weights_a, 1, {1, 2, 3, 4}}, {weights_b, 3, {4, 3, 2, 1}}, {weights_a, 1, {3, 9, 9, 9}}});
+
+    EXPECT_THAT(all.squared_gradients, ElementsAre(3, 3, 3, 4));
+}
+
+TEST(every_rule, leaves_out_updates_with_nan_or_infinity) {
+    auto poisoned = weights_a;
+    poisoned[4] = std::numeric_limits<float>::infinity();
+    for (const auto& rule : aggregation_names()) {
+        for (const auto content :
+             {upload_content::in_mask, upload_content::all_weights, upload_content::largest}) {
+            const auto all = aggregated(rule, sending(content), {{poisoned, 7}, {weights_b, 1}});
+
+            EXPECT_EQ(all.state.back(), 20.0F) << rule;
+            EXPECT_EQ(all.state.front(), 4.0F) << rule;
+        }
+    }
+}
+
+TEST(aggregation_registry, names_the_rules_there_are) {
+    config::run_config config;
+    config.aggregation.rule = "meen";
+    try {
+        make_aggregation_rule(config);
+        FAIL();
+    } catch (const input_error& e) {
+        EXPECT_THAT(e.what(), testing::HasSubstr("choose one of mean, median"));
+    }
+}

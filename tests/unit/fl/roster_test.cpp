@@ -1,0 +1,142 @@
+#include "fl/faults.hpp"
+#include "fl/in_process_transport.hpp"
+#include "fl/roster.hpp"
+#include "fl/sampling.hpp"
+#include "unit/fl/federation.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+using namespace feddip;
+using namespace feddip::fl;
+
+namespace {
+
+// As if there were `size` ranks: the roster asks for nothing else.
+class some_ranks : public in_process_transport {
+public:
+    explicit some_ranks(int size) : size_(size) {}
+    int size() const override { return size_; }
+
+private:
+    int size_;
+};
+
+struct called {
+    test::small_federation what{400, 10};
+    run_state state;
+
+    called() {
+        what.config.federation.clients_per_round = 4;
+        state.client_residual_round = {-1, 3, -1, 0};
+    }
+
+    ongoing_round in_round(int t, int ranks = 1) {
+        some_ranks all(ranks);
+        workplace here({what.config, what.data, what.shares, what.residuals}, all, {});
+        ongoing_round now{.plan = here.how->plan(t), .who = {}, .record = {}, .phase = {}};
+        roster(here).call(now, state);
+        return now;
+    }
+};
+
+} // namespace
+
+TEST(roster, calls_the_sampled_clients_with_their_images_and_what_they_keep) {
+    called c;
+    c.what.config.federation.clients_per_round = 3;
+
+    const auto who = c.in_round(2).who;
+
+    const auto expected = sample_clients(c.what.config.federation.seed, 2, 4, 3);
+    ASSERT_EQ(who.sampled.size(), 3U);
+    for (std::size_t i = 0; i < 3; ++i) {
+        const auto& p = who.sampled[i];
+        EXPECT_EQ(p.client, expected[i]);
+        EXPECT_TRUE(std::ranges::equal(p.images, c.what.shares.train[static_cast<std::size_t>(p.client)]));
+        EXPECT_EQ(p.kept_in, c.state.client_residual_round[static_cast<std::size_t>(p.client)]);
+        EXPECT_EQ(&who.at_slot(i), &p) << "nobody drops out";
+    }
+}
+
+TEST(roster, gives_slots_to_those_only_that_answer) {
+    called c;
+    c.what.config.faults.drop_probability = 0.5;
+    const fault_model faults(c.what.config.faults, c.what.config.federation.seed);
+    int dropped = 0;
+    for (int t = 0; t < 10; ++t) {
+        const auto who = c.in_round(t).who;
+        std::vector<int> answering;
+        for (const auto& p : who.sampled) {
+            EXPECT_EQ(p.answers, !faults.drops_out(t, p.client));
+            if (p.answers) {
+                answering.push_back(p.client);
+            } else {
+                ++dropped;
+            }
+        }
+        ASSERT_EQ(who.slots.size(), answering.size());
+        for (std::size_t s = 0; s < answering.size(); ++s) {
+            EXPECT_EQ(who.at_slot(s).client, answering[s]);
+        }
+    }
+    EXPECT_GT(dropped, 0);
+}
+
+TEST(roster, places_slots_on_ranks_in_ascending_order_and_spares_rank_0_on_request) {
+    called c;
+    for (const bool rank0_trains : {true, false}) {
+        c.what.config.federation.rank0_trains = rank0_trains;
+        const auto who = c.in_round(0, 3).who;
+
+        EXPECT_TRUE(std::ranges::is_sorted(who.owners));
+        EXPECT_EQ(who.owners.front(), rank0_trains ? 0 : 1);
+        std::size_t placed = 0;
+        for (int rank = 0; rank < 3; ++rank) {
+            placed += who.slots_of(rank).size();
+        }
+        EXPECT_EQ(placed, who.slots.size());
+    }
+}
+
+TEST(roster, equips_a_client_with_a_mask_of_its_own_where_the_method_has_one) {
+    called c;
+    c.what.config.sparsity.start_mask = config::start_mask_kind::per_client;
+    some_ranks one(1);
+    const workplace here({c.what.config, c.what.data, c.what.shares, c.what.residuals}, one, {});
+    const roster clients(here);
+
+    const auto first = clients.equip(here.how->plan(0), {.client = 2});
+    const auto later = clients.equip(here.how->plan(1), {.client = 2});
+
+    ASSERT_TRUE(first.own_mask);
+    EXPECT_EQ(*first.own_mask, *here.how->client_mask(here.how->plan(0), here.layout, 2));
+    const sparse::mask of_model(4, true);
+    EXPECT_FALSE(later.own_mask);
+    EXPECT_EQ(&later.mask(of_model), &of_model);
+}
+
+TEST(roster, writes_down_that_those_who_answer_keep_something_where_the_plan_says_so) {
+    called c;
+    c.what.config.faults.drop_probability = 0.5;
+    some_ranks one(1);
+    const workplace here({c.what.config, c.what.data, c.what.shares, c.what.residuals}, one, {});
+    const roster clients(here);
+    auto now = c.in_round(7);
+    while (now.who.slots.size() == now.who.sampled.size() || now.who.slots.empty()) {
+        now = c.in_round(now.plan.round + 1);
+    }
+    const auto before = c.state.client_residual_round;
+
+    clients.keep(now, c.state);
+    EXPECT_EQ(c.state.client_residual_round, before);
+
+    now.plan.keeps_residual = true;
+    clients.keep(now, c.state);
+    for (const auto& p : now.who.sampled) {
+        const auto client = static_cast<std::size_t>(p.client);
+        EXPECT_EQ(c.state.client_residual_round[client], p.answers ? now.plan.round : before[client]);
+    }
+}
