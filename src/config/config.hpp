@@ -12,8 +12,10 @@ namespace feddip::config {
 enum class dataset_name { fashion_mnist, cifar_10, cifar_100 };
 enum class partition_kind { iid, pathological, dirichlet };
 enum class model_name { lenet5, alexnet, resnet18 };
+enum class variant_kind { paper, authors };
 enum class start_kind { erk, uniform };
 enum class start_mask_kind { global, per_client };
+enum class start_scale_kind { dense, density };
 enum class staircase_kind { paper, code };
 enum class upload_kind { sparse, dense };
 enum class value_kind { f32, bf16 };
@@ -52,6 +54,8 @@ struct federation_section {
 
 struct method_section {
     std::string name = "feddip"; // checked against fl's registry
+    // As the method's own paper has it, or as the authors of FedDIP run it, where that is something else.
+    variant_kind variant = variant_kind::paper;
 
     bool operator==(const method_section&) const = default;
 };
@@ -65,6 +69,9 @@ struct fedprox_section {
 
 struct prunefl_section {
     int initial_rounds = 5; // of local training at the first client, before it prunes
+    // Of each layer's alive weights, the smallest, that one reconfiguration may remove; halves over the
+    // rounds.
+    double removable_share = 0.3;
 
     bool operator==(const prunefl_section&) const = default;
 };
@@ -76,7 +83,7 @@ struct prunetrain_section {
 };
 
 struct feddst_section {
-    double readjusted_share = 0.5; // alpha: of a layer's weights, drops to 0 along a cosine
+    double readjusted_share = 0.5; // alpha: of a layer's alive weights, drops to 0 along a cosine
 
     bool operator==(const feddst_section&) const = default;
 };
@@ -95,6 +102,13 @@ struct sparsity_section {
     bool regrow = true;
     start_kind start = start_kind::erk;
     start_mask_kind start_mask = start_mask_kind::global;
+    // density: the drawn weights of a pruned layer are divided by the root of its density, so that a sparse
+    // start has the scale of a dense one.
+    start_scale_kind start_scale = start_scale_kind::dense;
+    // At the end, in which the mask rests at `target`: a number of rounds, or a share of them below 1.
+    double final_rounds = 0;
+    // Least density of a layer when FedDIP ranks the weights of all layers at once.
+    double layer_floor = 0;
 
     bool operator==(const sparsity_section&) const = default;
 };
@@ -227,6 +241,9 @@ struct difference {
 std::vector<difference> differences(const run_config& left, const run_config& right);
 
 int classes_of(dataset_name v);
+
+// sparsity.final_rounds as a number of rounds; a share above 0 is at least one.
+int final_rounds_of(const run_config& c);
 
 // The names used in TOML, "fashion-mnist" and so on.
 std::string to_string(dataset_name v);

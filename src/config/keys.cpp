@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <limits>
 #include <numeric>
 #include <type_traits>
 #include <utility>
@@ -157,9 +158,14 @@ constexpr rule<int> at_least_1{[](const int& v) { return v >= 1; }, "at least 1"
 constexpr rule<double> positive{[](const double& v) { return v > 0; }, "greater than 0"};
 constexpr rule<double> below_1{[](const double& v) { return v >= 0 && v < 1; }, "at least 0 and less than 1"};
 constexpr rule<double> a_share{[](const double& v) { return v >= 0 && v <= 1; }, "at least 0 and at most 1"};
+constexpr rule<double> a_positive_share{[](const double& v) { return v > 0 && v <= 1; },
+                                        "greater than 0 and at most 1"};
+constexpr rule<double> rounds_or_a_share{[](const double& v) {
+                                             return v >= 0 && v <= std::numeric_limits<int>::max() &&
+                                                    (v < 1 || v == std::floor(v));
+                                         },
+                                         "a whole number of rounds, or a share of them from 0 to below 1"};
 constexpr rule<double> a_slowdown{[](const double& v) { return v >= 1; }, "at least 1"};
-constexpr rule<double> a_decay{[](const double& v) { return v > 0 && v <= 1; },
-                               "greater than 0 and at most 1"};
 const rule<std::vector<double>> shares{
     [](const std::vector<double>& v) {
         return std::ranges::all_of(v, [](double share) { return share > 0; }) &&
@@ -229,10 +235,13 @@ std::vector<key> make_keys() {
         .has("seed", &federation_section::seed)
         .has("rank0_trains", &federation_section::rank0_trains)
         .has("evaluate_every", &federation_section::evaluate_every, at_least_1);
-    section(table, "method", &run_config::method).has("name", &method_section::name, not_empty);
+    section(table, "method", &run_config::method)
+        .has("name", &method_section::name, not_empty)
+        .has("variant", &method_section::variant);
     section(table, "fedprox", &run_config::fedprox).has("mu", &fedprox_section::mu, at_least_0<double>);
     section(table, "prunefl", &run_config::prunefl)
-        .has("initial_rounds", &prunefl_section::initial_rounds, at_least_1);
+        .has("initial_rounds", &prunefl_section::initial_rounds, at_least_1)
+        .has("removable_share", &prunefl_section::removable_share, a_positive_share);
     section(table, "prunetrain", &run_config::prunetrain)
         .has("group_lasso", &prunetrain_section::group_lasso, at_least_0<double>);
     section(table, "feddst", &run_config::feddst)
@@ -246,14 +255,17 @@ std::vector<key> make_keys() {
         .has("horizon", &sparsity_section::horizon, at_least_1)
         .has("regrow", &sparsity_section::regrow)
         .has("start", &sparsity_section::start)
-        .has("start_mask", &sparsity_section::start_mask);
+        .has("start_mask", &sparsity_section::start_mask)
+        .has("start_scale", &sparsity_section::start_scale)
+        .has("final_rounds", &sparsity_section::final_rounds, rounds_or_a_share)
+        .has("layer_floor", &sparsity_section::layer_floor, below_1);
     section(table, "regularization", &run_config::regularization)
         .has("maximum", &regularization_section::maximum, at_least_0<double>)
         .has("steps", &regularization_section::steps, at_least_1)
         .has("staircase", &regularization_section::staircase);
     section(table, "optimizer", &run_config::optimizer)
         .has("learning_rate", &optimizer_section::learning_rate, positive)
-        .has("decay", &optimizer_section::decay, a_decay)
+        .has("decay", &optimizer_section::decay, a_positive_share)
         .has("weight_decay", &optimizer_section::weight_decay, at_least_0<double>);
     section(table, "communication", &run_config::communication)
         .has("upload", &communication_section::upload)

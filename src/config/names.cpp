@@ -1,9 +1,20 @@
 #include "config/names.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace feddip::config {
 
 int classes_of(dataset_name v) {
     return v == dataset_name::cifar_100 ? 100 : 10;
+}
+
+int final_rounds_of(const run_config& c) {
+    const double wanted = c.sparsity.final_rounds;
+    if (wanted == 0 || wanted >= 1) {
+        return static_cast<int>(wanted);
+    }
+    return std::max(1, static_cast<int>(std::lround(wanted * c.federation.rounds)));
 }
 
 std::string to_string(dataset_name v) {

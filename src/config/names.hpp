@@ -34,6 +34,11 @@ inline constexpr auto names<model_name> = std::array{
     named<model_name>{model_name::resnet18, "resnet18"},
 };
 template <>
+inline constexpr auto names<variant_kind> = std::array{
+    named<variant_kind>{variant_kind::paper, "paper"},
+    named<variant_kind>{variant_kind::authors, "authors"},
+};
+template <>
 inline constexpr auto names<start_kind> = std::array{
     named<start_kind>{start_kind::erk, "erk"},
     named<start_kind>{start_kind::uniform, "uniform"},
@@ -42,6 +47,11 @@ template <>
 inline constexpr auto names<start_mask_kind> = std::array{
     named<start_mask_kind>{start_mask_kind::global, "global"},
     named<start_mask_kind>{start_mask_kind::per_client, "per_client"},
+};
+template <>
+inline constexpr auto names<start_scale_kind> = std::array{
+    named<start_scale_kind>{start_scale_kind::dense, "dense"},
+    named<start_scale_kind>{start_scale_kind::density, "density"},
 };
 template <>
 inline constexpr auto names<staircase_kind> = std::array{

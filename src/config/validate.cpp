@@ -14,6 +14,7 @@ namespace {
 
 // Where the authors' staircase of the regularization begins.
 constexpr double staircase_bottom = 5e-4;
+constexpr double rounding = 1e-9; // a floor of 0.1 is no more than 1 - 0.9 leaves
 
 template <typename... Args>
 void require(bool holds, const std::string& where, fmt::format_string<Args...> why, Args&&... args) {
@@ -43,6 +44,13 @@ void validate(const run_config& c, const std::string& where) {
     require(c.sparsity.initial <= c.sparsity.target, where,
             "sparsity.initial = {} is more than sparsity.target = {}; sparsity only grows",
             c.sparsity.initial, c.sparsity.target);
+    require(
+        final_rounds_of(c) < c.federation.rounds, where,
+        "sparsity.final_rounds = {} leaves none of the federation.rounds = {} in which the mask could change",
+        c.sparsity.final_rounds, c.federation.rounds);
+    require(c.sparsity.layer_floor <= 1 - c.sparsity.target + rounding, where,
+            "sparsity.layer_floor = {} is more than what sparsity.target = {} leaves alive",
+            c.sparsity.layer_floor, c.sparsity.target);
     require(c.regularization.staircase == staircase_kind::paper || c.regularization.maximum == 0 ||
                 c.regularization.maximum >= staircase_bottom,
             where,

@@ -1,6 +1,6 @@
 // FedProx (Li et al. 2020): FedAvg with the term (mu/2) ||w - w_t||^2 in the local loss, which holds clients
-// near the global model. The authors' program squares nothing and compares the model with itself, so that its
-// term is always 0; ours is the paper's.
+// near the global model. The program of FedDIP's authors squares nothing and compares the model with itself,
+// so that its term is always 0: the variant "authors".
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
 
@@ -14,7 +14,9 @@ public:
 
     round_plan plan(int round) const override {
         auto plan = averaging_round(config_, round);
-        plan.proximal = static_cast<float>(config_.fedprox.mu);
+        if (config_.method.variant == config::variant_kind::paper) {
+            plan.proximal = static_cast<float>(config_.fedprox.mu);
+        }
         return plan;
     }
 

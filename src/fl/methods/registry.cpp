@@ -15,13 +15,25 @@ namespace {
 struct entry {
     const char* name;
     std::unique_ptr<method> (*make)(const config::run_config&);
+    bool has_authors_variant = false;
 };
 
 constexpr std::array entries{
-    entry{"dispfl", make_dispfl},         entry{"fedavg", make_fedavg},   entry{"feddip", make_feddip},
-    entry{"feddst", make_feddst},         entry{"fedprox", make_fedprox}, entry{"prunefl", make_prunefl},
+    entry{"dispfl", make_dispfl},         entry{"fedavg", make_fedavg},
+    entry{"feddip", make_feddip},         entry{"feddst", make_feddst},
+    entry{"fedprox", make_fedprox, true}, entry{"prunefl", make_prunefl},
     entry{"prunetrain", make_prunetrain}, entry{"snip", make_snip},
 };
+
+std::vector<std::string> names_with_authors_variant() {
+    std::vector<std::string> names;
+    for (const auto& e : entries) {
+        if (e.has_authors_variant) {
+            names.emplace_back(e.name);
+        }
+    }
+    return names;
+}
 
 } // namespace
 
@@ -38,6 +50,14 @@ std::unique_ptr<method> make_method(const config::run_config& config) {
     if (found == entries.end()) {
         throw input_error(fmt::format("unknown method \"{}\"", config.method.name), "method.name",
                           fmt::format("choose one of {}", fmt::join(method_names(), ", ")));
+    }
+    if (config.method.variant == config::variant_kind::authors && !found->has_authors_variant) {
+        throw input_error("impossible combination", "method.variant",
+                          fmt::format("{} has no variant \"authors\", only {} have one; take \"paper\"{}",
+                                      found->name, fmt::join(names_with_authors_variant(), ", "),
+                                      config.method.name == "feddip"
+                                          ? ", and the settings of fashion-mnist-lenet5-authors.toml"
+                                          : ""));
     }
     return found->make(config);
 }

@@ -29,13 +29,15 @@ run_config unusual_config() {
               0.1};
     c.model = {model_name::resnet18};
     c.federation = {1000, 31, 77, 3, 20, 9'007'199'254'740'993, false, 5};
-    c.method = {"fedprox"};
+    c.method = {"fedprox", variant_kind::authors};
     c.fedprox = {0.1};
-    c.prunefl = {50};
+    c.prunefl = {50, 0.125};
     c.prunetrain = {0.02};
     c.feddst = {0.25};
     c.dispfl = {3, 0.75};
-    c.sparsity = {0.123456789012345678, 0.98, 20, false, start_kind::uniform, start_mask_kind::per_client};
+    c.sparsity = {
+        0.123456789012345678,      0.98, 20,  false, start_kind::uniform, start_mask_kind::per_client,
+        start_scale_kind::density, 0.25, 0.01};
     c.regularization = {2.0 / 3000, 20, staircase_kind::code};
     c.optimizer = {1.0, 1.0, 1e-300};
     c.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk_residual};
@@ -74,10 +76,12 @@ rank0_trains = false
 evaluate_every = 10
 [method]
 name = "fedavg"
+variant = "authors"
 [fedprox]
 mu = 1
 [prunefl]
 initial_rounds = 2
+removable_share = 0.25
 [prunetrain]
 group_lasso = 0
 [feddst]
@@ -92,6 +96,9 @@ horizon = 20
 regrow = false
 start = "uniform"
 start_mask = "per_client"
+start_scale = "density"
+final_rounds = 100
+layer_floor = 0.05
 [regularization]
 maximum = 2e-3
 steps = 20
@@ -135,13 +142,15 @@ path = "run.h5"
     expected.data = {dataset_name::cifar_100, "somewhere", partition_kind::pathological, 20, 0.25};
     expected.model = {model_name::resnet18};
     expected.federation = {20, 4, 600, 2, 64, 7, false, 10};
-    expected.method = {"fedavg"};
+    expected.method = {"fedavg", variant_kind::authors};
     expected.fedprox = {1};
-    expected.prunefl = {2};
+    expected.prunefl = {2, 0.25};
     expected.prunetrain = {0};
     expected.feddst = {1};
     expected.dispfl = {2, 0.25};
-    expected.sparsity = {0.25, 0.95, 20, false, start_kind::uniform, start_mask_kind::per_client};
+    expected.sparsity = {
+        0.25, 0.95, 20, false, start_kind::uniform, start_mask_kind::per_client, start_scale_kind::density,
+        100,  0.05};
     expected.regularization = {2e-3, 20, staircase_kind::code};
     expected.optimizer = {0.05, 0.99, 0};
     expected.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk};
@@ -159,8 +168,10 @@ path = "run.h5"
 TEST(parse, knows_every_choice) {
     const std::pair<const char*, std::vector<const char*>> choices[] = {
         {"data.partition", {"iid", "pathological", "dirichlet"}},
+        {"method.variant", {"paper", "authors"}},
         {"sparsity.start", {"erk", "uniform"}},
         {"sparsity.start_mask", {"global", "per_client"}},
+        {"sparsity.start_scale", {"dense", "density"}},
         {"communication.upload", {"sparse", "dense"}},
         {"communication.value_type", {"f32", "bf16"}},
         {"communication.reconfiguration_upload", {"dense", "topk", "topk_residual"}},
@@ -179,6 +190,18 @@ TEST(parse, knows_every_choice) {
 
 TEST(parse, takes_an_integer_where_a_number_is_wanted) {
     EXPECT_EQ(parse_text("[optimizer]\nlearning_rate = 1").optimizer.learning_rate, 1.0);
+}
+
+TEST(final_rounds, are_a_number_or_a_share_of_the_rounds) {
+    const auto rounds_of = [](const char* wanted) {
+        return final_rounds_of(
+            parse_text("[federation]\nrounds = 40", {std::string("sparsity.final_rounds=") + wanted}));
+    };
+    EXPECT_EQ(rounds_of("0"), 0);
+    EXPECT_EQ(rounds_of("1"), 1);
+    EXPECT_EQ(rounds_of("39"), 39);
+    EXPECT_EQ(rounds_of("0.25"), 10);
+    EXPECT_EQ(rounds_of("0.001"), 1);
 }
 
 TEST(overrides, come_after_the_file_and_in_order) {

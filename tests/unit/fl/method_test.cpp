@@ -37,6 +37,24 @@ TEST(make_method, names_the_known_ones_for_an_unknown_name) {
     }
 }
 
+TEST(make_method, takes_the_authors_variant_only_where_there_is_one) {
+    auto c = config_of("fedavg");
+    c.method.variant = config::variant_kind::authors;
+    try {
+        make_method(c);
+        FAIL();
+    } catch (const input_error& e) {
+        EXPECT_THAT(e.what(), testing::HasSubstr("fedavg has no variant \"authors\""));
+        EXPECT_THAT(e.what(), testing::HasSubstr("fedprox"));
+    }
+    c.method.name = "feddip";
+    EXPECT_THROW(make_method(c), input_error);
+    for (const char* name : {"fedprox"}) {
+        c.method.name = name;
+        EXPECT_NO_THROW(make_method(c)) << name;
+    }
+}
+
 TEST(fedavg, never_prunes_regularizes_or_reconfigures) {
     const auto fedavg = make_method(config_of("fedavg"));
     for (const int round : {0, 5, 999}) {

@@ -47,6 +47,13 @@ class whole_run : public testing::TestWithParam<std::string> {};
 
 } // namespace
 
+TEST(fedprox, has_no_term_in_the_authors_variant) {
+    auto c = config_of("fedprox");
+    EXPECT_EQ(make_method(c)->plan(3).proximal, 0.01F);
+    c.method.variant = config::variant_kind::authors;
+    EXPECT_EQ(make_method(c)->plan(3).proximal, 0.0F);
+}
+
 TEST(snip, keeps_the_weights_of_greatest_saliency_at_xavier_normal_weights) {
     before_the_first_round at;
     at.what.config.method.name = "snip";
