@@ -2,8 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 namespace feddip::sparse {
+
+namespace {
+
+// i - 1
+int segment_of(int round, int rounds, int steps, staircase kind) {
+    if (kind == staircase::paper) {
+        return static_cast<int>(std::int64_t{round} * steps / rounds);
+    }
+    const int length = rounds / steps;
+    return length == 0 ? steps - 1 : std::min(round / length, steps - 1);
+}
+
+} // namespace
 
 double sparsity_at(int round, int rounds, double initial, double target) {
     const double left = 1.0 - static_cast<double>(round) / rounds;
@@ -11,8 +25,7 @@ double sparsity_at(int round, int rounds, double initial, double target) {
 }
 
 double regularization_at(int round, int rounds, double maximum, int steps, staircase kind) {
-    const int segment_length = std::max(1, rounds / steps);
-    const int segment = std::min(round / segment_length, steps - 1); // i - 1
+    const int segment = segment_of(round, rounds, steps, kind);
     if (segment == 0 || maximum == 0.0) {
         return 0.0;
     }

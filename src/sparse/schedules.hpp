@@ -7,13 +7,16 @@ namespace feddip::sparse {
 double sparsity_at(int round, int rounds, double initial, double target);
 
 enum class staircase {
-    paper, // lambda_max (i - 1) / Q in segment i = 1 .. Q
-    code,  // 0 in segment 1, then 5e-4 + (i - 2) (lambda_max - 5e-4) / (Q - 1): the authors' program
+    // lambda_max (i - 1) / Q in segment i = 1 .. Q: round t is in segment i = 1 + floor(t Q / T), so that
+    // segments are equal, to within a round where Q doesn't divide T.
+    paper,
+    // What the authors' program does: 0 in segment 1, then 5e-4 + (i - 2) (lambda_max - 5e-4) / (Q - 1). A
+    // segment has floor(T/Q) rounds and the last one takes the remainder, which with fewer rounds than steps
+    // is all of them.
+    code,
 };
 
-// lambda_t: a staircase of `steps` equal segments of the rounds. As in the authors' program a segment has
-// floor(T/Q) rounds and the last one takes the remainder; with fewer rounds than steps every round is its
-// own.
+// lambda_t: a staircase of `steps` segments of the rounds.
 double regularization_at(int round, int rounds, double maximum, int steps, staircase kind);
 
 // eta_t = eta_0 decay^t
