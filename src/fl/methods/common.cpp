@@ -41,6 +41,11 @@ void drop_and_regrow(const parameter& tensor, const trained_client& client, std:
     chosen(gradient, free, drop).for_each_alive([&](std::size_t k) { into.set(free[k], true); });
 }
 
+// Before the mask rests.
+bool is_last_change(const config::run_config& config, int round) {
+    return config::final_rounds_of(config) > 0 && round == changing_rounds(config) - 1;
+}
+
 } // namespace
 
 round_plan averaging_round(const config::run_config& config, int round) {
@@ -58,9 +63,24 @@ round_plan averaging_round(const config::run_config& config, int round) {
             .keeps_residual = communication.value_type == config::value_kind::bf16 && residual_is_free};
 }
 
+int changing_rounds(const config::run_config& config) {
+    return config.federation.rounds - config::final_rounds_of(config);
+}
+
 double scheduled_sparsity(const config::run_config& config, int round) {
-    return sparse::sparsity_at(round, config.federation.rounds, config.sparsity.initial,
-                               config.sparsity.target);
+    const int changing = changing_rounds(config);
+    return is_last_change(config, round) || round >= changing
+               ? config.sparsity.target
+               : sparse::sparsity_at(round, changing, config.sparsity.initial, config.sparsity.target);
+}
+
+bool on_horizon(const config::run_config& config, int round) {
+    const int shifted = config.method.variant == config::variant_kind::authors ? round + 1 : round;
+    return shifted % config.sparsity.horizon == 0 && round < changing_rounds(config);
+}
+
+bool on_schedule(const config::run_config& config, int round) {
+    return on_horizon(config, round) || is_last_change(config, round);
 }
 
 std::vector<double> start_densities(const config::run_config& config, const parameter_layout& layout,

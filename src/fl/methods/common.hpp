@@ -13,8 +13,20 @@ namespace feddip::fl {
 // values' type and, where they are rounded, error feedback. A method changes what it does otherwise.
 round_plan averaging_round(const config::run_config& config, int round);
 
-// s_t, from sparsity.initial to sparsity.target.
+// Rounds t = 0 .. changing_rounds - 1 may change the mask; it rests in the sparsity.final_rounds after them.
+int changing_rounds(const config::run_config& config);
+
+// s_t, from sparsity.initial to sparsity.target over the rounds that may change the mask. Where others
+// follow, the last of these is at the target itself.
 double scheduled_sparsity(const config::run_config& config, int round);
+
+// Whether round t is one of those, each sparsity.horizon rounds, after which the mask is chosen anew: t = 0,
+// R, 2R
+// ... or, with the variant "authors" of those methods that have it, R - 1, 2R - 1 ...
+bool on_horizon(const config::run_config& config, int round);
+// The same for masks that follow the schedule: where final rounds follow, it is reconfigured last before
+// them.
+bool on_schedule(const config::run_config& config, int round);
 
 // Density of each prunable tensor, as sparsity.start says.
 std::vector<double> start_densities(const config::run_config& config, const parameter_layout& layout,

@@ -40,8 +40,10 @@ public:
     }
 
     sparse::mask own_mask(const round_plan& plan, const trained_client& client) const override {
-        return readjusted_mask(client, config_.dispfl.readjusted_share, plan.round,
-                               config_.federation.rounds);
+        const int changing = changing_rounds(config_);
+        return plan.round < changing
+                   ? readjusted_mask(client, config_.dispfl.readjusted_share, plan.round, changing)
+                   : client.mask;
     }
 
     std::size_t alive(const round_plan&, const parameter_layout& layout) const override {

@@ -23,7 +23,7 @@ public:
     round_plan plan(int round) const override {
         const auto& c = config_;
         const int rounds = c.federation.rounds;
-        const bool reconfigures = round % c.sparsity.horizon == 0;
+        const bool reconfigures = on_schedule(c, round);
         // Without regrowth only round 0 ranks weights outside the mask: afterwards masks are nested.
         const bool ranks_all_weights = reconfigures && (c.sparsity.regrow || round == 0);
 

@@ -1,7 +1,11 @@
 // FedDST (Bibikar et al. 2022): a sparse model of fixed density per layer (ERK). Every R rounds each sampled
 // client drops its smallest weights and regrows as many where the gradient of a minibatch is largest; the
 // server averages each weight over the clients that sent it, and prunes each layer back to its density by
-// magnitude. The first R rounds train the start mask, as in the authors' program.
+// magnitude. The share that is dropped falls to 0 over the first half of the rounds, the default of their
+// program.
+//
+// The variant "authors" is nearer to what FedDIP's authors run: it falls over all rounds, and clients
+// readjust in the last of R rounds, not in the first.
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
 #include "sparse/magnitude.hpp"
@@ -21,7 +25,7 @@ public:
     round_plan plan(int round) const override {
         auto plan = averaging_round(config_, round);
         plan.target_sparsity = config_.sparsity.target;
-        if (round > 0 && round % config_.sparsity.horizon == 0) {
+        if (round > 0 && round < annealing_rounds() && on_horizon(config_, round)) {
             plan.reconfigures = true;
             plan.upload = upload_content::own_mask;
             plan.averages_senders = true;
@@ -35,8 +39,7 @@ public:
     }
 
     sparse::mask own_mask(const round_plan& plan, const trained_client& client) const override {
-        return readjusted_mask(client, config_.feddst.readjusted_share, plan.round,
-                               config_.federation.rounds);
+        return readjusted_mask(client, config_.feddst.readjusted_share, plan.round, annealing_rounds());
     }
 
     // Regrown weights are 0 still. Behind all others, those come first that most clients regrew.
@@ -56,6 +59,11 @@ public:
     }
 
 private:
+    int annealing_rounds() const {
+        const int changing = changing_rounds(config_);
+        return config_.method.variant == config::variant_kind::authors ? changing : changing / 2;
+    }
+
     config::run_config config_;
 };
 

@@ -18,6 +18,9 @@ public:
         auto plan = averaging_round(config_, round);
         plan.sgd.regularization = static_cast<float>(config_.prunetrain.group_lasso);
         plan.target_sparsity = scheduled_sparsity(config_, round);
+        if (rests(round)) {
+            return plan;
+        }
         plan.reconfigures = true;
         plan.upload = upload_content::own_mask;
         plan.keeps_residual = false; // what is pruned is meant to go
@@ -25,9 +28,9 @@ public:
     }
 
     // Weights that the server has pruned start at 0 and train again.
-    std::optional<sparse::mask> client_mask(const round_plan&, const parameter_layout& layout,
+    std::optional<sparse::mask> client_mask(const round_plan& plan, const parameter_layout& layout,
                                             int) const override {
-        return sparse::mask(layout.prunable_size(), true);
+        return rests(plan.round) ? std::nullopt : std::optional(sparse::mask(layout.prunable_size(), true));
     }
 
     sparse::mask own_mask(const round_plan& plan, const trained_client& client) const override {
@@ -47,6 +50,9 @@ public:
     }
 
 private:
+    // In the final rounds clients train within the mask, which stays.
+    bool rests(int round) const { return round >= changing_rounds(config_); }
+
     // Where the layers between the first and the last lie.
     struct range {
         std::size_t first, length;

@@ -49,7 +49,7 @@ TEST(make_method, takes_the_authors_variant_only_where_there_is_one) {
     }
     c.method.name = "feddip";
     EXPECT_THROW(make_method(c), input_error);
-    for (const char* name : {"fedprox"}) {
+    for (const char* name : {"fedprox", "feddst"}) {
         c.method.name = name;
         EXPECT_NO_THROW(make_method(c)) << name;
     }
@@ -82,6 +82,27 @@ TEST(feddip, without_regrowth_needs_all_weights_in_the_first_round_only) {
     for (int round = 0; round < 20; ++round) {
         EXPECT_EQ(feddip->plan(round).reconfigures, round % 5 == 0) << round;
         EXPECT_EQ(feddip->plan(round).trains_all_weights(), round == 0) << round;
+    }
+}
+
+// Of twelve rounds three are final: t = 8, the last before them, is at the target, and the mask rests from t
+// = 9.
+TEST(feddip, reconfigures_last_before_the_final_rounds_and_then_at_the_target) {
+    auto c = config_of("feddip");
+    c.federation.rounds = 12;
+    c.sparsity = {.initial = 0.5, .target = 0.9, .horizon = 5};
+    auto shorter = c;
+    shorter.federation.rounds = 9;
+    for (const double final_rounds : {3.0, 0.25}) {
+        c.sparsity.final_rounds = final_rounds;
+        const auto feddip = make_method(c);
+        for (int round = 0; round < 12; ++round) {
+            const auto plan = feddip->plan(round);
+            EXPECT_EQ(plan.reconfigures, round == 0 || round == 5 || round == 8) << round;
+            EXPECT_EQ(plan.trains_all_weights(), plan.reconfigures) << round;
+            EXPECT_EQ(plan.target_sparsity,
+                      round < 8 ? make_method(shorter)->plan(round).target_sparsity : 0.9);
+        }
     }
 }
 

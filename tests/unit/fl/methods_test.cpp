@@ -114,9 +114,8 @@ TEST(feddst, drops_the_smallest_and_regrows_where_gradients_are_largest) {
     EXPECT_EQ(own, test::mask_of({1, 1, 1, 0, 1, 0, 1, 1, 1, 1}));
 }
 
+// Over half of the 1000 rounds, or over all of them.
 TEST(feddst, readjusts_less_and_less) {
-    auto c = config_of("feddst");
-    const auto feddst = make_method(c);
     const parameter_layout one({weights_of("a.weight", 1000)});
     std::vector<float> weights(1000), gradient(1000);
     sparse::mask mask(1000, false);
@@ -125,12 +124,33 @@ TEST(feddst, readjusts_less_and_less) {
         weights[i] = static_cast<float>(i + 1);
         gradient[i] = static_cast<float>(i);
     }
-    for (const int round : {0, 250, 500, 750, 1000}) {
-        const auto own =
-            feddst->own_mask(feddst->plan(round), {one, weights, mask, [&] { return gradient; }});
-        EXPECT_EQ(own.count(), 500U);
-        const double share = 0.25 * (1 + std::cos(std::acos(-1.0) * round / 1000));
-        EXPECT_NEAR(static_cast<double>(own.count(500, 500)), 500 * share, 0.51) << round;
+    auto c = config_of("feddst");
+    for (const auto variant : {config::variant_kind::paper, config::variant_kind::authors}) {
+        c.method.variant = variant;
+        const auto feddst = make_method(c);
+        const int end = variant == config::variant_kind::paper ? 500 : 1000;
+        for (const int round : {0, end / 4, end / 2, end - 1}) {
+            const auto own =
+                feddst->own_mask(feddst->plan(round), {one, weights, mask, [&] { return gradient; }});
+            EXPECT_EQ(own.count(), 500U);
+            const double share = 0.25 * (1 + std::cos(std::acos(-1.0) * round / end));
+            EXPECT_NEAR(static_cast<double>(own.count(500, 500)), 500 * share, 0.51) << round;
+        }
+    }
+}
+
+TEST(feddst, readjusts_in_the_first_of_R_rounds_until_half_of_them_are_done) {
+    auto c = config_of("feddst");
+    c.federation.rounds = 40;
+    const auto reconfigures = [&](int round) { return make_method(c)->plan(round).reconfigures; };
+    for (int round = 0; round < 40; ++round) {
+        c.method.variant = config::variant_kind::paper;
+        c.sparsity.final_rounds = 0;
+        EXPECT_EQ(reconfigures(round), round > 0 && round < 20 && round % 5 == 0) << round;
+        c.sparsity.final_rounds = 16; // half of the others are 12
+        EXPECT_EQ(reconfigures(round), round == 5 || round == 10) << round;
+        c.method.variant = config::variant_kind::authors;
+        EXPECT_EQ(reconfigures(round), round < 24 && round % 5 == 4) << round;
     }
 }
 
@@ -153,7 +173,7 @@ TEST(feddst, prunes_each_layer_to_its_density_and_prefers_what_most_clients_regr
 TEST(feddst, keeps_the_density_of_each_layer_throughout) {
     test::small_federation federation;
     federation.config.method.name = "feddst";
-    federation.config.federation.rounds = 7;
+    federation.config.federation.rounds = 14;
     federation.run();
     const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
     const auto expected = sparse::alive_per_layer(layout, sparse::erk_densities(layout, 0.9));
@@ -185,6 +205,36 @@ TEST(prunetrain, regularizes_from_the_start_and_trains_all_weights) {
     const auto plan = prunetrain->plan(0);
     EXPECT_EQ(plan.sgd.regularization, 0.01F);
     EXPECT_EQ(prunetrain->client_mask(plan, three_layers, 3)->sparsity(), 0.0);
+}
+
+TEST(prunetrain, trains_within_its_last_mask_in_the_final_rounds) {
+    auto c = config_of("prunetrain");
+    c.federation.rounds = 10;
+    c.sparsity.final_rounds = 4;
+    const auto prunetrain = make_method(c);
+    for (int round = 0; round < 10; ++round) {
+        const auto plan = prunetrain->plan(round);
+        EXPECT_EQ(plan.reconfigures, round < 6) << round;
+        EXPECT_EQ(plan.upload == upload_content::in_mask, round >= 6) << round;
+        EXPECT_EQ(prunetrain->client_mask(plan, three_layers, 3).has_value(), round < 6) << round;
+        EXPECT_EQ(plan.sgd.regularization, 0.01F);
+        EXPECT_EQ(plan.target_sparsity == 0.9, round >= 5) << round;
+    }
+}
+
+TEST(dispfl, keeps_its_masks_in_the_final_rounds) {
+    auto c = config_of("dispfl");
+    c.federation.rounds = 10;
+    c.sparsity.final_rounds = 4;
+    const auto dispfl = make_method(c);
+    const std::vector<float> weights{1, -2, 0.1F, 0, -0.3F, 0.2F, 0, 4, 1, -3, 7};
+    const std::vector<float> gradient{5, 0, -4, 1, 9, 2, 6, 9, 0, 0, 9};
+    const auto mask = test::mask_of({1, 1, 1, 0, 1, 1, 0, 1, 1, 1});
+    const trained_client client{three_layers, weights, mask, [&] { return gradient; }};
+
+    EXPECT_NE(dispfl->own_mask(dispfl->plan(0), client), mask);
+    EXPECT_EQ(dispfl->own_mask(dispfl->plan(6), client), mask);
+    EXPECT_EQ(dispfl->own_mask(dispfl->plan(9), client), mask);
 }
 
 // LeNet-5 with the same squared gradient everywhere: fully connected weights cost least, those of the first
@@ -321,3 +371,19 @@ TEST_P(whole_run, leaves_weights_outside_the_mask_at_zero) {
 
 INSTANTIATE_TEST_SUITE_P(methods, whole_run,
                          testing::Values("fedavg", "fedprox", "snip", "feddst", "prunetrain", "prunefl"));
+
+TEST(final_rounds, let_every_mask_rest) {
+    for (const char* name : {"feddip", "prunetrain", "feddst"}) {
+        test::small_federation federation;
+        federation.config.method.name = name;
+        federation.config.federation.rounds = 14;
+        federation.config.sparsity.target = 0.8;
+        federation.config.sparsity.final_rounds = 4;
+        federation.run();
+        const auto& states = federation.seen.states;
+        EXPECT_NE(states[9].model.mask, states.front().model.mask) << name;
+        for (std::size_t round = 10; round < 14; ++round) {
+            EXPECT_EQ(states[round].model.mask, states[9].model.mask) << name;
+        }
+    }
+}
