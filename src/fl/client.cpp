@@ -83,6 +83,21 @@ std::vector<float> local_trainer::gradient(std::span<const float> state, int rou
     return {gradients.begin(), gradients.end()};
 }
 
+double local_trainer::accuracy(std::span<const float> state, const sparse::mask& mask,
+                               std::span<const std::uint32_t> images) {
+    std::ranges::copy(state, network_->state().begin());
+    network_->use_mask(sparse::unless_whole(mask), nn::gradient_scope::on_mask);
+    const int size = config_->federation.batch_size;
+    data::evaluation_batches loader(*data_, data_->train, size);
+    int correct = 0;
+    for (auto left = images; !left.empty();) {
+        const auto some = left.first(std::min(left.size(), static_cast<std::size_t>(size)));
+        correct += network_->evaluate(loader.load(some)).correct;
+        left = left.subspan(some.size());
+    }
+    return correct / static_cast<double>(images.size());
+}
+
 random_stream local_trainer::stream_of(int round, int client, purpose what) const {
     return {config_->federation.seed, static_cast<std::uint32_t>(round), static_cast<std::uint32_t>(client),
             what};

@@ -14,15 +14,20 @@ std::vector<float> first_client::gradient(std::span<const float> state) {
     return trainer_->gradient(state, 0, id, images_);
 }
 
-std::vector<float> first_client::train(const round_plan& plan, std::span<float> state) {
+std::vector<float> first_client::train(const round_plan& plan, const sparse::mask& mask,
+                                       std::span<float> state) {
     round_plan all = plan;
     all.upload = upload_content::in_mask;
     all.squared_gradients = true;
-    const global_model model{{state.begin(), state.end()}, sparse::mask(layout_->prunable_size(), true), 0};
+    const global_model model{{state.begin(), state.end()}, mask, 0};
     trainer_->train(model, model.mask, all, id, images_, [] {});
     std::ranges::copy(trainer_->weights(), state.begin());
     const auto squares = trainer_->squared_gradients();
     return {squares.begin(), squares.end()};
+}
+
+double first_client::accuracy(const sparse::mask& mask, std::span<const float> state) {
+    return trainer_->accuracy(state, mask, images_);
 }
 
 } // namespace feddip::fl

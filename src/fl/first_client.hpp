@@ -24,9 +24,12 @@ public:
     // d(loss)/d(state) of one minibatch, layout().trainable_size() floats.
     std::vector<float> gradient(std::span<const float> state);
 
-    // Trains all weights of `state` as a round of `plan` would. Returns the mean squared gradients of the
-    // prunable ones.
-    std::vector<float> train(const round_plan& plan, std::span<float> state);
+    // Trains the weights of `state` in the mask as a round of `plan` would; the others become 0. Returns the
+    // mean squared gradients of all prunable ones.
+    std::vector<float> train(const round_plan& plan, const sparse::mask& mask, std::span<float> state);
+
+    // Top-1 accuracy on the client's images, for which no test images are at hand.
+    double accuracy(const sparse::mask& mask, std::span<const float> state);
 
 private:
     local_trainer* trainer_;

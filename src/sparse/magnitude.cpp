@@ -93,6 +93,26 @@ mask keep_largest_per_layer(const parameter_layout& layout, std::span<const floa
     return alive;
 }
 
+mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const float> values, const mask& alive,
+                             double share) {
+    mask kept(alive.size(), false);
+    for (const auto& p : layout.weights()) {
+        std::vector<std::size_t> positions;
+        std::vector<float> weights;
+        for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
+            if (alive[i]) {
+                positions.push_back(i);
+                weights.push_back(values[i]);
+            }
+        }
+        const auto dropped = static_cast<std::size_t>(share * static_cast<double>(weights.size()));
+        keep_largest(weights, weights.size() - dropped).for_each_alive([&](std::size_t k) {
+            kept.set(positions[k], true);
+        });
+    }
+    return kept;
+}
+
 mask prune_smallest_reference(std::span<const float> values, double sparsity) {
     std::vector<std::size_t> order(values.size());
     std::iota(order.begin(), order.end(), std::size_t{0});

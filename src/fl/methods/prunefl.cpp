@@ -1,6 +1,13 @@
 // PruneFL (Jiang et al. 2022): one client trains alone and prunes first; then, every R rounds, clients send
-// the squared gradients of all weights, and the mask takes the weights of greatest importance, squared
-// gradient over time cost, down to density 1 - s_t. Weights that come back start at 0.
+// the squared gradients of all weights, and the server reconfigures. Of each layer only the smallest share of
+// the alive weights may go; with the pruned ones they compete for what is left of density 1 - s_t, by
+// importance: squared gradient over time cost. Weights that come back start at 0. In their program the share
+// begins at 30 % and halves over the run, and importance decides the density too, to which FedDIP's schedule
+// is put here. Where the schedule falls faster than the share allows, the density lags behind it.
+//
+// The variant "authors" is that of FedDIP's authors: the first layer stays dense, all other weights are
+// ranked by importance alone, and the first client trains, pruning every five rounds, until it is better than
+// chance.
 #include "data/dataset.hpp"
 #include "fl/first_client.hpp"
 #include "fl/methods/common.hpp"
@@ -10,6 +17,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace feddip::fl {
 
@@ -27,6 +35,12 @@ std::vector<double> time_costs(const config::run_config& config) {
     return costs;
 }
 
+// How long the first client trains in the program of FedDIP's authors, and when it prunes.
+struct first_training {
+    static constexpr int at_least = 6, at_most = 49, pruning_every = 5;        // rounds
+    static double enough(int classes) { return classes == 100 ? 0.02 : 0.11; } // accuracy
+};
+
 class prunefl final : public method {
 public:
     explicit prunefl(const config::run_config& config) : config_(config), costs_(time_costs(config)) {}
@@ -34,28 +48,105 @@ public:
     round_plan plan(int round) const override {
         auto plan = averaging_round(config_, round);
         plan.target_sparsity = scheduled_sparsity(config_, round);
-        plan.reconfigures = plan.squared_gradients = round > 0 && round % config_.sparsity.horizon == 0;
+        plan.reconfigures = plan.squared_gradients = reconfigures_in(round);
         return plan;
     }
 
     first_look looks_first() const override { return first_look::training; }
 
     sparse::mask look(first_client& client, std::span<float> state) const override {
-        std::vector<float> squares;
-        for (int i = 0; i < config_.prunefl.initial_rounds; ++i) {
-            squares = client.train(plan(0), state);
-        }
-        return most_important(client.layout(), squares, config_.sparsity.initial);
+        return as_authors() ? train_until_better_than_chance(client, state)
+                            : prune_step_by_step(client, state);
     }
 
     sparse::mask reconfigure(const round_plan& plan, const averages& received,
-                             const sparse::mask&) const override {
-        return most_important(received.layout, received.squared_gradients, plan.target_sparsity);
+                             const sparse::mask& current) const override {
+        if (as_authors()) {
+            return most_important(received.layout, received.squared_gradients, plan.target_sparsity,
+                                  first_layer(received.layout));
+        }
+        const auto staying = sparse::drop_smallest_per_layer(received.layout, received.weights, current,
+                                                             removable_share(plan.round));
+        return most_important(received.layout, received.squared_gradients, plan.target_sparsity, staying);
+    }
+
+    // But for one weight per layer, which rounding may spare.
+    std::size_t alive(const round_plan& plan, const parameter_layout& layout) const override {
+        const auto size = static_cast<double>(layout.prunable_size());
+        double alive = size * (1 - config_.sparsity.initial);
+        for (int round = 0; round <= plan.round; ++round) {
+            if (reconfigures_in(round)) {
+                const double scheduled = size * (1 - scheduled_sparsity(config_, round));
+                const double staying = as_authors() ? 0 : alive * (1 - removable_share(round));
+                alive = std::max(scheduled, staying);
+            }
+        }
+        return static_cast<std::size_t>(std::llround(alive));
     }
 
 private:
+    bool as_authors() const { return config_.method.variant == config::variant_kind::authors; }
+
+    // The first client has just pruned what round 0 begins with, unless nothing but final rounds follow it.
+    bool reconfigures_in(int round) const {
+        return on_schedule(config_, round) && (round > 0 || changing_rounds(config_) == 1);
+    }
+
+    double removable_share(int round) const {
+        return config_.prunefl.removable_share *
+               std::exp2(-static_cast<double>(round) / config_.federation.rounds);
+    }
+
+    sparse::mask prune_step_by_step(first_client& client, std::span<float> state) const {
+        const auto& layout = client.layout();
+        sparse::mask mask(layout.prunable_size(), true);
+        const std::size_t wanted = alive(plan(0), layout);
+        std::vector<float> squares;
+        for (int i = 0; i < config_.prunefl.initial_rounds; ++i) {
+            squares = client.train(plan(0), mask, state);
+        }
+        while (true) {
+            const auto staying = sparse::drop_smallest_per_layer(layout, std::span(state).first(mask.size()),
+                                                                 mask, removable_share(0));
+            auto smaller = most_important(layout, squares, config_.sparsity.initial, staying);
+            const bool goes_on = smaller.count() < mask.count() && smaller.count() > wanted;
+            mask = std::move(smaller);
+            if (!goes_on) {
+                return mask;
+            }
+            squares = client.train(plan(0), mask, state);
+        }
+    }
+
+    sparse::mask train_until_better_than_chance(first_client& client, std::span<float> state) const {
+        const auto& layout = client.layout();
+        const double enough = first_training::enough(config::classes_of(config_.data.dataset));
+        sparse::mask mask(layout.prunable_size(), true);
+        bool done = false;
+        for (int round = 0; !done; ++round) {
+            const auto squares = client.train(plan(0), mask, state);
+            const int trained = round + 1;
+            done = trained == first_training::at_most ||
+                   (trained >= first_training::at_least && client.accuracy(mask, state) > enough);
+            if (round % first_training::pruning_every == 0) {
+                mask = most_important(layout, squares, config_.sparsity.initial, first_layer(layout));
+            }
+        }
+        return mask;
+    }
+
+    static sparse::mask first_layer(const parameter_layout& layout) {
+        sparse::mask first(layout.prunable_size(), false);
+        for (std::size_t i = 0; i < layout.weights().front().size; ++i) {
+            first.set(i, true);
+        }
+        return first;
+    }
+
+    // Those that stay, and as many more of the most important ones as make 1 - sparsity; none, where the
+    // others are as many already.
     sparse::mask most_important(const parameter_layout& layout, std::span<const float> squares,
-                                double sparsity) const {
+                                double sparsity, const sparse::mask& staying) const {
         std::vector<float> importance(squares.begin(), squares.end());
         for (std::size_t l = 0; l < costs_.size(); ++l) {
             const auto& p = layout.weights()[l];
@@ -63,7 +154,9 @@ private:
                 value /= static_cast<float>(costs_[l]);
             }
         }
-        return sparse::prune_smallest(importance, sparsity);
+        staying.for_each_alive([&](std::size_t i) { importance[i] = std::numeric_limits<float>::max(); });
+        auto chosen = sparse::prune_smallest(importance, sparsity);
+        return chosen.count() > staying.count() ? chosen : staying;
     }
 
     config::run_config config_;

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 using namespace feddip;
@@ -237,25 +238,107 @@ TEST(dispfl, keeps_its_masks_in_the_final_rounds) {
     EXPECT_EQ(dispfl->own_mask(dispfl->plan(9), client), mask);
 }
 
-// LeNet-5 with the same squared gradient everywhere: fully connected weights cost least, those of the first
-// convolution most.
-TEST(prunefl, ranks_weights_by_squared_gradient_over_time_cost) {
-    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
-    const std::size_t size = layout.prunable_size();
+// LeNet-5 whose weights grow with their position in a layer; the last 100 of the first fully connected one
+// are pruned.
+class prunefl_on_lenet5 : public testing::Test {
+protected:
+    prunefl_on_lenet5()
+        : layout(nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10)), weights(layout.prunable_size()),
+          squares(layout.prunable_size()), current(layout.prunable_size(), true) {
+        for (const auto& p : layout.weights()) {
+            std::iota(weights.begin() + static_cast<std::ptrdiff_t>(p.offset),
+                      weights.begin() + static_cast<std::ptrdiff_t>(p.offset + p.size), 1.0F);
+        }
+        for (std::size_t i = 0; i < 100; ++i) {
+            current.set(pruned_from + i, false);
+            weights[pruned_from + i] = 0;
+        }
+    }
+
+    // In round 5 of 1000, for `alive` weights.
+    sparse::mask reconfigured(config::variant_kind variant, std::size_t alive) const {
+        config::run_config c = config_of("prunefl");
+        c.method.variant = variant;
+        const auto prunefl = make_method(c);
+        auto plan = prunefl->plan(5);
+        plan.target_sparsity = 1 - static_cast<double>(alive) / static_cast<double>(weights.size());
+        return prunefl->reconfigure(
+            plan, {.layout = layout, .weights = weights, .squared_gradients = squares}, current);
+    }
+
+    static constexpr std::size_t pruned_from = 150 + 2400 + 47900;
+    parameter_layout layout;
+    std::vector<float> weights, squares;
+    sparse::mask current;
+};
+
+// 0.3 * 2^(-5/1000) = 0.29896 of 150, 2400, 47900, 10080 and 840 weights are 44, 717, 14320, 3013 and 251.
+TEST_F(prunefl_on_lenet5, drops_no_more_than_a_share_of_each_layer_however_low_the_schedule) {
+    std::ranges::fill(std::span(squares).last(840), 1.0F);
+
+    const auto mask = reconfigured(config::variant_kind::paper, 1000);
+
+    EXPECT_THAT(test::alive_in(mask, layout), testing::ElementsAre(106, 1683, 33580, 7067, 589));
+    for (const auto& p : layout.weights()) {
+        EXPECT_FALSE(mask[p.offset]) << p.name; // the smallest
+    }
+}
+
+// Behind those that stay the pruned weights come first, for their gradients, then the smallest of the first
+// convolution, whose gradient is twenty times as large and whose time 25 times as long.
+TEST_F(prunefl_on_lenet5, adds_by_squared_gradient_over_time_cost) {
+    std::ranges::fill(std::span(squares).subspan(pruned_from, 100), 50.0F);
+    squares[0] = 1000;
+    const std::size_t staying = 106 + 1683 + 33580 + 7067 + 589;
+
+    const auto pruned_first = reconfigured(config::variant_kind::paper, staying + 100);
+    EXPECT_EQ(pruned_first.count(), staying + 100);
+    EXPECT_EQ(pruned_first.count(pruned_from, 100), 100U);
+    EXPECT_FALSE(pruned_first[0]);
+
+    EXPECT_TRUE(reconfigured(config::variant_kind::paper, staying + 101)[0]);
+    squares[0] = 2000;
+    EXPECT_TRUE(reconfigured(config::variant_kind::paper, staying + 100)[0]);
+}
+
+TEST_F(prunefl_on_lenet5, exempts_the_first_layer_and_ranks_all_others_in_the_authors_variant) {
+    std::ranges::fill(squares, 1.0F);
+    EXPECT_THAT(test::alive_in(reconfigured(config::variant_kind::authors, weights.size() - 150), layout),
+                testing::ElementsAre(150, 2250, 48000, 10080, 840));
+    std::ranges::fill(std::span(squares).subspan(150, 2400), 1000.0F);
+    EXPECT_THAT(test::alive_in(reconfigured(config::variant_kind::authors, 3390), layout),
+                testing::ElementsAre(150, 2400, 0, 0, 840));
+}
+
+TEST(prunefl, halves_the_share_that_may_go_over_the_rounds) {
     auto c = config_of("prunefl");
-    c.sparsity.initial = c.sparsity.target = 150.0 / static_cast<double>(size); // as many as conv1 has
+    c.sparsity.initial = 0;
+    c.sparsity.target = 0.99;
+    c.federation.rounds = 10;
+    const parameter_layout layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    const auto size = static_cast<double>(layout.prunable_size());
     const auto prunefl = make_method(c);
-    std::vector<float> squares(size, 1.0F);
-    const auto chosen = [&] {
-        return test::alive_in(
-            prunefl->reconfigure(prunefl->plan(5),
-                                 {.layout = layout, .weights = squares, .squared_gradients = squares},
-                                 {size, true}),
-            layout);
-    };
-    EXPECT_THAT(chosen(), testing::ElementsAre(0, 2400, 48000, 10080, 840));
-    std::ranges::fill(std::span(squares).first(150), 1000.0F); // 40 times the time
-    EXPECT_THAT(chosen(), testing::ElementsAre(150, 2250, 48000, 10080, 840));
+    EXPECT_NEAR(static_cast<double>(prunefl->alive(prunefl->plan(9), layout)),
+                size * (1 - 0.3 * std::sqrt(0.5)), 1);
+    c.federation.rounds = 1000; // then the schedule is the slower one
+    const auto slower = make_method(c);
+    EXPECT_NEAR(static_cast<double>(slower->alive(slower->plan(999), layout)),
+                size * (1 - slower->plan(995).target_sparsity), 1);
+}
+
+TEST(prunefl, predicts_how_many_weights_its_masks_have) {
+    test::small_federation federation;
+    federation.config.method.name = "prunefl";
+    federation.config.federation.rounds = 8;
+    federation.run();
+    const auto prunefl = make_method(federation.config);
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    for (const auto& state : federation.seen.states) {
+        const auto predicted =
+            static_cast<double>(prunefl->alive(prunefl->plan(state.rounds_done - 1), layout));
+        const auto tensors = static_cast<double>(layout.weights().size());
+        EXPECT_NEAR(static_cast<double>(state.model.mask.count()), predicted, tensors * state.rounds_done);
+    }
 }
 
 TEST(prunefl, sends_squared_gradients_when_it_reconfigures_and_never_before_the_horizon) {
@@ -263,6 +346,25 @@ TEST(prunefl, sends_squared_gradients_when_it_reconfigures_and_never_before_the_
     for (int round = 0; round < 20; ++round) {
         EXPECT_EQ(prunefl->plan(round).squared_gradients, round > 0 && round % 5 == 0);
         EXPECT_EQ(prunefl->plan(round).reconfigures, prunefl->plan(round).squared_gradients);
+    }
+    const auto of_authors = make_method([] {
+        auto c = config_of("prunefl");
+        c.method.variant = config::variant_kind::authors;
+        return c;
+    }());
+    for (int round = 0; round < 20; ++round) {
+        EXPECT_EQ(of_authors->plan(round).reconfigures, round % 5 == 4);
+    }
+}
+
+TEST(prunefl, reconfigures_last_before_the_final_rounds) {
+    auto c = config_of("prunefl");
+    c.federation.rounds = 20;
+    c.sparsity.final_rounds = 7;
+    const auto prunefl = make_method(c);
+    for (int round = 0; round < 20; ++round) {
+        EXPECT_EQ(prunefl->plan(round).reconfigures, round == 5 || round == 10 || round == 12) << round;
+        EXPECT_EQ(prunefl->plan(round).target_sparsity == 0.9, round >= 12) << round;
     }
 }
 
@@ -275,6 +377,37 @@ TEST(prunefl, prunes_a_model_that_one_client_has_trained) {
 
     EXPECT_NEAR(mask.sparsity(), 0.5, 1e-4);
     EXPECT_NE(at.state, before);
+    for (const double d : sparse::layer_densities(mask, at.network.layout())) {
+        EXPECT_GT(d, 0.48); // two steps, each of which leaves 0.7
+    }
+}
+
+TEST(prunefl, trains_one_client_until_it_is_better_than_chance_in_the_authors_variant) {
+    before_the_first_round at;
+    at.what.config.method = {"prunefl", config::variant_kind::authors};
+    at.what.config.sparsity.initial = 0.9;
+
+    const auto mask = make_method(at.what.config)->look(at.client, at.state);
+
+    EXPECT_NEAR(mask.sparsity(), 0.9, 1e-4);
+    EXPECT_EQ(mask.count(0, 150), 150U);
+    EXPECT_GT(at.client.accuracy({mask.size(), true}, at.state), 0.11);
+}
+
+TEST(first_client, measures_the_share_of_its_images_that_it_gets_right) {
+    before_the_first_round at;
+    const sparse::mask all(at.network.layout().prunable_size(), true);
+    const auto& images = at.what.shares.train[0];
+    data::evaluation_batches one_by_one(at.what.data, at.what.data.train, 1);
+    at.client.train({.sgd = {0.1F, 0, 0}}, all, at.state);
+
+    const double accuracy = at.client.accuracy(all, at.state);
+
+    int right = 0;
+    for (const auto image : images) {
+        right += at.network.evaluate(one_by_one.load({&image, 1})).correct;
+    }
+    EXPECT_DOUBLE_EQ(accuracy, right / static_cast<double>(images.size()));
 }
 
 TEST(local_trainer, averages_the_squared_gradients_of_pruned_weights_too) {
@@ -373,7 +506,7 @@ INSTANTIATE_TEST_SUITE_P(methods, whole_run,
                          testing::Values("fedavg", "fedprox", "snip", "feddst", "prunetrain", "prunefl"));
 
 TEST(final_rounds, let_every_mask_rest) {
-    for (const char* name : {"feddip", "prunetrain", "feddst"}) {
+    for (const char* name : {"feddip", "prunefl", "prunetrain", "feddst"}) {
         test::small_federation federation;
         federation.config.method.name = name;
         federation.config.federation.rounds = 14;

@@ -70,3 +70,33 @@ TEST(prune_smallest, ranks_denormals_and_neighbouring_floats_rightly) {
         EXPECT_EQ(sparse::prune_smallest(values, s), sparse::prune_smallest_reference(values, s)) << s;
     }
 }
+
+namespace {
+
+const parameter_layout two_layers({{"a.weight", role::weight, {4, 1}, 0, 0, 1},
+                                   {"b.weight", role::weight, {6, 1}, 0, 0, 1}});
+
+sparse::mask alive_at(std::initializer_list<std::size_t> positions) {
+    sparse::mask m(10, false);
+    for (const auto i : positions) {
+        m.set(i, true);
+    }
+    return m;
+}
+
+} // namespace
+
+// Of a's three the one of 0.1 goes, of b's four those of 0 and 2; pruned ones stay so, however large.
+TEST(drop_smallest_per_layer, drops_a_share_of_the_alive_weights_of_each) {
+    const std::vector<float> values{-3, 0.1F, 9, 5, 0, -6, 2, 9, 4, 9};
+
+    EXPECT_EQ(sparse::drop_smallest_per_layer(two_layers, values, alive_at({0, 1, 3, 4, 5, 6, 8}), 0.5),
+              alive_at({0, 3, 5, 8}));
+}
+
+TEST(drop_smallest_per_layer, rounds_down_what_it_drops) {
+    const std::vector<float> values{1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+
+    EXPECT_EQ(sparse::drop_smallest_per_layer(two_layers, values, sparse::mask(10, true), 0.3),
+              alive_at({1, 2, 3, 5, 6, 7, 8, 9}));
+}
