@@ -22,7 +22,7 @@ constexpr std::array entries{
     entry{"dispfl", make_dispfl},         entry{"fedavg", make_fedavg},
     entry{"feddip", make_feddip},         entry{"feddst", make_feddst, true},
     entry{"fedprox", make_fedprox, true}, entry{"prunefl", make_prunefl, true},
-    entry{"prunetrain", make_prunetrain}, entry{"snip", make_snip},
+    entry{"prunetrain", make_prunetrain}, entry{"snip", make_snip, true},
 };
 
 std::vector<std::string> names_with_authors_variant() {

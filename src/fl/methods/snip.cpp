@@ -1,5 +1,7 @@
 // SNIP (Lee et al. 2019): before training, one client ranks the weights by their saliency |w dL/dw| on one
-// minibatch, at Xavier-normal weights; the largest 1 - s_p of the whole network make the mask, which stays.
+// minibatch, at the weights that are then trained; the largest 1 - s_p of the whole network make the mask,
+// which stays. The variant "authors" is that of FedDIP's authors: the saliency is that of weights drawn for
+// it alone, Xavier-normal ones.
 #include "fl/first_client.hpp"
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
@@ -37,12 +39,14 @@ public:
     first_look looks_first() const override { return first_look::gradient; }
 
     sparse::mask look(first_client& client, std::span<float> state) const override {
-        std::vector<float> drawn(state.begin(), state.end());
-        draw_xavier_normal(client.layout(), config_.federation.seed, drawn);
-        std::vector<float> saliency = client.gradient(drawn);
+        std::vector<float> scored(state.begin(), state.end());
+        if (config_.method.variant == config::variant_kind::authors) {
+            draw_xavier_normal(client.layout(), config_.federation.seed, scored);
+        }
+        std::vector<float> saliency = client.gradient(scored);
         saliency.resize(client.layout().prunable_size());
         for (std::size_t i = 0; i < saliency.size(); ++i) {
-            saliency[i] *= drawn[i];
+            saliency[i] *= scored[i];
         }
         return sparse::prune_smallest(saliency, config_.sparsity.target);
     }

@@ -49,7 +49,7 @@ TEST(make_method, takes_the_authors_variant_only_where_there_is_one) {
     }
     c.method.name = "feddip";
     EXPECT_THROW(make_method(c), input_error);
-    for (const char* name : {"fedprox", "feddst", "prunefl"}) {
+    for (const char* name : {"fedprox", "feddst", "prunefl", "snip"}) {
         c.method.name = name;
         EXPECT_NO_THROW(make_method(c)) << name;
     }

@@ -41,6 +41,23 @@ struct before_the_first_round {
     std::vector<float> state = std::vector<float>(network.layout().size());
 
     before_the_first_round() { initialize(network.layout(), what.config.federation.seed, state); }
+
+    // |w dL/dw|, one minibatch and one weight after the other.
+    std::vector<float> saliency_at(const std::vector<float>& weights) {
+        random_stream stream(what.config.federation.seed, 0, 0, purpose::probing);
+        auto augmentation = stream;
+        auto dropout = stream;
+        data::training_batches loader(what.data, what.shares.train[0], what.config.federation.batch_size);
+        loader.start_epoch(stream);
+        network.use_mask(nullptr, nn::gradient_scope::all);
+        std::ranges::copy(weights, network.state().begin());
+        network.train(loader.next(augmentation), dropout);
+        std::vector<float> saliency;
+        for (std::size_t i = 0; i < network.layout().prunable_size(); ++i) {
+            saliency.push_back(std::abs(weights[i] * network.gradients()[i]));
+        }
+        return saliency;
+    }
 };
 
 // What a method's clients do and get in whole runs.
@@ -55,15 +72,27 @@ TEST(fedprox, has_no_term_in_the_authors_variant) {
     EXPECT_EQ(make_method(c)->plan(3).proximal, 0.0F);
 }
 
-TEST(snip, keeps_the_weights_of_greatest_saliency_at_xavier_normal_weights) {
+TEST(snip, keeps_the_weights_of_greatest_saliency_where_training_starts) {
     before_the_first_round at;
     at.what.config.method.name = "snip";
-    const auto& layout = at.network.layout();
+    const auto start = at.state;
 
     const auto mask = make_method(at.what.config)->look(at.client, at.state);
 
-    // |w dL/dw| once more, one minibatch and one weight after the other.
-    std::vector<float> drawn = at.state;
+    EXPECT_EQ(at.state, start);
+    EXPECT_EQ(mask, sparse::prune_smallest_reference(at.saliency_at(start), 0.9));
+}
+
+TEST(snip, ranks_xavier_normal_weights_in_the_authors_variant) {
+    before_the_first_round at;
+    at.what.config.method = {"snip", config::variant_kind::authors};
+    const auto& layout = at.network.layout();
+    const auto start = at.state;
+
+    const auto mask = make_method(at.what.config)->look(at.client, at.state);
+
+    EXPECT_EQ(at.state, start);
+    std::vector<float> drawn = start;
     std::uint32_t index = 0;
     for (const auto& p : layout.weights()) {
         random_stream random(at.what.config.federation.seed, 0, index++, purpose::probing);
@@ -74,20 +103,7 @@ TEST(snip, keeps_the_weights_of_greatest_saliency_at_xavier_normal_weights) {
             drawn[i] = static_cast<float>(std::sqrt(2 / (fan_in + fan_out)) * random.normal());
         }
     }
-    random_stream stream(at.what.config.federation.seed, 0, 0, purpose::probing);
-    auto augmentation = stream;
-    auto dropout = stream;
-    data::training_batches loader(at.what.data, at.what.shares.train[0],
-                                  at.what.config.federation.batch_size);
-    loader.start_epoch(stream);
-    at.network.use_mask(nullptr, nn::gradient_scope::all);
-    std::ranges::copy(drawn, at.network.state().begin());
-    at.network.train(loader.next(augmentation), dropout);
-    std::vector<float> saliency;
-    for (std::size_t i = 0; i < layout.prunable_size(); ++i) {
-        saliency.push_back(std::abs(drawn[i] * at.network.gradients()[i]));
-    }
-    EXPECT_EQ(mask, sparse::prune_smallest_reference(saliency, 0.9));
+    EXPECT_EQ(mask, sparse::prune_smallest_reference(at.saliency_at(drawn), 0.9));
 }
 
 TEST(snip, never_changes_its_mask) {
