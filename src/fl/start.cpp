@@ -4,6 +4,7 @@
 #include "fl/packing.hpp"
 #include "fl/server.hpp"
 #include "sparse/codec.hpp"
+#include "sparse/start.hpp"
 
 #include <utility>
 
@@ -41,7 +42,12 @@ started start_afresh(workplace& here) {
     }
     if (state.model.mask != all_alive.mask) {
         state.model.mask_version = 1;
-        sparse::apply(state.model.mask, std::span(state.model.state).first(layout.prunable_size()));
+        const auto weights = std::span(state.model.state).first(layout.prunable_size());
+        sparse::apply(state.model.mask, weights);
+        if (here.what.config.sparsity.start_scale == config::start_scale_kind::density &&
+            here.how->looks_first() != first_look::training) { // which has given them another scale
+            sparse::scale_to_density(layout, state.model.mask, weights);
+        }
         state.recent_masks.push_back(std::move(all_alive));
     }
     if (looks_at_data(here)) {

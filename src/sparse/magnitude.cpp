@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -111,6 +112,19 @@ mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const flo
         });
     }
     return kept;
+}
+
+mask prune_smallest_above_floor(const parameter_layout& layout, std::span<const float> values,
+                                double sparsity, double least) {
+    std::vector<std::size_t> floors;
+    for (const auto& p : layout.weights()) {
+        floors.push_back(static_cast<std::size_t>(least * static_cast<double>(p.size)));
+    }
+    std::vector<float> rank(values.begin(), values.end());
+    keep_largest_per_layer(layout, values, floors).for_each_alive([&](std::size_t i) {
+        rank[i] = std::numeric_limits<float>::max();
+    });
+    return prune_smallest(rank, sparsity);
 }
 
 mask prune_smallest_reference(std::span<const float> values, double sparsity) {

@@ -24,4 +24,9 @@ mask keep_largest_per_layer(const parameter_layout& layout, std::span<const floa
 mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const float> values, const mask& alive,
                              double share);
 
+// prune_smallest over all tensors at once, but the floor(least * size) largest of each stay: the others are
+// ranked for what is left. `least` <= 1 - sparsity.
+mask prune_smallest_above_floor(const parameter_layout& layout, std::span<const float> values,
+                                double sparsity, double least);
+
 } // namespace feddip::sparse

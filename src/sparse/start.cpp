@@ -81,4 +81,15 @@ mask random_mask(const parameter_layout& layout, const std::vector<double>& dens
     return drawn;
 }
 
+void scale_to_density(const parameter_layout& layout, const mask& m, std::span<float> weights) {
+    const auto densities = layer_densities(m, layout);
+    for (std::size_t l = 0; l < densities.size(); ++l) {
+        const auto& p = layout.weights()[l];
+        const auto root = static_cast<float>(std::sqrt(densities[l]));
+        for (float& w : weights.subspan(p.offset, densities[l] > 0 ? p.size : 0)) {
+            w /= root;
+        }
+    }
+}
+
 } // namespace feddip::sparse

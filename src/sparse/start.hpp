@@ -5,6 +5,7 @@
 #include "base/random.hpp"
 #include "sparse/mask.hpp"
 
+#include <span>
 #include <vector>
 
 namespace feddip::sparse {
@@ -19,5 +20,10 @@ std::vector<std::size_t> alive_per_layer(const parameter_layout& layout,
 
 // round(density * size) positions of each prunable tensor, uniformly at random.
 mask random_mask(const parameter_layout& layout, const std::vector<double>& densities, random_stream& random);
+
+// Divides the weights of each prunable tensor by the root of its density, so that what a neuron sums up keeps
+// the variance that it has without the mask (for inputs alike). `weights` are m.size() floats, 0 where
+// pruned.
+void scale_to_density(const parameter_layout& layout, const mask& m, std::span<float> weights);
 
 } // namespace feddip::sparse

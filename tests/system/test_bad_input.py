@@ -205,6 +205,8 @@ ROWS = {
     "an end less sparse than the start": (nothing, given("sparsity.initial=0.95"), "sparsity.target"),
     "only final rounds": (nothing, given("sparsity.final_rounds=2"), "leaves none of the federation.rounds = 2"),
     "a floor above the density": (nothing, given("sparsity.layer_floor=0.2"), "more than what sparsity.target"),
+    "a scaled start without a mask": (nothing, given("sparsity.start_scale=density", "sparsity.start_mask=per_client"),
+                                      "nothing to scale"),
     "a model for other images": (nothing, given("model.name=alexnet"), "does not take"),
     "more classes than labels": (nothing, given("data.classes_per_client=11"), "more than the 10 classes"),
     "classes that can't be shared equally": (fashion_mnist(), given("data.path=d", "data.partition=pathological",

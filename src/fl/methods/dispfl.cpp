@@ -21,6 +21,10 @@ public:
             throw input_error("impossible combination", "communication.value_type",
                               "dispfl exchanges 32-bit values");
         }
+        if (config.sparsity.start_scale != config::start_scale_kind::dense) {
+            throw input_error("impossible combination", "sparsity.start_scale",
+                              "in dispfl each client starts from a mask of its own; take \"dense\"");
+        }
         if (config.analysis.convergence_every > 0) {
             throw input_error("impossible combination", "analysis.convergence_every",
                               "dispfl has no global model whose gradient there could be; set it to 0");

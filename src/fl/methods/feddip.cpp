@@ -1,6 +1,7 @@
 // FedDIP (Long et al. 2023): dynamic pruning with error feedback, a cubic sparsity schedule, ERK start,
 // global magnitude reconfiguration every R rounds, and a regularization that climbs a staircase. With
 // regularization.maximum = 0 it is FedDP, with sparsity 0 the regularization alone.
+#include "base/error.hpp"
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
 #include "sparse/magnitude.hpp"
@@ -18,7 +19,14 @@ sparse::staircase to_staircase(config::staircase_kind kind) {
 
 class feddip final : public method {
 public:
-    explicit feddip(const config::run_config& config) : config_(config) {}
+    explicit feddip(const config::run_config& config) : config_(config) {
+        if (config.sparsity.start_scale == config::start_scale_kind::density &&
+            config.sparsity.start_mask == config::start_mask_kind::per_client) {
+            throw input_error("impossible combination", "sparsity.start_scale",
+                              "\"density\" has nothing to scale where sparsity.start_mask = \"per_client\" "
+                              "begins with dense weights; take \"dense\"");
+        }
+    }
 
     round_plan plan(int round) const override {
         const auto& c = config_;
@@ -57,16 +65,22 @@ public:
     sparse::mask reconfigure(const round_plan& plan, const averages& received,
                              const sparse::mask& current) const override {
         if (config_.sparsity.regrow) {
-            return sparse::prune_smallest(received.weights, plan.target_sparsity);
+            return prune(received.layout, received.weights, plan.target_sparsity);
         }
         std::vector<float> nested(received.weights.begin(), received.weights.end());
         sparse::apply(current, nested);
-        return sparse::prune_smallest(nested, plan.target_sparsity);
+        return prune(received.layout, nested, plan.target_sparsity);
     }
 
     bool nests_masks() const override { return true; }
 
 private:
+    sparse::mask prune(const parameter_layout& layout, std::span<const float> weights,
+                       double sparsity) const {
+        const double floor = config_.sparsity.layer_floor;
+        return floor > 0 ? sparse::prune_smallest_above_floor(layout, weights, sparsity, floor)
+                         : sparse::prune_smallest(weights, sparsity);
+    }
     upload_content reconfiguration_upload() const {
         return config_.communication.reconfiguration_upload == config::reconfiguration_upload_kind::dense
                    ? upload_content::all_weights

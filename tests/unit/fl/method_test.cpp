@@ -55,6 +55,16 @@ TEST(make_method, takes_the_authors_variant_only_where_there_is_one) {
     }
 }
 
+TEST(make_method, has_no_scaled_start_without_a_mask_of_the_server) {
+    auto c = config_of("feddip");
+    c.sparsity.start_scale = config::start_scale_kind::density;
+    EXPECT_NO_THROW(make_method(c));
+    c.sparsity.start_mask = config::start_mask_kind::per_client;
+    EXPECT_THROW(make_method(c), input_error);
+    c.method.name = "dispfl";
+    EXPECT_THROW(make_method(c), input_error);
+}
+
 TEST(fedavg, never_prunes_regularizes_or_reconfigures) {
     const auto fedavg = make_method(config_of("fedavg"));
     for (const int round : {0, 5, 999}) {
@@ -104,6 +114,25 @@ TEST(feddip, reconfigures_last_before_the_final_rounds_and_then_at_the_target) {
                       round < 8 ? make_method(shorter)->plan(round).target_sparsity : 0.9);
         }
     }
+}
+
+TEST(feddip, leaves_each_layer_its_floor) {
+    const parameter_layout two_layers(
+        {{"a.weight", role::weight, {4, 1}, 0, 0, 1}, {"b.weight", role::weight, {6, 1}, 0, 0, 1}});
+    auto c = config_of("feddip");
+    c.sparsity = {.initial = 0.6, .target = 0.6};
+    const std::vector<float> average{1, -2, 0.5F, 0, 5, 6, 7, 8, 3, 4};
+    const auto current = test::mask_of({1, 0, 1, 1, 1, 1, 1, 1, 1, 1});
+    const auto chosen = [&] {
+        const auto feddip = make_method(c);
+        return feddip->reconfigure(feddip->plan(5), {two_layers, average}, current);
+    };
+
+    EXPECT_EQ(chosen(), test::mask_of({0, 0, 0, 0, 1, 1, 1, 1, 0, 0}));
+    c.sparsity.layer_floor = 0.25;
+    EXPECT_EQ(chosen(), test::mask_of({0, 1, 0, 0, 0, 1, 1, 1, 0, 0}));
+    c.sparsity.regrow = false;
+    EXPECT_EQ(chosen(), test::mask_of({1, 0, 0, 0, 0, 1, 1, 1, 0, 0}));
 }
 
 TEST(feddip, with_dense_upload_trains_all_weights_always) {

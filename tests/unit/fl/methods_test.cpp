@@ -521,6 +521,32 @@ TEST_P(whole_run, leaves_weights_outside_the_mask_at_zero) {
 INSTANTIATE_TEST_SUITE_P(methods, whole_run,
                          testing::Values("fedavg", "fedprox", "snip", "feddst", "prunetrain", "prunefl"));
 
+// w'_0 of a run with start_scale = "density" is that of a dense start, each layer over the root of its
+// density.
+TEST(start_scale, brings_a_sparse_start_to_the_scale_of_a_dense_one) {
+    for (const char* name : {"feddip", "feddst", "snip"}) {
+        test::small_federation plain, scaled;
+        plain.config.method.name = scaled.config.method.name = name;
+        plain.config.federation.rounds = scaled.config.federation.rounds = 1;
+        scaled.config.sparsity.start_scale = config::start_scale_kind::density;
+        plain.run();
+        scaled.run();
+        const auto& from = plain.seen.started_from.model;
+        const auto& to = scaled.seen.started_from.model;
+        const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+        const auto densities = sparse::layer_densities(from.mask, layout);
+        EXPECT_EQ(to.mask, from.mask);
+        for (std::size_t l = 0; l < densities.size(); ++l) {
+            const auto& p = layout.weights()[l];
+            for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
+                ASSERT_FLOAT_EQ(to.state[i], from.state[i] / static_cast<float>(std::sqrt(densities[l])));
+            }
+        }
+        EXPECT_TRUE(std::ranges::equal(std::span(to.state).subspan(layout.prunable_size()),
+                                       std::span(from.state).subspan(layout.prunable_size())));
+    }
+}
+
 TEST(final_rounds, let_every_mask_rest) {
     for (const char* name : {"feddip", "prunefl", "prunetrain", "feddst"}) {
         test::small_federation federation;

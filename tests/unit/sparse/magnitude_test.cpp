@@ -1,5 +1,6 @@
 #include "base/random.hpp"
 #include "sparse/magnitude.hpp"
+#include "unit/sparse/layouts.hpp"
 
 #include <gtest/gtest.h>
 
@@ -99,4 +100,34 @@ TEST(drop_smallest_per_layer, rounds_down_what_it_drops) {
 
     EXPECT_EQ(sparse::drop_smallest_per_layer(two_layers, values, sparse::mask(10, true), 0.3),
               alive_at({1, 2, 3, 5, 6, 7, 8, 9}));
+}
+
+// The four largest are all b's; with a floor of 1/4 a keeps its largest one, and with 1/2 two.
+TEST(prune_smallest_above_floor, leaves_each_layer_its_floor) {
+    const std::vector<float> values{1, -2, 0.5F, 0, 5, 6, 7, 8, 3, 4};
+
+    EXPECT_EQ(sparse::prune_smallest_above_floor(two_layers, values, 0.6, 0.0), alive_at({4, 5, 6, 7}));
+    EXPECT_EQ(sparse::prune_smallest_above_floor(two_layers, values, 0.6, 0.25), alive_at({1, 5, 6, 7}));
+    EXPECT_EQ(sparse::prune_smallest_above_floor(two_layers, values, 0.5, 0.5), alive_at({0, 1, 5, 6, 7}));
+}
+
+TEST(prune_smallest_above_floor, reaches_the_sparsity_exactly_and_each_floor_at_every_one) {
+    const auto layout = test::lenet5_weights();
+    auto values = normal_values(layout.prunable_size(), 5);
+    for (std::size_t i = 0; i < 150; ++i) {
+        values[i] *= 1e-3F;
+    }
+    for (const double s : {0.0, 0.5, 0.9, 0.98, 0.99}) {
+        for (const double share : {0.1, 0.5, 1.0}) {
+            const double least = share * (1 - s);
+            const auto m = sparse::prune_smallest_above_floor(layout, values, s, least);
+            ASSERT_EQ(m.count(), sparse::prune_smallest(values, s).count());
+            for (const auto& p : layout.weights()) {
+                ASSERT_GE(m.count(p.offset, p.size),
+                          static_cast<std::size_t>(least * static_cast<double>(p.size)));
+            }
+        }
+        ASSERT_EQ(sparse::prune_smallest_above_floor(layout, values, s, 0),
+                  sparse::prune_smallest(values, s));
+    }
 }

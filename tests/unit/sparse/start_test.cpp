@@ -80,3 +80,21 @@ TEST(random_mask, is_uniform_over_the_positions_of_a_tensor) {
         EXPECT_NEAR(count, 1000, 137);
     }
 }
+
+TEST(scale_to_density, gives_each_pruned_layer_the_norm_that_it_had) {
+    const auto layout = test::lenet5_weights();
+    random_stream random(1, 0, 0, purpose::start_mask);
+    const auto m = sparse::random_mask(layout, {1.0, 0.25, 0.02, 0.5, 0.0}, random);
+    std::vector<float> weights(layout.prunable_size(), -0.5F);
+    sparse::apply(m, weights);
+
+    sparse::scale_to_density(layout, m, weights);
+
+    const float expected[] = {-0.5F, -1.0F, -0.5F / std::sqrt(0.02F), -0.5F / std::sqrt(0.5F), 0.0F};
+    for (std::size_t l = 0; l < 5; ++l) {
+        const auto& p = layout.weights()[l];
+        for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
+            ASSERT_FLOAT_EQ(weights[i], m[i] ? expected[l] : 0.0F) << p.name;
+        }
+    }
+}
