@@ -6,6 +6,7 @@
 #include "fl/experiment.hpp"
 #include "fl/link_model.hpp"
 #include "fl/round.hpp"
+#include "fl/start_cost.hpp"
 
 #include <cstdint>
 #include <map>
@@ -34,13 +35,6 @@ private:
     std::uint32_t coded_version_ = 0;                // which mask `coded_` is about
     std::map<std::uint32_t, std::uint64_t> coded_{}; // bytes to bring a holder of that version up to date
 };
-
-// What the first client's look at its data costs it, with a mask of `alive` weights coded in `mask_bytes`.
-struct start_cost {
-    std::uint64_t bytes_down = 0, bytes_up = 0, positions = 0;
-};
-start_cost cost_of(first_look look, const parameter_layout& layout, std::size_t alive,
-                   std::uint64_t mask_bytes);
 
 // The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters:
 // mebibits of values. `s` is the sparsity of what is sent: of the model down to some clients, of the updates

@@ -1,8 +1,8 @@
 // Where a run begins.
 #pragma once
 
-#include "fl/accounting.hpp"
 #include "fl/experiment.hpp"
+#include "fl/start_cost.hpp"
 
 #include <optional>
 

@@ -3,6 +3,7 @@
 
 #include "fl/experiment.hpp"
 #include "fl/round.hpp"
+#include "fl/start_cost.hpp"
 
 #include <memory>
 
@@ -20,8 +21,6 @@ public:
     // One round: leaves in `state` what the next one needs, and on rank 0 the record in `now`.
     virtual void run(ongoing_round& now, run_state& state) = 0;
 };
-
-struct start_cost;
 
 // `owed` is what the start has cost, to be charged to the first round.
 std::unique_ptr<world> make_served(workplace& here, const start_cost& owed);
