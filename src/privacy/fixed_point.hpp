@@ -1,0 +1,47 @@
+// Values as whole numbers modulo 2^32 or 2^64, whose sums are exact and don't depend on an order.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace feddip::privacy {
+
+// A value v is the word round(v 2^fraction_bits) modulo 2^b, b = 32 or 64, negative ones as their two's complement.
+// |v| <= limit, and the words of `clients` such values, with noise of 40 standard deviations on top, add up to less than
+// 2^(b - 1), so that a sum can be read back.
+template <typename Word>
+    requires std::same_as<Word, std::uint32_t> || std::same_as<Word, std::uint64_t>
+class fixed_point {
+public:
+    // Of standard deviation `noise`, in the units of the values. Throws feddip::input_error where the sum could overflow,
+    // naming what fits, and for a limit or noise that is no finite number from 0.
+    fixed_point(int fraction_bits, double limit, std::uint32_t clients, double noise = 0);
+    // With the most fraction bits, at most 62, that leave room for the sum.
+    static fixed_point finest(double limit, std::uint32_t clients, double noise = 0);
+
+    int fraction_bits() const { return fraction_bits_; }
+    double step() const { return step_; } // 2^-fraction_bits
+    double limit() const { return limit_; }
+
+    // How far rounding can move a vector of `values` values: half a step each. A vector of norm at most C becomes one of
+    // norm at most C + rounding(values), which the noise must be made for.
+    double rounding(std::size_t values) const;
+
+    // Rounds to the nearest step, ties to even. Values past the limit become the limit; returns how many were. Throws
+    // feddip::error for NaN. `words` is as long as `values`.
+    std::size_t encode(std::span<const float> values, std::span<Word> words) const;
+    // Throws feddip::error where a word is none that the sum of `clients` values and the noise could have come to.
+    void decode(std::span<const Word> sums, std::span<double> values) const;
+
+private:
+    int fraction_bits_;
+    double step_, limit_;
+    std::int64_t largest_sum_; // of words
+};
+
+using fixed_point_32 = fixed_point<std::uint32_t>;
+using fixed_point_64 = fixed_point<std::uint64_t>;
+
+} // namespace feddip::privacy
