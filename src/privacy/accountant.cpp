@@ -35,7 +35,8 @@ privacy_spent spent(std::span<const double> orders, std::span<const double> dive
     privacy_spent best{std::numeric_limits<double>::infinity(), orders.front()};
     for (std::size_t i = 0; i < orders.size(); ++i) {
         const double a = orders[i];
-        const double epsilon = divergences[i] + std::log1p(-1 / a) - (std::log(delta) + std::log(a)) / (a - 1);
+        const double epsilon =
+            divergences[i] + std::log1p(-1 / a) - (std::log(delta) + std::log(a)) / (a - 1);
         if (epsilon < best.epsilon) {
             best = {epsilon, a};
         }
@@ -44,7 +45,8 @@ privacy_spent spent(std::span<const double> orders, std::span<const double> dive
     return best;
 }
 
-accountant::accountant(std::vector<double> orders) : orders_(std::move(orders)), total_(orders_.size(), 0.0) {}
+accountant::accountant(std::vector<double> orders)
+    : orders_(std::move(orders)), total_(orders_.size(), 0.0) {}
 
 void accountant::add(const mechanism& what, double rounds) {
     if (!(rounds >= 0 && std::isfinite(rounds))) {
@@ -52,7 +54,8 @@ void accountant::add(const mechanism& what, double rounds) {
                           "their number is 0 or more");
     }
     if (!of_latest_.empty() && what.how != latest_.how) {
-        throw input_error("Poisson and fixed-size sampling can't be accounted for together", "privacy accounting",
+        throw input_error("Poisson and fixed-size sampling can't be accounted for together",
+                          "privacy accounting",
                           "one protects a client's presence, the other its data: keep to one of them");
     }
     if (of_latest_.empty() || what != latest_) {
@@ -87,8 +90,9 @@ double noise_multiplier_for(double epsilon, double delta, mechanism what, double
     while (costs(enough) > epsilon) {
         enough *= 2;
         if (enough > most) {
-            throw input_error(fmt::format("no noise gives epsilon {} at delta {}", epsilon, delta), "privacy accounting",
-                              "with Rényi orders up to 63 the smallest is about -log(63 delta) / 62: ask for more");
+            throw input_error(
+                fmt::format("no noise gives epsilon {} at delta {}", epsilon, delta), "privacy accounting",
+                "with Rényi orders up to 63 the smallest is about -log(63 delta) / 62: ask for more");
         }
     }
     double too_little = enough / 2;

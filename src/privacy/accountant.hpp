@@ -13,12 +13,12 @@ std::vector<double> usual_orders();
 
 struct privacy_spent {
     double epsilon;
-    double order; // at which it is smallest; where that is the first or last of the list, a longer one may say less
+    double order; // at which it is smallest; at an end of the list a longer one might say less
 };
 
-// (epsilon, delta) from Rényi divergences: the minimum over orders a of D_a + log((a - 1) / a) - (log delta + log a) /
-// (a - 1), or 0 where that is negative (Balle et al. 2020, theorem 21; Canonne, Kamath, Steinke 2020, proposition 12).
-// Nothing released, all divergences 0, costs nothing. `delta` in (0, 1).
+// (epsilon, delta) from Rényi divergences: the minimum over orders a of D_a + log((a - 1) / a) - (log delta +
+// log a) / (a - 1), or 0 where that is negative (Balle et al. 2020, theorem 21; Canonne, Kamath, Steinke
+// 2020, proposition 12). Nothing released, all divergences 0, costs nothing. `delta` in (0, 1).
 privacy_spent spent(std::span<const double> orders, std::span<const double> divergences, double delta);
 
 struct mechanism {
@@ -30,8 +30,8 @@ struct mechanism {
     bool operator==(const mechanism&) const = default;
 };
 
-// Divergences of rounds add up, order by order, whatever each round was chosen to be after the one before. Rounds
-// under both kinds of sampling don't go together, since they protect against different things.
+// Divergences of rounds add up, order by order, whatever each round was chosen to be after the one before.
+// Rounds under both kinds of sampling don't go together, since they protect against different things.
 class accountant {
 public:
     explicit accountant(std::vector<double> orders = usual_orders());
@@ -47,9 +47,9 @@ private:
     std::vector<double> of_latest_; // its divergences: most runs repeat one mechanism
 };
 
-// The smallest noise multiplier, to one part in a million and rounded up, with which `rounds` rounds of `what` (whose
-// own is ignored) cost at most `epsilon` at `delta`. Throws feddip::input_error where the usual orders can't show
-// that whatever the noise, since `epsilon` is too small.
+// The smallest noise multiplier, to one part in a million and rounded up, with which `rounds` rounds of
+// `what` (whose own is ignored) cost at most `epsilon` at `delta`. Throws feddip::input_error where the usual
+// orders can't show that whatever the noise, since `epsilon` is too small.
 double noise_multiplier_for(double epsilon, double delta, mechanism what, double rounds);
 
 } // namespace feddip::privacy

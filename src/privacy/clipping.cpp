@@ -41,8 +41,9 @@ clipped clip(std::span<const std::span<float>> parts, double bound) {
 double adaptive_clipping::next(std::uint64_t within, std::uint64_t took_part, double expected,
                                key_stream& stream) const {
     if (!(expected > 0) || within > took_part) {
-        throw input_error(fmt::format("{} of {} clients, {} expected, give no share", within, took_part, expected),
-                          "adaptive clipping", "give the number of clients that the sampling aims at");
+        throw input_error(
+            fmt::format("{} of {} clients, {} expected, give no share", within, took_part, expected),
+            "adaptive clipping", "give the number of clients that the sampling aims at");
     }
     const double count = static_cast<double>(within) - static_cast<double>(took_part) / 2;
     const double share = 0.5 + (count + gaussian(stream, count_noise)) / expected;
@@ -55,9 +56,10 @@ double noise_multiplier_beside_count(double noise_multiplier, double count_noise
     }
     const double left = 1 / (noise_multiplier * noise_multiplier) - 1 / (4 * count_noise * count_noise);
     if (!(noise_multiplier > 0 && count_noise > 0 && left > 0)) {
-        throw input_error(fmt::format("counts with noise of {} clients can't cost less than a noise multiplier of {}",
-                                      count_noise, noise_multiplier),
-                          "adaptive clipping", "their noise must be more than half the multiplier");
+        throw input_error(
+            fmt::format("counts with noise of {} clients can't cost less than a noise multiplier of {}",
+                        count_noise, noise_multiplier),
+            "adaptive clipping", "their noise must be more than half the multiplier");
     }
     return 1 / std::sqrt(left);
 }

@@ -24,8 +24,8 @@ std::uint64_t below(key_stream& stream, std::uint64_t bound) {
     }
 }
 
-// True with probability numerator / denominator, for 0 <= numerator <= denominator, 0 < denominator < 2^127: compares a
-// uniform real with it, digit by digit in base 256, for as long as they agree.
+// True with probability numerator / denominator, for 0 <= numerator <= denominator, 0 < denominator < 2^127:
+// compares a uniform real with it, digit by digit in base 256, for as long as they agree.
 bool bernoulli(key_stream& stream, wide numerator, wide denominator) {
     if (numerator >= denominator) {
         return true;
@@ -72,8 +72,9 @@ bool bernoulli_exp(key_stream& stream, wide numerator, wide denominator) {
 
 discrete_gaussian::discrete_gaussian(double deviation) {
     if (!(deviation > 0 && deviation <= 0x1p24)) {
-        throw input_error(fmt::format("discrete noise can't have a standard deviation of {} units", deviation),
-                          "private noise", "it is above 0 and at most 2^24: choose coarser fixed-point values");
+        throw input_error(
+            fmt::format("discrete noise can't have a standard deviation of {} units", deviation),
+            "private noise", "it is above 0 and at most 2^24: choose coarser fixed-point values");
     }
     variance_ = static_cast<std::uint64_t>(std::ceil(deviation * deviation));
     scale_ = static_cast<std::uint64_t>(std::sqrt(static_cast<double>(variance_))) + 1;
@@ -81,7 +82,8 @@ discrete_gaussian::discrete_gaussian(double deviation) {
 
 std::int64_t discrete_gaussian::operator()(key_stream& stream) const {
     while (true) {
-        const std::uint64_t rest = below(stream, scale_); // algorithm 2: |x| of a discrete Laplace distribution
+        const std::uint64_t rest =
+            below(stream, scale_); // algorithm 2: |x| of a discrete Laplace distribution
         if (!bernoulli_exp_of_share(stream, rest, scale_)) {
             continue;
         }

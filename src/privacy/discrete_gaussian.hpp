@@ -1,5 +1,5 @@
-// Gaussian noise on whole numbers, without rounding anywhere: Canonne, Kamath, Steinke 2020, "The discrete Gaussian for
-// differential privacy", algorithms 1 to 3.
+// Gaussian noise on whole numbers, without rounding anywhere: Canonne, Kamath, Steinke 2020, "The discrete
+// Gaussian for differential privacy", algorithms 1 to 3.
 #pragma once
 
 #include "privacy/key_stream.hpp"
@@ -9,13 +9,14 @@
 
 namespace feddip::privacy {
 
-// x with probability proportional to exp(-x^2 / (2 variance)), from whole-number arithmetic on uniform bits alone, so
-// that the distribution is the stated one. `variance` is in 1 .. 2^48. It costs what discrete_divergences
-// (renyi.hpp) say of sums of whole numbers. How long a draw takes depends on the noise, not on what it is added to.
+// x with probability proportional to exp(-x^2 / (2 variance)), from whole-number arithmetic on uniform bits
+// alone, so that the distribution is the stated one. `variance` is in 1 .. 2^48. It costs what
+// discrete_divergences (renyi.hpp) say of sums of whole numbers. How long a draw takes depends on the noise,
+// not on what it is added to.
 class discrete_gaussian {
 public:
-    // The smallest variance that gives at least this standard deviation. Throws feddip::input_error unless the
-    // deviation, in units of the grid, is above 0 and at most 2^24: for more choose coarser values.
+    // The smallest variance that gives at least this standard deviation. Throws feddip::input_error unless
+    // the deviation, in units of the grid, is above 0 and at most 2^24: for more choose coarser values.
     explicit discrete_gaussian(double deviation);
 
     std::uint64_t variance() const { return variance_; }

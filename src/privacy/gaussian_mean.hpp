@@ -32,10 +32,10 @@ private:
     double scaled_ = 0; // the sum over e^largest_
 };
 
-// log E exp(log_f(x)), x ~ N(0, s^2), by the trapezoidal rule, whose error falls exponentially in the spacing for
-// analytic integrands. Only what lies within `width` s of one of `centres` is visited: the caller names the modes of
-// each part of density times f. The spacing suits functions of x / s^2 with singularities no nearer to the real axis
-// than pi s^2.
+// log E exp(log_f(x)), x ~ N(0, s^2), by the trapezoidal rule, whose error falls exponentially in the spacing
+// for analytic integrands. Only what lies within `width` s of one of `centres` is visited: the caller names
+// the modes of each part of density times f. The spacing suits functions of x / s^2 with singularities no
+// nearer to the real axis than pi s^2.
 template <typename F>
 double log_gaussian_mean(double s, std::vector<double> centres, double width, F&& log_f) {
     const double spacing = 0.5 * std::min(s, s * s);

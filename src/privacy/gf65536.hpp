@@ -1,4 +1,5 @@
-// Arithmetic of GF(2^16) = GF(2)[x] / (x^16 + x^5 + x^3 + x + 1), in time that doesn't depend on the operands.
+// Arithmetic of GF(2^16) = GF(2)[x] / (x^16 + x^5 + x^3 + x + 1), in time that doesn't depend on the
+// operands.
 #pragma once
 
 #include <cstdint>

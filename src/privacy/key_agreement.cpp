@@ -13,7 +13,8 @@ namespace feddip::privacy {
 
 static_assert(crypto_scalarmult_BYTES == 32 && crypto_scalarmult_SCALARBYTES == secret::size);
 static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == secret::size);
-static_assert(crypto_aead_xchacha20poly1305_ietf_NPUBBYTES == 24 && crypto_aead_xchacha20poly1305_ietf_ABYTES == 16);
+static_assert(crypto_aead_xchacha20poly1305_ietf_NPUBBYTES == 24 &&
+              crypto_aead_xchacha20poly1305_ietf_ABYTES == 16);
 
 namespace {
 
@@ -60,7 +61,8 @@ secret agreed_key(const key_pair& mine, const public_key& theirs, key_use use, c
 
 commitment commitment_to(const secret& value, const digest& context) {
     commitment c;
-    crypto_generichash(c.data(), c.size(), value.bytes().data(), secret::size, context.data(), context.size());
+    crypto_generichash(c.data(), c.size(), value.bytes().data(), secret::size, context.data(),
+                       context.size());
     return c;
 }
 
@@ -72,8 +74,9 @@ sealed_pair seal(const secret& key, const secret_pair& content, std::uint32_t fr
     sealed_pair sealed;
     randombytes_buf(sealed.data(), nonce_size);
     const auto names = who(from, to);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed.data() + nonce_size, nullptr, plain.data(), plain.size(),
-                                               names.data(), names.size(), nullptr, sealed.data(), key.bytes().data());
+    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed.data() + nonce_size, nullptr, plain.data(),
+                                               plain.size(), names.data(), names.size(), nullptr,
+                                               sealed.data(), key.bytes().data());
     sodium_memzero(plain.data(), plain.size());
     return sealed;
 }

@@ -10,9 +10,9 @@
 
 namespace feddip::privacy {
 
-// ChaCha20 of RFC 8439: the key, a nonce of `number` (8 bytes) and `part` (4 bytes), little-endian, blocks counted from
-// 0. A pure function of all three, 256 GiB long; a pair of `number` and `part` is used for one purpose under one key.
-// Satisfies UniformRandomBitGenerator.
+// ChaCha20 of RFC 8439: the key, a nonce of `number` (8 bytes) and `part` (4 bytes), little-endian, blocks
+// counted from 0. A pure function of all three, 256 GiB long; a pair of `number` and `part` is used for one
+// purpose under one key. Satisfies UniformRandomBitGenerator.
 class key_stream {
 public:
     using result_type = std::uint64_t;

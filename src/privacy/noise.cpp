@@ -11,8 +11,8 @@ namespace feddip::privacy {
 
 double gaussian(key_stream& stream, double deviation) {
     if (!(deviation >= 0 && std::isfinite(deviation))) {
-        throw input_error(fmt::format("noise can't have a standard deviation of {}", deviation), "private noise",
-                          "it is 0 or more");
+        throw input_error(fmt::format("noise can't have a standard deviation of {}", deviation),
+                          "private noise", "it is 0 or more");
     }
     double sum = 0;
     for (int i = 0; i < 4; ++i) { // Box and Muller 1958

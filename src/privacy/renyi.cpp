@@ -17,10 +17,16 @@ constexpr double infinite = std::numeric_limits<double>::infinity();
 constexpr double narrowest = 0.01; // s below which integrals would need too many points
 constexpr double tails = 13;       // e^{-13^2 / 2} is below the rounding of any sum here
 
-bool whole(double order) { return order == std::floor(order); }
+bool whole(double order) {
+    return order == std::floor(order);
+}
 
-double log_expm1(double x) { return x > 40 ? x : std::log(std::expm1(x)); }
-double log1p_exp(double x) { return x > 40 ? x : std::log1p(std::exp(x)); }
+double log_expm1(double x) {
+    return x > 40 ? x : std::log(std::expm1(x));
+}
+double log1p_exp(double x) {
+    return x > 40 ? x : std::log1p(std::exp(x));
+}
 
 double log_binomial(double n, double k) {
     return std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1);
@@ -56,8 +62,8 @@ double log_excess_whole(double rate, double s, double order) {
 }
 
 double log_excess_fractional(double rate, double s, double order) {
-    // Below x = even u < 1 and the integrand goes with u^2, which the density turns into a mode at 2; above it with
-    // u^order, mode at `order`; where one part ends before its mode, the end is the mode.
+    // Below x = even u < 1 and the integrand goes with u^2, which the density turns into a mode at 2; above
+    // it with u^order, mode at `order`; where one part ends before its mode, the end is the mode.
     std::vector<double> modes{0.0, 2.0, order};
     const double even = s * s * std::log1p(1 / rate) + 0.5;
     if (even < std::max(2.0, order)) {
@@ -68,8 +74,8 @@ double log_excess_fractional(double rate, double s, double order) {
     });
 }
 
-// The divergence at `order`, or above it, from log A at whole orders: log A is convex and 0 at order 1. Sampling never
-// makes it larger than the Gaussian's own.
+// The divergence at `order`, or above it, from log A at whole orders: log A is convex and 0 at order 1.
+// Sampling never makes it larger than the Gaussian's own.
 template <typename LogA>
 double by_chord(LogA&& log_a, double s, double order) {
     const double below = std::floor(order);
@@ -104,8 +110,9 @@ public:
         for (double j = 3; j <= order; ++j) {
             const double by_ratio = std::log(2.0) + j * (j - 1) * inverse / 2;
             const double by_moments =
-                log_moments_.empty() ? infinite
-                                     : std::log(4.0) + (moment_of(std::floor(j / 2)) + moment_of(std::ceil(j / 2))) / 2;
+                log_moments_.empty()
+                    ? infinite
+                    : std::log(4.0) + (moment_of(std::floor(j / 2)) + moment_of(std::ceil(j / 2))) / 2;
             sum.add(j * std::log(rate_) + log_binomial(order, j) + std::min(by_ratio, by_moments));
         }
         return log1p_exp(sum.value());
@@ -125,8 +132,8 @@ private:
     std::vector<double> log_moments_; // of 2, 4, 6 ...
 };
 
-std::vector<double> computed(sampling how, double rate, double noise_multiplier, std::span<const double> orders,
-                             bool whole_only) {
+std::vector<double> computed(sampling how, double rate, double noise_multiplier,
+                             std::span<const double> orders, bool whole_only) {
     const auto need = [](bool holds, const char* what, double value, const char* range) {
         if (!holds) {
             throw input_error(fmt::format("{} can't be {}", what, value), "privacy accounting", range);

@@ -32,14 +32,16 @@ secret secret_of(elements& e) {
     return s;
 }
 
-// to = to * by + plus. Loops over elements innermost, which the compiler turns into a few vector instructions.
+// to = to * by + plus. Loops over elements innermost, which the compiler turns into a few vector
+// instructions.
 void multiply_add(elements& to, std::uint16_t by, const elements& plus) {
     elements product{};
     for (int bit = 15; bit >= 0; --bit) {
         const auto chosen = static_cast<std::uint16_t>(-((by >> bit) & 1));
         for (std::size_t i = 0; i < to.size(); ++i) {
             const auto overflow = static_cast<std::uint16_t>(-(product[i] >> 15));
-            product[i] = static_cast<std::uint16_t>((product[i] << 1) ^ (overflow & 0x2BU) ^ (chosen & to[i]));
+            product[i] =
+                static_cast<std::uint16_t>((product[i] << 1) ^ (overflow & 0x2BU) ^ (chosen & to[i]));
         }
     }
     for (std::size_t i = 0; i < to.size(); ++i) {
@@ -51,8 +53,9 @@ void multiply_add(elements& to, std::uint16_t by, const elements& plus) {
 
 std::vector<secret_share> split(const secret& whole, std::uint32_t shares, std::uint32_t threshold) {
     if (threshold == 0 || threshold > shares || shares > 65535) {
-        throw input_error(fmt::format("a secret can't be split into {} shares of which {} give it back", shares, threshold),
-                          "secret sharing", "at least 1 of at most 65535 can");
+        throw input_error(
+            fmt::format("a secret can't be split into {} shares of which {} give it back", shares, threshold),
+            "secret sharing", "at least 1 of at most 65535 can");
     }
     std::vector<elements> coefficients(threshold); // of x^0, x^1 ...
     randombytes_buf(coefficients.data(), coefficients.size() * sizeof(elements));

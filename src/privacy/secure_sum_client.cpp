@@ -64,8 +64,7 @@ bytes secure_sum_client<Word>::share_secrets(std::span<const std::byte> keys) {
         peers_.emplace(peer.from, peer);
     }
     const auto own = peers_.find(position_);
-    if (own == peers_.end() ||
-        own->second != announced_keys{position_, sealing_.others, masking_.others}) {
+    if (own == peers_.end() || own->second != announced_keys{position_, sealing_.others, masking_.others}) {
         leave(position_, "the server lists other keys for it than it announced");
     }
 
@@ -97,8 +96,9 @@ bytes secure_sum_client<Word>::mask(std::span<const std::byte> shares, std::span
         leave(position_, fmt::format("it was given shares for client {}", delivered.to));
     }
     if (delivered.from.size() + 1 < terms_.threshold) {
-        leave(position_, fmt::format("shares of {} clients, its own included, are fewer than the threshold of {}",
-                                     delivered.from.size() + 1, terms_.threshold));
+        leave(position_,
+              fmt::format("shares of {} clients, its own included, are fewer than the threshold of {}",
+                          delivered.from.size() + 1, terms_.threshold));
     }
 
     masked_input<Word> masked{position_, {input.begin(), input.end()}};

@@ -11,23 +11,30 @@
 
 namespace feddip::privacy {
 
-// Bonawitz et al. 2017, "Practical secure aggregation for privacy-preserving machine learning", against a server that is
-// honest but curious (its figure 4 without the signatures). Words are summed modulo 2^32 or 2^64:
+// Bonawitz et al. 2017, "Practical secure aggregation for privacy-preserving machine learning", against a
+// server that is honest but curious (its figure 4 without the signatures). Words are summed modulo 2^32 or
+// 2^64:
 //
-//   client u -> server   two public keys
-//   server -> all        everybody's
-//   u -> server          for each other client v, sealed for v: a share of u's self mask's seed b_u and of its masking key
-//   server -> v          what was sealed for v
-//   u -> server          y_u = x_u + stream(b_u) + sum over v > u of stream(s_uv) - sum over v < u of stream(s_uv),
-//                        s_uv agreed between u and v; over those v whose shares came
-//   server -> all        whose y came: they stay, the others have left
-//   u -> server          shares of b_v of those that stayed and of the masking keys of those that left, never both of one
+//   u -> server     two public keys
+//   server -> all   everybody's
+//   u -> server     for each other client v, sealed for it: a share of the seed b_u of u's self mask, and one
+//                   of u's secret masking key
+//   server -> v     what was sealed for v
+//   u -> server     y_u = x_u + stream(b_u) + the sum over v > u of stream(s_uv) - the same over v < u, where
+//                   u and v agreed on s_uv, and v are those whose shares came
+//   server -> all   whose y came: they stay, the others have left
+//   u -> server     shares of b_v of those that stayed, and of the masking keys of those that left
 //
-// Three clients, the second leaving after its shares were sent: y_0 = x_0 + b_0 + s_01 + s_02 and y_2 = x_2 + b_2 - s_02
-// - s_12; clients 0 and 2 give shares of b_0, b_2 and of client 1's key, from which come s_01 and s_12; x_0 + x_2 is left.
+// Three clients, of which client 1 leaves after its shares were sent:
 //
-// Used once, in the order of the functions. Whatever it refuses (feddip::error says why) also ends its part: it sends
-// nothing more, and the server takes it for one that left.
+//   y_0 = x_0 + stream(b_0) + stream(s_01) + stream(s_02)
+//   y_2 = x_2 + stream(b_2) - stream(s_02) - stream(s_12)
+//
+// Clients 0 and 2 send shares of b_0, b_2 and of client 1's key, which gives s_01 and s_12; x_0 + x_2 is
+// left.
+//
+// Used once, in the order of the functions. Whatever it refuses (feddip::error says why) also ends its part:
+// it sends nothing more, and the server takes it for one that left.
 template <typename Word>
 class secure_sum_client {
 public:
@@ -35,9 +42,11 @@ public:
     secure_sum_client(const secure_sum_terms& terms, std::uint32_t position);
 
     bytes announce_keys();
-    // Refuses a list with fewer than the threshold, without this client's keys as announced, or where two share a key.
+    // Refuses a list with fewer than the threshold, without this client's keys as announced, or where two
+    // share a key.
     bytes share_secrets(std::span<const std::byte> keys);
-    // `input` has terms.values words. Refuses shares from fewer than the threshold (this client counts), or altered.
+    // `input` has terms.values words. Refuses shares from fewer than the threshold (this client counts), or
+    // altered.
     bytes mask(std::span<const std::byte> shares, std::span<const Word> input);
     // Refuses survivors below the threshold, without this client, or of whom no shares came.
     bytes reveal(std::span<const std::byte> survivors);
@@ -53,7 +62,7 @@ private:
     key_pair sealing_, masking_;
     secret self_mask_;
     std::map<std::uint32_t, announced_keys> peers_;
-    std::map<std::uint32_t, secret_pair> shares_; // that this client holds, by whose: of self mask and masking key
+    std::map<std::uint32_t, secret_pair> shares_; // held here, by whose: of its self mask and its masking key
 };
 
 } // namespace feddip::privacy

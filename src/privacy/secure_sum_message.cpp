@@ -50,7 +50,9 @@ void put(byte_writer& out, const addressed_pair& entry) {
     out.put(entry.peer);
     out.put(entry.sealed);
 }
-void put(byte_writer& out, std::uint32_t entry) { out.put(entry); }
+void put(byte_writer& out, std::uint32_t entry) {
+    out.put(entry);
+}
 void put(byte_writer& out, const share_of& entry) {
     out.put(entry.client);
     out.put_all(std::span<const std::uint8_t>(entry.values.bytes()));
@@ -65,16 +67,26 @@ void take(byte_reader& in, addressed_pair& entry) {
     entry.peer = in.take<std::uint32_t>();
     entry.sealed = in.take<sealed_pair>();
 }
-void take(byte_reader& in, std::uint32_t& entry) { entry = in.take<std::uint32_t>(); }
+void take(byte_reader& in, std::uint32_t& entry) {
+    entry = in.take<std::uint32_t>();
+}
 void take(byte_reader& in, share_of& entry) {
     entry.client = in.take<std::uint32_t>();
     in.take_all(std::span<std::uint8_t>(entry.values.bytes()));
 }
 
-std::uint32_t position_of(const announced_keys& entry) { return entry.from; }
-std::uint32_t position_of(const addressed_pair& entry) { return entry.peer; }
-std::uint32_t position_of(std::uint32_t entry) { return entry; }
-std::uint32_t position_of(const share_of& entry) { return entry.client; }
+std::uint32_t position_of(const announced_keys& entry) {
+    return entry.from;
+}
+std::uint32_t position_of(const addressed_pair& entry) {
+    return entry.peer;
+}
+std::uint32_t position_of(std::uint32_t entry) {
+    return entry;
+}
+std::uint32_t position_of(const share_of& entry) {
+    return entry.client;
+}
 
 template <typename Entry>
 void put_list(byte_writer& out, const std::vector<Entry>& entries) {

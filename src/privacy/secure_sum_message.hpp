@@ -15,8 +15,9 @@ namespace feddip::privacy {
 
 using bytes = std::vector<std::byte>;
 
-// Each begins with its kind (u8) and the digest of the terms (16 bytes); then its fields in the order in which they stand
-// here, numbers little-endian, a list as its length (u32) and its entries. Lists ascend by position.
+// Each begins with its kind (u8) and the digest of the terms (16 bytes); then its fields in the order in
+// which they stand here, numbers little-endian, a list as its length (u32) and its entries. Lists ascend by
+// position.
 
 struct announced_keys { // client to server, 1
     std::uint32_t from;
@@ -76,9 +77,9 @@ bytes encode(const masked_input<Word>& message, const secure_sum_terms& terms);
 bytes encode(const survivor_list& message, const secure_sum_terms& terms);
 bytes encode(const revealed_shares& message, const secure_sum_terms& terms);
 
-// Throw feddip::error for bytes that `encode` hasn't made of a `Message` under these terms: of another kind, other terms,
-// too short or too long, with positions outside the sum, out of order or twice. Memory is proportional to the bytes.
-// Message is one of those above.
+// Throw feddip::error for bytes that `encode` hasn't made of a `Message` under these terms: of another kind,
+// other terms, too short or too long, with positions outside the sum, out of order or twice. Memory is
+// proportional to the bytes. Message is one of those above.
 template <typename Message>
 Message decode(std::span<const std::byte> message, const secure_sum_terms& terms);
 

@@ -67,11 +67,13 @@ typename secure_sum_server<Word>::client& secure_sum_server<Word>::sender(std::u
 template <typename Word>
 void secure_sum_server<Word>::receive_keys(std::span<const std::byte> message) {
     const auto keys = decode<announced_keys>(message, terms_);
-    // Clients leave over keys that are no keys or another's: one hostile client must not drive all others out.
+    // Clients leave over keys that are no keys or another's: one hostile client must not drive all others
+    // out.
     const auto used = [&](const auto& other) {
         const announced_keys& theirs = other.second.keys;
-        return theirs.from != keys.from && (theirs.sealing == keys.sealing || theirs.sealing == keys.masking ||
-                                            theirs.masking == keys.sealing || theirs.masking == keys.masking);
+        return theirs.from != keys.from &&
+               (theirs.sealing == keys.sealing || theirs.sealing == keys.masking ||
+                theirs.masking == keys.sealing || theirs.masking == keys.masking);
     };
     if (keys.sealing == keys.masking || std::ranges::any_of(clients_, used)) {
         refuse(fmt::format("client {} announced a key that was announced before", keys.from));
@@ -92,7 +94,8 @@ void secure_sum_server<Word>::receive_shares(std::span<const std::byte> message)
     auto others = present_;
     std::erase(others, sent.from);
     if (!std::ranges::equal(sent.to, others, {}, &addressed_pair::peer)) {
-        refuse(fmt::format("client {} shared its secrets with others than those that announced keys", sent.from));
+        refuse(fmt::format("client {} shared its secrets with others than those that announced keys",
+                           sent.from));
     }
     for (const auto& [to, sealed] : sent.to) {
         for_[to].push_back({sent.from, sealed});
@@ -195,10 +198,11 @@ std::vector<Word> secure_sum_server<Word>::sum() {
         throw error("there is no sum yet", "secure sum", "the last stage isn't closed");
     }
     const auto lost = [](std::uint32_t position) {
-        throw error("a secure sum is lost", "secure sum",
-                    fmt::format("the shares don't give back the secret of client {}: it or one that revealed a share "
-                                "isn't honest",
-                                position));
+        throw error(
+            "a secure sum is lost", "secure sum",
+            fmt::format("the shares don't give back the secret of client {}: it or one that revealed a share "
+                        "isn't honest",
+                        position));
     };
     std::vector<Word> sum = sum_;
     const std::span words(sum);
@@ -217,7 +221,8 @@ std::vector<Word> secure_sum_server<Word>::sum() {
             lost(position);
         }
         for (const auto stayed : stayed_) { // the other end of what the one that left would have added
-            const secret pairwise = agreed_key(masking, clients_.at(stayed).keys.masking, key_use::masking, digest_);
+            const secret pairwise =
+                agreed_key(masking, clients_.at(stayed).keys.masking, key_use::masking, digest_);
             if (position > stayed) {
                 subtract_stream(pairwise, words);
             } else {

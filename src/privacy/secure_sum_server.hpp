@@ -11,32 +11,36 @@
 
 namespace feddip::privacy {
 
-// Passes messages on and adds masked inputs up (secure_sum_client.hpp): four stages, in each of which it receives the
-// clients' messages, is closed, and then has a message for each client that is still there (none after the last).
+// Passes messages on and adds masked inputs up (secure_sum_client.hpp): four stages, in each of which it
+// receives the clients' messages, is closed, and then has a message for each client that is still there (none
+// after the last).
 //
 //   announcing -> sharing -> masking -> revealing -> done
 //
-// It never holds an input without its masks: those inputs are added up as they come, and masks are taken off the sum.
+// It never holds an input without its masks: those inputs are added up as they come, and masks are taken off
+// the sum.
 template <typename Word>
 class secure_sum_server {
 public:
     // Throws feddip::input_error for terms that `check` refuses or that have other words.
     explicit secure_sum_server(const secure_sum_terms& terms);
 
-    // A client's message of this stage. Throws feddip::error, and stays as it was, for one that is damaged, of another
-    // stage or sum, from a client that has left or sent one before, or that names other clients than it should.
+    // A client's message of this stage. Throws feddip::error, and stays as it was, for one that is damaged,
+    // of another stage or sum, from a client that has left or sent one before, or that names other clients
+    // than it should.
     void receive(std::span<const std::byte> message);
 
-    // Ends the stage: clients that sent nothing have left. Throws feddip::error where fewer than the threshold are there:
-    // the sum can't be taken then.
+    // Ends the stage: clients that sent nothing have left. Throws feddip::error where fewer than the
+    // threshold are there: the sum can't be taken then.
     void close();
 
     // Those that were there when the last stage was closed, ascending.
     std::vector<std::uint32_t> present() const;
     bytes message_for(std::uint32_t client) const;
 
-    // After the last stage: the sum, modulo 2^32 or 2^64, of the inputs of those in `summed`. Throws feddip::error where
-    // shares don't give back a secret as its owner committed to it: somebody isn't honest, and the sum is lost.
+    // After the last stage: the sum, modulo 2^32 or 2^64, of the inputs of those in `summed`. Throws
+    // feddip::error where shares don't give back a secret as its owner committed to it: somebody isn't
+    // honest, and the sum is lost.
     std::vector<Word> sum();
     const std::vector<std::uint32_t>& summed() const { return stayed_; }
 

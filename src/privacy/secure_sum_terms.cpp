@@ -33,8 +33,8 @@ digest digest_of(const secure_sum_terms& terms) {
     const std::array<std::uint64_t, 6> fields{terms.run,       terms.round,  terms.clients,
                                               terms.threshold, terms.values, terms.word_bits};
     digest d;
-    crypto_generichash(d.data(), d.size(), reinterpret_cast<const std::uint8_t*>(fields.data()), sizeof fields, nullptr,
-                       0);
+    crypto_generichash(d.data(), d.size(), reinterpret_cast<const std::uint8_t*>(fields.data()),
+                       sizeof fields, nullptr, 0);
     return d;
 }
 

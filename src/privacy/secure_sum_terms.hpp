@@ -18,15 +18,19 @@ struct secure_sum_terms {
     bool operator==(const secure_sum_terms&) const = default;
 };
 
-// Throws feddip::input_error unless 2 <= clients <= 65535, clients < 2 threshold <= 2 clients, 1 <= values < 2^32, and
-// word_bits is 32 or 64. More than half, since each client answers once: a server that tells some that a client stayed and
-// others that it left, to get the shares of both its secrets, then gets too few of one.
+// Throws feddip::input_error unless 2 <= clients <= 65535, clients < 2 threshold <= 2 clients, 1 <= values <
+// 2^32, and word_bits is 32 or 64. More than half, since each client answers once: a server that tells some
+// that a client stayed and others that it left, to get the shares of both its secrets, then gets too few of
+// one.
 void check(const secure_sum_terms& terms);
 
-// BLAKE2b-128 of all of them: in every message and every key, so that nothing of another sum is taken for one of this.
+// BLAKE2b-128 of all of them: in every message and every key, so that nothing of another sum is taken for one
+// of this.
 digest digest_of(const secure_sum_terms& terms);
 
 // The smallest threshold that `check` accepts.
-constexpr std::uint32_t majority(std::uint32_t clients) { return clients / 2 + 1; }
+constexpr std::uint32_t majority(std::uint32_t clients) {
+    return clients / 2 + 1;
+}
 
 } // namespace feddip::privacy

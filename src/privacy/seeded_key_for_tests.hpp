@@ -1,5 +1,5 @@
-// Noise that repeats, for tests alone: who knows the seed, which every results file has, can take it off again.
-// tests/system/check_layers.py lets no file of src include this header.
+// Noise that repeats, for tests alone: who knows the seed, which every results file has, can take it off
+// again. tests/system/check_layers.py lets no file of src include this header.
 #pragma once
 
 #include "privacy/noise.hpp"

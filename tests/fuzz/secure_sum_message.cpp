@@ -1,5 +1,6 @@
-// The decoders of a secure sum's messages. The first byte of the input is the message's kind, and says which of them reads
-// it; the second, where the digest begins that is put in below, says how wide the words are (odd: 64 bits).
+// The decoders of a secure sum's messages. The first byte of the input is the message's kind, and says which
+// of them reads it; the second, where the digest begins that is put in below, says how wide the words are
+// (odd: 64 bits).
 #include "privacy/secure_sum_message.hpp"
 
 #include "base/error.hpp"
@@ -21,8 +22,10 @@ void read(std::span<const std::byte> input, const secure_sum_terms& terms) {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static const secure_sum_terms narrow{.run = 1, .round = 2, .clients = 5, .threshold = 3, .values = 4, .word_bits = 32};
-    static const secure_sum_terms wide{.run = 1, .round = 2, .clients = 5, .threshold = 3, .values = 4, .word_bits = 64};
+    static const secure_sum_terms narrow{
+        .run = 1, .round = 2, .clients = 5, .threshold = 3, .values = 4, .word_bits = 32};
+    static const secure_sum_terms wide{
+        .run = 1, .round = 2, .clients = 5, .threshold = 3, .values = 4, .word_bits = 64};
     // The digest is right in every input, or nothing behind it would ever be read.
     bytes input(size);
     std::ranges::copy(std::as_bytes(std::span(data, size)), input.begin());

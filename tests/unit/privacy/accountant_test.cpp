@@ -1,6 +1,5 @@
-#include "privacy/accountant.hpp"
-
 #include "base/error.hpp"
+#include "privacy/accountant.hpp"
 
 #include <gtest/gtest.h>
 

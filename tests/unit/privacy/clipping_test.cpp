@@ -1,7 +1,6 @@
-#include "privacy/clipping.hpp"
-
 #include "base/error.hpp"
 #include "base/random.hpp"
+#include "privacy/clipping.hpp"
 #include "privacy/seeded_key_for_tests.hpp"
 
 #include <gtest/gtest.h>
@@ -21,7 +20,9 @@ clipped clip_both(std::vector<float>& on_mask, std::vector<float>& tail, double 
     return clip(parts, bound);
 }
 
-key_stream counts() { return noise_stream(seeded_key_for_tests(1), 1, noise_of::count); }
+key_stream counts() {
+    return noise_stream(seeded_key_for_tests(1), 1, noise_of::count);
+}
 
 } // namespace
 

@@ -1,6 +1,5 @@
-#include "privacy/discrete_gaussian.hpp"
-
 #include "base/error.hpp"
+#include "privacy/discrete_gaussian.hpp"
 #include "privacy/seeded_key_for_tests.hpp"
 
 #include <gtest/gtest.h>
@@ -20,8 +19,8 @@ key_stream stream_of(std::uint64_t seed) {
 
 } // namespace
 
-// Pearson's statistic over all values that are expected five times or more; its normal approximation is passed by chance
-// once in a thousand keys.
+// Pearson's statistic over all values that are expected five times or more; its normal approximation is
+// passed by chance once in a thousand keys.
 TEST(DiscreteGaussian, HasTheProbabilitiesItStates) {
     for (const double deviation : {0.5, 1.0, 2.7, 12.0}) {
         const discrete_gaussian noise(deviation);

@@ -1,7 +1,6 @@
-#include "privacy/key_agreement.hpp"
-
 #include "base/error.hpp"
 #include "hex.hpp"
+#include "privacy/key_agreement.hpp"
 
 #include <gtest/gtest.h>
 #include <sodium.h>
@@ -20,8 +19,10 @@ public_key key_from_hex(std::string_view digits) {
 }
 
 // RFC 7748, section 6.1.
-const auto alice = key_pair::of(secret_from_hex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"));
-const auto bob = key_pair::of(secret_from_hex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"));
+const auto alice =
+    key_pair::of(secret_from_hex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"));
+const auto bob =
+    key_pair::of(secret_from_hex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"));
 constexpr std::string_view product = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742";
 
 const digest context{1, 2, 3};
@@ -40,7 +41,8 @@ TEST(KeyAgreement, HashesTheProductOfTheRfc) {
         hashed.insert(hashed.end(), part.begin(), part.end());
     }
     secret expected;
-    crypto_generichash(expected.bytes().data(), 32, hashed.data(), hashed.size(), context.data(), context.size());
+    crypto_generichash(expected.bytes().data(), 32, hashed.data(), hashed.size(), context.data(),
+                       context.size());
     EXPECT_EQ(agreed_key(alice, bob.others, key_use::masking, context), expected);
     EXPECT_EQ(agreed_key(bob, alice.others, key_use::masking, context), expected);
 }

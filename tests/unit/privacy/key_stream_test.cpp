@@ -1,6 +1,5 @@
-#include "privacy/key_stream.hpp"
-
 #include "hex.hpp"
+#include "privacy/key_stream.hpp"
 
 #include <gtest/gtest.h>
 
@@ -23,8 +22,9 @@ TEST(KeyStream, IsChaCha20) {
 
 // RFC 8439, section 2.4.2, which encrypts from block 1 on.
 TEST(KeyStream, TakesItsNumberAsNonce) {
-    constexpr std::string_view text = "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for "
-                                      "the future, sunscreen would be it.";
+    constexpr std::string_view text =
+        "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for "
+        "the future, sunscreen would be it.";
     key_stream stream(secret_from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),
                       std::uint64_t{0x4a} << 56);
     std::vector<std::uint8_t> bytes(64 + text.size());
@@ -33,9 +33,11 @@ TEST(KeyStream, TakesItsNumberAsNonce) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         bytes[i] ^= static_cast<std::uint8_t>(text[i]);
     }
-    EXPECT_EQ(bytes, from_hex("6e2e359a2568f98041ba0728dd0d6981e97e7aec1d4360c20a27afccfd9fae0bf91b65c5524733ab8f593dab"
-                              "cd62b3571639d624e65152ab8f530c359f0861d807ca0dbf500d6a6156a38e088a22b65e52bc514d16ccf806"
-                              "818ce91ab77937365af90bbf74a35be6b40b8eedf2785e42874d"));
+    EXPECT_EQ(
+        bytes,
+        from_hex("6e2e359a2568f98041ba0728dd0d6981e97e7aec1d4360c20a27afccfd9fae0bf91b65c5524733ab8f593dab"
+                 "cd62b3571639d624e65152ab8f530c359f0861d807ca0dbf500d6a6156a38e088a22b65e52bc514d16ccf806"
+                 "818ce91ab77937365af90bbf74a35be6b40b8eedf2785e42874d"));
 }
 
 TEST(KeyStream, WordsAreItsBytes) {

@@ -1,6 +1,5 @@
-#include "privacy/noise.hpp"
-
 #include "base/error.hpp"
+#include "privacy/noise.hpp"
 #include "privacy/seeded_key_for_tests.hpp"
 
 #include <gtest/gtest.h>
@@ -40,7 +39,8 @@ TEST(Noise, IsAddedToWhatIsThere) {
     EXPECT_EQ(values, noisy);
 }
 
-// A round that is computed again after a run was killed must not draw other noise: two draws are worth two releases.
+// A round that is computed again after a run was killed must not draw other noise: two draws are worth two
+// releases.
 TEST(Noise, OfARoundIsAFunctionOfTheKeptKey) {
     const noise_key key = noise_key::fresh();
     const noise_key restored(secret(key.kept().bytes()));

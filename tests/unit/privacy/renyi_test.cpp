@@ -1,6 +1,5 @@
-#include "privacy/renyi.hpp"
-
 #include "base/error.hpp"
+#include "privacy/renyi.hpp"
 
 #include <gtest/gtest.h>
 
@@ -37,8 +36,8 @@ TEST(Renyi, AgreesWithWhatPublicAccountantsPublish) {
     EXPECT_NEAR(10 * poisson(0.1, 2, 5), 0.0773697, 1e-4 * 0.0773697);
 }
 
-// Numerical integrals of the definition at 50 digits (mpmath), over all that may go wrong: no cancellation near 0, no
-// overflow, a mode between those of the two parts, a rate near 1.
+// Numerical integrals of the definition at 50 digits (mpmath), over all that may go wrong: no cancellation
+// near 0, no overflow, a mode between those of the two parts, a rate near 1.
 TEST(Renyi, IsTheIntegralAtFractionalOrders) {
     for (const auto& [rate, s, order, expected] :
          {value{0.01, 2.5, 1.5, 1.3001417943760794e-5}, value{0.01, 2.5, 2.5, 2.1708361138362485e-5},
@@ -54,7 +53,8 @@ TEST(Renyi, IsTheIntegralAtFractionalOrders) {
     }
 }
 
-// The series of signed terms, and of their magnitudes: why public accountants disagree at order 1.5 (renyi.hpp).
+// The series of signed terms, and of their magnitudes: why public accountants disagree at order 1.5
+// (renyi.hpp).
 TEST(Renyi, FollowsTheSignedValueAtOrderOneAndAHalf) {
     EXPECT_NEAR(50 * poisson(0.01, 2.5, 1.5), 6.50070897e-4, 1e-12);
     const double by_magnitudes = 6.70579741e-4, at_order_two = 50 * poisson(0.01, 2.5, 2);
@@ -68,7 +68,8 @@ TEST(Renyi, WholeAndFractionalOrdersAreOneCurve) {
         for (const double s : {0.02, 0.3, 1.0, 4.0, 100.0}) {
             for (const double order : {2.0, 3.0, 10.0, 63.0}) {
                 const double at = poisson(rate, s, order);
-                EXPECT_NEAR((poisson(rate, s, order - 1e-7) + poisson(rate, s, order + 1e-7)) / (2 * at), 1, 1e-6)
+                EXPECT_NEAR((poisson(rate, s, order - 1e-7) + poisson(rate, s, order + 1e-7)) / (2 * at), 1,
+                            1e-6)
                     << rate << ' ' << s << ' ' << order;
             }
         }
@@ -100,8 +101,12 @@ TEST(Renyi, EveryoneTakingPartIsTheGaussianMechanism) {
 
 // TensorFlow Privacy's test of theorem 27, whose 2.5 is over the sensitivity: over C it is 5.
 TEST(Renyi, SamplingWithoutReplacementIsTheoremTwentySeven) {
-    for (const auto& [order, published] : {std::pair{1.001, 0.003470}, {1.5, 0.003470}, {2.5, 0.004638},
-                                           {5.0, 0.0087633}, {50.0, 0.098474}, {100.0, 167.766388}}) {
+    for (const auto& [order, published] : {std::pair{1.001, 0.003470},
+                                           {1.5, 0.003470},
+                                           {2.5, 0.004638},
+                                           {5.0, 0.0087633},
+                                           {50.0, 0.098474},
+                                           {100.0, 167.766388}}) {
         EXPECT_NEAR(50 * fixed_size(0.01, 5, order), published, 1e-5) << order;
     }
     EXPECT_NEAR(50 * fixed_size(0.01, 5, 50), 0.0984741503, 1e-9) << "by mpmath's differences, at 40 digits";
@@ -116,7 +121,8 @@ TEST(Renyi, DiscreteNoiseCostsTheSameAtWholeOrdersAndTheChordBetween) {
     EXPECT_GT(d[1], poisson(0.1, 1.5, 2.5));
 }
 
-// The claim behind it: the expectation over the whole numbers themselves, both ways round, at sensitivity 3 units.
+// The claim behind it: the expectation over the whole numbers themselves, both ways round, at sensitivity 3
+// units.
 TEST(Renyi, DiscreteNoiseIsWhatASumOverWholeNumbersGives) {
     constexpr double shift = 3, sigma = 4.5, rate = 0.3;
     for (const int order : {2, 5}) {

@@ -1,8 +1,7 @@
-#include "privacy/secret_sharing.hpp"
-
 #include "base/error.hpp"
 #include "hex.hpp"
 #include "privacy/gf65536.hpp"
+#include "privacy/secret_sharing.hpp"
 
 #include <gtest/gtest.h>
 
@@ -29,7 +28,8 @@ TEST(Gf65536, IsAField) {
     }
 }
 
-// The line through (1, a) and (2, b) is a + (a + b) / (1 + 2) at 0 after a step of 1: 3 is the inverse asked for.
+// The line through (1, a) and (2, b) is a + (a + b) / (1 + 2) at 0 after a step of 1: 3 is the inverse asked
+// for.
 TEST(SecretSharing, InterpolatesALine) {
     const secret a = secret::fresh(), b = secret::fresh();
     const std::vector<secret_share> shares{{1, a}, {2, b}};
@@ -65,7 +65,8 @@ TEST(SecretSharing, EveryLargeEnoughSubsetGivesTheSecretBack) {
 TEST(SecretSharing, TooFewSharesGoWithAnySecret) {
     const auto shares = split(secret::fresh(), 5, 3);
     const secret wanted = secret::fresh();
-    // The third share that makes two given ones those of `wanted` exists: interpolate through (0, wanted) to point 3.
+    // The third share that makes two given ones those of `wanted` exists: interpolate through (0, wanted) to
+    // point 3.
     const auto at = [](const secret_share& share, std::size_t i) {
         return static_cast<std::uint16_t>(share.values.bytes()[i] | share.values.bytes()[i + 1] << 8);
     };

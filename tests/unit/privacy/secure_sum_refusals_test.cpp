@@ -1,4 +1,5 @@
-// What the two sides of a secure sum make of each other's messages where those are wrong or come at the wrong time.
+// What the two sides of a secure sum make of each other's messages where those are wrong or come at the wrong
+// time.
 #include "base/error.hpp"
 #include "secure_sum_round.hpp"
 
@@ -16,7 +17,8 @@ namespace {
 using client = secure_sum_client<std::uint32_t>;
 using server = secure_sum_server<std::uint32_t>;
 
-const secure_sum_terms terms{.run = 1, .round = 2, .clients = 3, .threshold = 2, .values = 4, .word_bits = 32};
+const secure_sum_terms terms{
+    .run = 1, .round = 2, .clients = 3, .threshold = 2, .values = 4, .word_bits = 32};
 const std::vector<std::uint32_t> input{1, 2, 3, 4};
 
 struct federation {
@@ -96,7 +98,9 @@ TEST(SecureSumServer, RefusesKeysThatWouldDriveOthersOut) {
     server rank0(terms);
     rank0.receive(client(terms, 0).announce_keys());
     const auto honest = decode<announced_keys>(client(terms, 1).announce_keys(), terms);
-    const auto refused = [&](announced_keys keys) { EXPECT_THROW(rank0.receive(encode(keys, terms)), error); };
+    const auto refused = [&](announced_keys keys) {
+        EXPECT_THROW(rank0.receive(encode(keys, terms)), error);
+    };
     auto keys = honest;
     keys.masking = {};
     refused(keys);
@@ -126,7 +130,8 @@ TEST(SecureSumServer, TakesEachStagesMessagesOnlyAndFromThoseWhoAreThere) {
     EXPECT_THAT(f.rank0.present(), ElementsAre(0, 1));
     EXPECT_THROW(f.rank0.receive(late), error);
     EXPECT_THROW(f.rank0.message_for(2), error);
-    EXPECT_THROW(f.rank0.receive(encode(masked_input<std::uint32_t>{2, input}, terms)), error) << "client 2 has left";
+    EXPECT_THROW(f.rank0.receive(encode(masked_input<std::uint32_t>{2, input}, terms)), error)
+        << "client 2 has left";
 }
 
 TEST(SecureSumServer, RefusesSharesForOthersThanThoseWhoAreThere) {
@@ -251,5 +256,6 @@ TEST(SecureSumClient, RefusesSharesThatWereAlteredOrAreNotForIt) {
     federation f;
     f.announce();
     f.share();
-    EXPECT_THROW(f.clients[0].mask(f.rank0.message_for(0), std::vector<std::uint32_t>(3)), error) << "too few words";
+    EXPECT_THROW(f.clients[0].mask(f.rank0.message_for(0), std::vector<std::uint32_t>(3)), error)
+        << "too few words";
 }

@@ -21,7 +21,8 @@ struct round_result {
     std::vector<std::uint32_t> summed;
 };
 
-// `see` is shown all that the server receives and may change it. Clients that refuse something count as having left.
+// `see` is shown all that the server receives and may change it. Clients that refuse something count as
+// having left.
 template <typename Word>
 round_result<Word> take_sum(const secure_sum_terms& terms, const std::vector<std::vector<Word>>& inputs,
                             const std::vector<last_act>& until,
@@ -50,10 +51,10 @@ round_result<Word> take_sum(const secure_sum_terms& terms, const std::vector<std
     stage(last_act::announces, all, [&](auto i) { return clients[i].announce_keys(); });
     stage(last_act::shares, server.present(),
           [&](auto i) { return clients[i].share_secrets(server.message_for(i)); });
-    stage(last_act::masks, server.present(), [&](auto i) {
-        return clients[i].mask(server.message_for(i), std::span<const Word>(inputs[i]));
-    });
-    stage(last_act::reveals, server.present(), [&](auto i) { return clients[i].reveal(server.message_for(i)); });
+    stage(last_act::masks, server.present(),
+          [&](auto i) { return clients[i].mask(server.message_for(i), std::span<const Word>(inputs[i])); });
+    stage(last_act::reveals, server.present(),
+          [&](auto i) { return clients[i].reveal(server.message_for(i)); });
     return {server.sum(), server.summed()};
 }
 
@@ -68,7 +69,8 @@ std::vector<std::vector<Word>> inputs_for(const secure_sum_terms& terms) {
 }
 
 template <typename Word>
-std::vector<Word> plain_sum(const std::vector<std::vector<Word>>& inputs, const std::vector<std::uint32_t>& of) {
+std::vector<Word> plain_sum(const std::vector<std::vector<Word>>& inputs,
+                            const std::vector<std::uint32_t>& of) {
     std::vector<Word> sum(inputs.front().size());
     for (const auto i : of) {
         for (std::size_t k = 0; k < sum.size(); ++k) {

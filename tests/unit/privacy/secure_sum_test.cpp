@@ -12,8 +12,13 @@ using namespace feddip::privacy;
 template <typename Word>
 class SecureSum : public testing::Test {
 protected:
-    static secure_sum_terms terms_of(std::uint32_t clients, std::uint32_t threshold, std::uint64_t values = 9) {
-        return {.run = 1, .round = 7, .clients = clients, .threshold = threshold, .values = values,
+    static secure_sum_terms terms_of(std::uint32_t clients, std::uint32_t threshold,
+                                     std::uint64_t values = 9) {
+        return {.run = 1,
+                .round = 7,
+                .clients = clients,
+                .threshold = threshold,
+                .values = values,
                 .word_bits = 8 * sizeof(Word)};
     }
 };
@@ -66,20 +71,21 @@ TYPED_TEST(SecureSum, IsRefusedWhereMoreLeave) {
     }
 }
 
-// All bytes that the server is given, and no 8 of them are a piece of anybody's input; a masked word is a plain one as
-// rarely as chance has it.
+// All bytes that the server is given, and no 8 of them are a piece of anybody's input; a masked word is a
+// plain one as rarely as chance has it.
 TYPED_TEST(SecureSum, NoInputReachesTheServerUnmasked) {
     const auto terms = this->terms_of(5, 3, 400);
     auto inputs = inputs_for<TypeParam>(terms);
     std::ranges::fill(inputs[2], TypeParam{0}); // whose mask alone would be seen
     std::vector<std::vector<TypeParam>> seen(5);
     bytes all;
-    take_sum<TypeParam>(terms, inputs, std::vector(5, last_act::reveals), [&](last_act act, std::uint32_t i, bytes& m) {
-        all.insert(all.end(), m.begin(), m.end());
-        if (act == last_act::masks) {
-            seen[i] = decode<masked_input<TypeParam>>(m, terms).words;
-        }
-    });
+    take_sum<TypeParam>(terms, inputs, std::vector(5, last_act::reveals),
+                        [&](last_act act, std::uint32_t i, bytes& m) {
+                            all.insert(all.end(), m.begin(), m.end());
+                            if (act == last_act::masks) {
+                                seen[i] = decode<masked_input<TypeParam>>(m, terms).words;
+                            }
+                        });
     for (std::size_t i = 0; i < 5; ++i) {
         int equal = 0;
         for (std::size_t k = 0; k < 400; ++k) {
@@ -102,11 +108,12 @@ TYPED_TEST(SecureSum, FreshSecretsMaskTheSameInputAnewEachTime) {
     const auto inputs = inputs_for<TypeParam>(terms);
     std::vector<bytes> sent;
     for (int i = 0; i < 2; ++i) {
-        take_sum<TypeParam>(terms, inputs, std::vector(3, last_act::reveals), [&](last_act act, std::uint32_t who, bytes& m) {
-            if (act == last_act::masks && who == 0) {
-                sent.push_back(m);
-            }
-        });
+        take_sum<TypeParam>(terms, inputs, std::vector(3, last_act::reveals),
+                            [&](last_act act, std::uint32_t who, bytes& m) {
+                                if (act == last_act::masks && who == 0) {
+                                    sent.push_back(m);
+                                }
+                            });
     }
     EXPECT_NE(sent[0], sent[1]);
 }
@@ -121,12 +128,14 @@ TYPED_TEST(SecureSum, SendsWhatTheTrafficSays) {
     }
 }
 
-// What a hostile client can do to a round is end it with a reason, never make a wrong sum of what others sent.
+// What a hostile client can do to a round is end it with a reason, never make a wrong sum of what others
+// sent.
 TYPED_TEST(SecureSum, AlteredSecretsAreNoticed) {
     const auto terms = this->terms_of(4, 3);
     const auto inputs = inputs_for<TypeParam>(terms);
     const auto with = [&](last_act act, auto&& alter) {
-        return take_sum<TypeParam>(terms, inputs, {last_act::reveals, last_act::masks, last_act::reveals, last_act::reveals},
+        return take_sum<TypeParam>(terms, inputs,
+                                   {last_act::reveals, last_act::masks, last_act::reveals, last_act::reveals},
                                    [&](last_act a, std::uint32_t who, bytes& m) {
                                        if (a == act && who == 0) {
                                            alter(m);
@@ -135,26 +144,32 @@ TYPED_TEST(SecureSum, AlteredSecretsAreNoticed) {
     };
     EXPECT_NO_THROW(with(last_act::reveals, [](bytes&) {}));
     constexpr std::size_t fields = 1 + 16 + 4;
-    EXPECT_THROW(with(last_act::announces, [](bytes& m) { m[fields + 3] ^= std::byte{1}; }), error) << "its sealing key";
-    EXPECT_THROW(with(last_act::announces, [](bytes& m) { m[fields + 35] ^= std::byte{1}; }), error) << "masking key";
-    EXPECT_THROW(with(last_act::shares, [](bytes& m) { m[fields + 3] ^= std::byte{1}; }), error) << "commitment";
-    EXPECT_THROW(with(last_act::shares, [](bytes& m) { m.back() ^= std::byte{1}; }), error) << "a sealed share";
-    EXPECT_THROW(with(last_act::reveals, [](bytes& m) { m[fields + 8] ^= std::byte{1}; }), error) << "a revealed share";
+    EXPECT_THROW(with(last_act::announces, [](bytes& m) { m[fields + 3] ^= std::byte{1}; }), error)
+        << "its sealing key";
+    EXPECT_THROW(with(last_act::announces, [](bytes& m) { m[fields + 35] ^= std::byte{1}; }), error)
+        << "masking key";
+    EXPECT_THROW(with(last_act::shares, [](bytes& m) { m[fields + 3] ^= std::byte{1}; }), error)
+        << "commitment";
+    EXPECT_THROW(with(last_act::shares, [](bytes& m) { m.back() ^= std::byte{1}; }), error)
+        << "a sealed share";
+    EXPECT_THROW(with(last_act::reveals, [](bytes& m) { m[fields + 8] ^= std::byte{1}; }), error)
+        << "a revealed share";
 
     // And of the key of one that left: client 3 sends no input.
-    EXPECT_THROW(take_sum<TypeParam>(terms, inputs,
-                                     {last_act::reveals, last_act::reveals, last_act::reveals, last_act::shares},
-                                     [&](last_act a, std::uint32_t who, bytes& m) {
-                                         if (a == last_act::reveals && who == 1) {
-                                             m.back() ^= std::byte{1};
-                                         }
-                                     }),
-                 error);
+    EXPECT_THROW(
+        take_sum<TypeParam>(terms, inputs,
+                            {last_act::reveals, last_act::reveals, last_act::reveals, last_act::shares},
+                            [&](last_act a, std::uint32_t who, bytes& m) {
+                                if (a == last_act::reveals && who == 1) {
+                                    m.back() ^= std::byte{1};
+                                }
+                            }),
+        error);
 }
 
 TYPED_TEST(SecureSum, RefusesTermsThatProtectNobody) {
-    for (auto terms : {this->terms_of(1, 1), this->terms_of(4, 2), this->terms_of(4, 5), this->terms_of(65536, 40000),
-                       this->terms_of(4, 3, 0)}) {
+    for (auto terms : {this->terms_of(1, 1), this->terms_of(4, 2), this->terms_of(4, 5),
+                       this->terms_of(65536, 40000), this->terms_of(4, 3, 0)}) {
         EXPECT_THROW(check(terms), input_error);
         EXPECT_THROW(secure_sum_server<TypeParam>{terms}, input_error);
         EXPECT_THROW((secure_sum_client<TypeParam>{terms, 0}), input_error);
