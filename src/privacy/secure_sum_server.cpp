@@ -6,8 +6,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <string>
+#include <utility>
 
 namespace feddip::privacy {
 
@@ -67,8 +69,7 @@ typename secure_sum_server<Word>::client& secure_sum_server<Word>::sender(std::u
 template <typename Word>
 void secure_sum_server<Word>::receive_keys(std::span<const std::byte> message) {
     const auto keys = decode<announced_keys>(message, terms_);
-    // Clients leave over keys that are no keys or another's: one hostile client must not drive all others
-    // out.
+    // Clients leave over keys that are none or another's: one hostile client must not drive out all others.
     const auto used = [&](const auto& other) {
         const announced_keys& theirs = other.second.keys;
         return theirs.from != keys.from &&
