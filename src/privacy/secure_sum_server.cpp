@@ -108,10 +108,25 @@ void secure_sum_server<Word>::receive_shares(std::span<const std::byte> message)
 template <typename Word>
 void secure_sum_server<Word>::receive_input(std::span<const std::byte> message) {
     const auto input = decode<masked_input<Word>>(message, terms_);
-    client& from = sender(input.from);
+    receive_added(std::span(&input.from, 1), input.words);
+}
+
+template <typename Word>
+void secure_sum_server<Word>::receive_added(std::span<const std::uint32_t> from,
+                                            std::span<const Word> words) {
+    if (stage_ != stage::masking || words.size() != terms_.values ||
+        std::ranges::adjacent_find(from, std::greater_equal<>()) != from.end()) {
+        refuse(fmt::format("{} words of {} clients are no sum of inputs at this stage", words.size(),
+                           from.size()));
+    }
+    std::vector<client*> senders;
+    std::ranges::transform(from, std::back_inserter(senders),
+                           [this](auto position) { return &sender(position); });
     sum_.resize(terms_.values);
-    std::ranges::transform(sum_, input.words, sum_.begin(), std::plus<Word>());
-    from.reached = stage_;
+    std::ranges::transform(sum_, words, sum_.begin(), std::plus<Word>());
+    for (client* const c : senders) {
+        c->reached = stage_;
+    }
 }
 
 template <typename Word>

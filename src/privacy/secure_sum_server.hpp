@@ -30,6 +30,10 @@ public:
     // than it should.
     void receive(std::span<const std::byte> message);
 
+    // In the masking stage, the inputs of several clients, ascending, that were added up on their way, such
+    // as along a tree of ranks: what receiving the message of each would come to.
+    void receive_added(std::span<const std::uint32_t> from, std::span<const Word> words);
+
     // Ends the stage: clients that sent nothing have left. Throws feddip::error where fewer than the
     // threshold are there: the sum can't be taken then.
     void close();

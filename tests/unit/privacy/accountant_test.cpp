@@ -28,6 +28,11 @@ TEST(Accountant, ReproducesPublishedEpsilons) {
     EXPECT_NEAR(epsilon({sampling::poisson, 0.1, 4}, 1000, 1e-3), 2.742, 1e-3);
 }
 
+// What the README says of the paper's sampling beside Poisson's.
+TEST(Accountant, SamplingWithoutReplacementCostsMore) {
+    EXPECT_NEAR(epsilon({sampling::fixed_size, 0.1, 4}, 1000, 1e-3), 16.8, 0.05);
+}
+
 TEST(Accountant, ConvertsAConstantDivergenceAtTheLargestOrder) {
     std::vector<double> orders(31);
     std::iota(orders.begin(), orders.end(), 2);

@@ -186,6 +186,38 @@ TEST(SecureSumServer, HasNothingMoreToDoAfterTheSum) {
     EXPECT_THROW(f.rank0.message_for(0), error);
 }
 
+TEST(SecureSumServer, TakesInputsThatWereAddedUpOnTheWay) {
+    federation f;
+    f.announce();
+    EXPECT_THROW(f.rank0.receive_added(std::vector<std::uint32_t>{0}, input), error) << "too early";
+    f.share();
+    std::vector<std::uint32_t> of_two(4);
+    for (const std::uint32_t i : {0U, 2U}) {
+        const auto masked =
+            decode<masked_input<std::uint32_t>>(f.clients[i].mask(f.rank0.message_for(i), input), terms);
+        for (std::size_t k = 0; k < 4; ++k) {
+            of_two[k] += masked.words[k];
+        }
+    }
+    const auto refused = [&](const std::vector<std::uint32_t>& from,
+                             const std::vector<std::uint32_t>& words) {
+        EXPECT_THROW(f.rank0.receive_added(from, words), error);
+    };
+    refused({0, 2}, {1, 2, 3});
+    refused({2, 0}, of_two);
+    refused({0, 0}, of_two);
+    refused({0, 3}, of_two);
+    EXPECT_NO_THROW(f.rank0.receive_added(std::vector<std::uint32_t>{0, 2}, of_two));
+    refused({0}, of_two);
+    f.rank0.close();
+    for (const std::uint32_t i : {0U, 2U}) {
+        f.rank0.receive(f.clients[i].reveal(f.rank0.message_for(i)));
+    }
+    f.rank0.close();
+    EXPECT_THAT(f.rank0.summed(), ElementsAre(0, 2));
+    EXPECT_THAT(f.rank0.sum(), ElementsAre(2, 4, 6, 8));
+}
+
 TEST(SecureSumClient, DoesEachThingOnceAndInOrder) {
     federation f;
     client early(terms, 0);
