@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "privacy/gf65536.hpp"
+#include "privacy/sodium.hpp"
 
 #include <fmt/format.h>
 #include <sodium.h>
@@ -57,6 +58,7 @@ std::vector<secret_share> split(const secret& whole, std::uint32_t shares, std::
             fmt::format("a secret can't be split into {} shares of which {} give it back", shares, threshold),
             "secret sharing", "at least 1 of at most 65535 can");
     }
+    need_sodium();
     std::vector<elements> coefficients(threshold); // of x^0, x^1 ...
     randombytes_buf(coefficients.data(), coefficients.size() * sizeof(elements));
     coefficients.front() = elements_of(whole);
