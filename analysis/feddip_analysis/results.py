@@ -66,6 +66,11 @@ _BEFORE_THERE_WAS = {
     "communication.value_type": "f32",
     "compute.precision": "f32",
     "faults.drop_probability": 0.0,
+    "method.variant": "paper",
+    "prunefl.removable_share": 0.3,
+    "sparsity.final_rounds": 0.0,
+    "sparsity.layer_floor": 0.0,
+    "sparsity.start_scale": "dense",
 }
 # Sections that mean nothing to a method; those of methods that are not named here all count.
 _UNUSED_BY_METHOD = {
