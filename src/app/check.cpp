@@ -25,7 +25,7 @@ struct predicted_rounds {
 
 predicted_rounds predict(const config::run_config& config, const parameter_layout& layout) {
     auto plain = config;
-    plain.method.name = "fedavg";
+    plain.method = {.name = "fedavg"};
     return {.run = predict_traffic(config, *fl::make_method(config), layout),
             .fedavg = predict_traffic(plain, *fl::make_method(plain), layout)};
 }
