@@ -18,6 +18,8 @@ constexpr std::size_t products_wanted =
     224; // per output channel and block: they make up for reloading the sums
 constexpr std::size_t taps_per_reduction = 256; // 16 KiB of partial sums
 constexpr std::size_t few_taps_per_channel = 150;
+// Shifts that span fewer rows hardly ever lead all rows of a group out of the image.
+constexpr int least_span_of_groups = 3;
 constexpr std::size_t flat_tile = 4; // in tile_shapes
 
 int divided_up(int a, int b) {
@@ -77,7 +79,10 @@ void gather_plan::choose_tile(std::size_t alive) {
     pitch_ = tile.width + *found;
     clipped_ = tile_index_ == 0 && *found == 2 && shape_.step == 1 && rows_ == 4 && shape_.in_height == 4 &&
                shape_.first_shift_y == -1 && shape_.last_shift_y == 1;
-    groups_ = clipped_ ? 3 : 1;
+    groups_ = 1;
+    if (clipped_ || (shape_.step == 1 && span_y >= least_span_of_groups)) {
+        groups_ = static_cast<std::uint32_t>(span_y) + 1;
+    }
     slab_rows_ = clipped_ ? 4 : tile.height + span_y / shape_.step;
     slab_channel_ = std::ptrdiff_t{1} * planes_y_ * planes_x_ * slab_rows_ * pitch_ * lanes;
 }
@@ -104,7 +109,7 @@ void gather_plan::choose_blocks(std::size_t alive) {
 void gather_plan::place_taps(const std::vector<tap>& taps) {
     const auto bucket = [&](const tap& t) {
         const std::size_t owner = std::size_t(t.in / channels_per_block_) * shape_.out_channels + t.out;
-        return owner * groups_ + (clipped_ ? t.dy + 1 : 0);
+        return owner * groups_ + (groups_ > 1 ? t.dy - shape_.first_shift_y : 0);
     };
     first_.assign(std::size_t(blocks_) * shape_.out_channels * groups_ + 1, 0);
     for (const tap& t : taps) {
@@ -230,7 +235,11 @@ void gather_plan::gather(const kernel_table& kernels, int tile, const float* in,
     gather_arguments a{};
     a.slab = slab;
     a.taps = taps_.data();
+    a.groups = static_cast<int>(groups_);
+    a.image_row = groups_ > 1 ? at.y + shape_.first_shift_y : 0;
+    a.image_height = groups_ > 1 ? shape_.in_height : shape.height;
     a.channels = shape_.out_channels;
+    a.rows = std::min(shape.height, rows_ - at.y);
     a.bias = bias;
     a.out = partial;
     a.out_channel = std::ptrdiff_t{1} * shape.pixels() * lanes;
@@ -339,6 +348,7 @@ void gather_plan::add_gradients(const kernel_table& kernels, int tile, const flo
             a.slab = slab;
             a.taps = taps_.data();
             a.first = first_tap(block, channel);
+            a.groups = static_cast<int>(groups_);
             a.channels = end - channel;
             a.gradient =
                 gradient + std::ptrdiff_t{1} * (channel - sums.first_channel) * shape.pixels() * lanes;

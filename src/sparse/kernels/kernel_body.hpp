@@ -6,6 +6,7 @@
 #include "sparse/kernels/table.hpp"
 #include "sparse/kernels/vector.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace feddip::sparse::kernels {
@@ -18,13 +19,22 @@ FEDDIP_INLINE void put(float* out, vector sum, finish how) {
     store(out, how == finish::rectify ? positive(sum) : sum);
 }
 
-// Rows of a tile whose sums fit into the registers together, one being left for the weight and one spare.
-constexpr int rows_at_once(tile_shape tile) {
-    int rows = tile.height;
-    while (rows > 1 && (rows * tile.width > FEDDIP_VECTOR_REGISTERS - 2 || tile.height % rows != 0)) {
-        --rows;
-    }
-    return rows;
+// A tile is worked on in groups of rows whose sums, or gradients, fit into the registers together, `spare`
+// registers being left.
+constexpr int groups_of(tile_shape tile, int spare) {
+    const int rows = std::max(1, (FEDDIP_VECTOR_REGISTERS - spare) / tile.width);
+    return (tile.height + rows - 1) / rows;
+}
+constexpr int top_of(tile_shape tile, int groups, int group) {
+    return tile.height * group / groups;
+}
+// The weight alone: what it is multiplied with comes from memory.
+constexpr int gather_groups(tile_shape tile) {
+    return groups_of(tile, 1);
+}
+// The two chains of a sum.
+constexpr int gradient_groups(tile_shape tile) {
+    return groups_of(tile, 2);
 }
 
 // The rows [0, rows) of a register tile that see the image when the taps lead `shift` rows down from tile row
@@ -38,12 +48,20 @@ struct register_tile {
     vector at[rows][columns];
 };
 
+// Where the tap reads the tile's first pixel. The compiler is kept from taking the sum apart: it would hold
+// each pixel's offset in a register of its own, and spill most of them.
+FEDDIP_INLINE const float* tapped(const float* slab, const weighted_tap& tap) {
+    const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(slab) + tap.offset);
+    asm("" : "+r"(from));
+    return from;
+}
+
 // tile += weight * slab for each tap. With `clipped`, tile row y is row top + y of a 4-row image.
 template <int rows, int columns, int pitch, bool clipped, int top, int shift>
 FEDDIP_INLINE void add_taps(register_tile<rows, columns>& tile, const float* slab, const weighted_tap* tap,
                             const weighted_tap* end) {
     for (; tap != end; ++tap) {
-        const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(slab) + tap->offset);
+        const float* from = tapped(slab, *tap);
         const vector weight = splat(tap->weight);
         FEDDIP_UNROLL
         for (int y = 0; y < rows; ++y) {
@@ -58,9 +76,14 @@ FEDDIP_INLINE void add_taps(register_tile<rows, columns>& tile, const float* sla
     }
 }
 
-template <tile_shape shape, int margin, bool clipped, int top>
+// The groups of `channel`'s taps that lead one of the tile's rows [top, top + rows) into the image.
+FEDDIP_INLINE std::pair<int, int> taps_into_image(const gather_arguments& a, int top, int rows) {
+    return {std::max(0, 1 - a.image_row - top - rows),
+            std::min(a.groups, a.image_height - a.image_row - top)};
+}
+
+template <tile_shape shape, int margin, bool clipped, int top, int rows>
 FEDDIP_INLINE void gather_rows(const gather_arguments& a, int channel, int part) {
-    constexpr int rows = rows_at_once(shape);
     constexpr int columns = shape.width;
     constexpr int pitch = columns + margin;
     register_tile<rows, columns> tile;
@@ -90,8 +113,12 @@ FEDDIP_INLINE void gather_rows(const gather_arguments& a, int channel, int part)
         add_taps<rows, columns, pitch, true, top, 0>(tile, slab, a.taps + first[1], a.taps + first[2]);
         add_taps<rows, columns, pitch, true, top, 1>(tile, slab, a.taps + first[2], a.taps + first[3]);
     } else {
-        add_taps<rows, columns, pitch, false, top, 0>(tile, slab, a.taps + a.first[channel],
-                                                      a.taps + a.first[channel + 1]);
+        const std::uint32_t* first = a.first + a.groups * channel;
+        const auto [begin, end] = taps_into_image(a, top, rows);
+        if (begin < end) {
+            add_taps<rows, columns, pitch, false, top, 0>(tile, slab, a.taps + first[begin],
+                                                          a.taps + first[end]);
+        }
     }
     float* out = a.out + channel * a.out_channel + top * a.out_row + part * width;
     FEDDIP_UNROLL
@@ -100,6 +127,13 @@ FEDDIP_INLINE void gather_rows(const gather_arguments& a, int channel, int part)
         for (int x = 0; x < columns; ++x) {
             put(out + y * a.out_row + x * a.out_column, tile.at[y][x], a.how);
         }
+    }
+}
+
+template <tile_shape shape, int margin, bool clipped, int top, int bottom>
+FEDDIP_INLINE void gather_group(const gather_arguments& a, int channel, int part) {
+    if (top < a.rows) {
+        gather_rows<shape, margin, clipped, top, bottom - top>(a, channel, part);
     }
 }
 
@@ -136,16 +170,18 @@ FEDDIP_INLINE void prefetch_output(const gather_arguments& a, int channel) {
 
 template <tile_shape shape, int margin, bool clipped>
 void gather(const gather_arguments& a) {
-    constexpr int rows = rows_at_once(shape);
+    constexpr int groups = gather_groups(shape);
     for (int channel = 0; channel < a.channels; ++channel) {
         if (a.far_output) {
             prefetch_output<shape>(a, channel + 2);
         }
         for (int part = 0; part < parts; ++part) {
             [&]<int... group>(std::integer_sequence<int, group...>) {
-                (gather_rows<shape, margin, clipped, group * rows>(a, channel, part), ...);
+                (gather_group<shape, margin, clipped, top_of(shape, groups, group),
+                              top_of(shape, groups, group + 1)>(a, channel, part),
+                 ...);
             }
-            (std::make_integer_sequence<int, shape.height / rows>{});
+            (std::make_integer_sequence<int, groups>{});
         }
         if (a.next != nullptr) {
             prefetch_step(*a.next);
@@ -158,7 +194,7 @@ template <int rows, int columns, int pitch, bool clipped, int top, int shift>
 FEDDIP_INLINE void multiply_taps(const register_tile<rows, columns>& gradient, const float* slab,
                                  const weighted_tap* tap, const weighted_tap* end, float* sums, bool fresh) {
     for (; tap != end; ++tap, sums += lanes) {
-        const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(slab) + tap->offset);
+        const float* from = tapped(slab, *tap);
         // Two chains, so that the latency of one addition does not set the pace.
         vector sum[2] = {fresh ? vector{} : load(sums), vector{}};
         FEDDIP_UNROLL
@@ -176,9 +212,8 @@ FEDDIP_INLINE void multiply_taps(const register_tile<rows, columns>& gradient, c
     }
 }
 
-template <tile_shape shape, int margin, bool clipped, int top>
+template <tile_shape shape, int margin, bool clipped, int top, int rows>
 FEDDIP_INLINE void gradient_rows(const gradient_arguments& a, int channel, int part) {
-    constexpr int rows = rows_at_once(shape);
     constexpr int columns = shape.width;
     constexpr int pitch = columns + margin;
     register_tile<rows, columns> gradient;
@@ -204,19 +239,23 @@ FEDDIP_INLINE void gradient_rows(const gradient_arguments& a, int channel, int p
         multiply(std::integral_constant<int, 0>{}, first[1], first[2]);
         multiply(std::integral_constant<int, 1>{}, first[2], first[3]);
     } else {
-        multiply(std::integral_constant<int, 0>{}, a.first[channel], a.first[channel + 1]);
+        multiply(std::integral_constant<int, 0>{}, a.first[a.groups * channel],
+                 a.first[a.groups * (channel + 1)]);
     }
 }
 
 template <tile_shape shape, int margin, bool clipped>
 void gradient(const gradient_arguments& a) {
-    constexpr int rows = rows_at_once(shape);
+    constexpr int groups = gradient_groups(shape);
     for (int channel = 0; channel < a.channels; ++channel) {
         for (int part = 0; part < parts; ++part) {
             [&]<int... group>(std::integer_sequence<int, group...>) {
-                (gradient_rows<shape, margin, clipped, group * rows>(a, channel, part), ...);
+                (gradient_rows<shape, margin, clipped, top_of(shape, groups, group),
+                               top_of(shape, groups, group + 1) - top_of(shape, groups, group)>(a, channel,
+                                                                                                part),
+                 ...);
             }
-            (std::make_integer_sequence<int, shape.height / rows>{});
+            (std::make_integer_sequence<int, groups>{});
         }
         if (a.next != nullptr) {
             prefetch_step(*a.next);

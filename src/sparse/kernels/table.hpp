@@ -52,8 +52,14 @@ enum class finish { store, rectify, accumulate };
 struct gather_arguments {
     const float* slab;
     const weighted_tap* taps;
-    const std::uint32_t* first; // channel c owns the taps first[c] .. first[c + 1] - 1
+    // Channel c owns the taps from first[groups * c] to first[groups * (c + 1)] - 1. Each group leads one row
+    // further down; the first one leads the tile's row 0 to the image's row `image_row`.
+    const std::uint32_t* first;
+    int groups;
+    int image_row; // with several groups only
+    int image_height;
     int channels;
+    int rows;             // of the tile that are wanted; the others' sums may hold anything
     const float* partial; // sums so far, [channels][pixels][16]; null: start from the bias
     const float* bias;    // null: 0
     float* out;
@@ -83,7 +89,8 @@ struct copy_arguments {
 struct gradient_arguments {
     const float* slab;
     const weighted_tap* taps;
-    const std::uint32_t* first;
+    const std::uint32_t* first; // as above
+    int groups;
     int channels;
     const float* gradient; // [channels][pixels][16]
     float* sums;           // [taps from first[0] on][16], added to
