@@ -29,15 +29,14 @@ std::vector<layer_work> work_of(const std::vector<fused_layer>& layers, data::im
 
 namespace {
 
-bool is_fully_connected(const layer_work& work) {
-    return work.shape.height * work.shape.width == 1;
+bool is_fully_connected(const sparse::kernels::convolution_shape& s) {
+    return s.height * s.width == 1;
 }
 
 // oneDNN's convolutions take the images' few channels well.
-bool fills_vectors(const layer_work& work) {
+bool fills_vectors(const sparse::kernels::convolution_shape& s) {
     constexpr int vector = 16;
     constexpr int image_channels = 3;
-    const auto& s = work.shape;
     return s.out_channels % vector == 0 && (s.in_channels <= image_channels || s.in_channels % vector == 0);
 }
 
@@ -50,36 +49,58 @@ double outputs(const layer_work& work) {
     return double{1} * s.out_channels * s.out_height() * s.out_width();
 }
 
-double activation_cost(const layer_work& work) {
+double activation_cost(const layer_work& work, double passes) {
     const auto& s = work.shape;
-    return 0.298 * passes(work) * (double{1} * s.in_channels * s.height * s.width + outputs(work));
+    return 0.298 * passes * (double{1} * s.in_channels * s.height * s.width + outputs(work));
+}
+
+double dense_cost(const layer_work& work, double passes, config::precision_kind precision) {
+    struct rates {
+        double full_vectors, other_channels, fully_connected;
+    };
+    const rates r = precision == config::precision_kind::bf16 ? rates{480, 90, 95} : rates{200, 75, 92};
+    const double rate = is_fully_connected(work.shape) ? r.fully_connected
+                        : fills_vectors(work.shape)    ? r.full_vectors
+                                                       : r.other_channels;
+    return work.shape.flops() * passes / rate + activation_cost(work, passes);
+}
+
+double sparse_cost(const layer_work& work, double passes) {
+    const double rate = is_fully_connected(work.shape) ? 45 : 121;
+    const double slabs = std::max(1.0, work.shape.in_channels / 32.0);
+    return work.density * work.shape.flops() * passes / rate + activation_cost(work, passes) +
+           0.0747 * passes * outputs(work) * slabs;
 }
 
 } // namespace
 
 double dense_cost(const layer_work& work, config::precision_kind precision) {
-    struct rates {
-        double full_vectors, other_channels, fully_connected;
-    };
-    const rates r = precision == config::precision_kind::bf16 ? rates{480, 90, 95} : rates{200, 75, 92};
-    const double rate = is_fully_connected(work) ? r.fully_connected
-                        : fills_vectors(work)    ? r.full_vectors
-                                                 : r.other_channels;
-    return work.shape.flops() * passes(work) / rate + activation_cost(work);
+    return dense_cost(work, passes(work), precision);
 }
 
 double sparse_cost(const layer_work& work) {
-    const double rate = is_fully_connected(work) ? 45 : 121;
-    const double slabs = std::max(1.0, work.shape.in_channels / 32.0);
-    return work.density * work.shape.flops() * passes(work) / rate + activation_cost(work) +
-           0.0747 * passes(work) * outputs(work) * slabs;
+    return sparse_cost(work, passes(work));
 }
 
-step_estimate estimate(const std::vector<layer_work>& work, config::precision_kind precision) {
+double all_gradients_cost(const layer_work& work, config::precision_kind precision) {
+    layer_work all_alive = work;
+    all_alive.density = 1;
+    const double gradients = has_dense_gradients(work.shape)
+                                 ? dense_cost(work, 1, precision) + activation_cost(work, 2)
+                                 : sparse_cost(all_alive, 1);
+    return sparse_cost(work, passes(work) - 1) + gradients;
+}
+
+bool has_dense_gradients(const sparse::kernels::convolution_shape& shape) {
+    return is_fully_connected(shape) || fills_vectors(shape);
+}
+
+step_estimate estimate(const std::vector<layer_work>& work, gradient_scope scope,
+                       config::precision_kind precision) {
     step_estimate sum{};
     for (const layer_work& w : work) {
         sum.dense += dense_cost(w, precision);
-        sum.sparse += sparse_cost(w);
+        sum.sparse += scope == gradient_scope::all ? all_gradients_cost(w, precision) : sparse_cost(w);
     }
     return sum;
 }

@@ -4,6 +4,7 @@
 #include "base/layout.hpp"
 #include "config/config.hpp"
 #include "nn/fusion.hpp"
+#include "nn/network.hpp"
 #include "sparse/kernels/kernels.hpp"
 #include "sparse/mask.hpp"
 
@@ -53,11 +54,19 @@ std::vector<layer_work> work_of(const std::vector<fused_layer>& layers, data::im
 double dense_cost(const layer_work& work, config::precision_kind precision);
 double sparse_cost(const layer_work& work);
 
+// Of a step through the sparse kernels that gives the gradients of all weights: those cost a pass of oneDNN's
+// and copies into its layout, a, or a pass of the sparse kernels with all weights alive.
+double all_gradients_cost(const layer_work& work, config::precision_kind precision);
+// Which of both. A fully connected layer counts as a 1x1 convolution.
+bool has_dense_gradients(const sparse::kernels::convolution_shape& shape);
+
 struct step_estimate {
     double dense;
     double sparse;
 };
-step_estimate estimate(const std::vector<layer_work>& work, config::precision_kind precision);
+// `scope`: of the gradients beside a mask. With all weights alive either is the same.
+step_estimate estimate(const std::vector<layer_work>& work, gradient_scope scope,
+                       config::precision_kind precision);
 
 // The rule: all layers through the sparse kernels where the sum of their costs is below that of oneDNN's. A
 // change of layout between layers would cost more than a mixture gains at most densities.

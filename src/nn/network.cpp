@@ -93,11 +93,13 @@ private:
 };
 
 // `sparse` is null for a plan of oneDNN's kernels alone.
-plan make_plan(const std::vector<fused_layer>& specs, const sparse_layers* sparse, plan_builder builder) {
+plan make_plan(const std::vector<fused_layer>& specs, const sparse_layers* sparse, gradient_scope scope,
+               plan_builder builder) {
     open_values values(specs, builder.images());
     std::vector<std::unique_ptr<layer>> layers;
     for (std::size_t i = 0; i < specs.size(); ++i) {
-        auto made = sparse == nullptr ? make_layer(specs[i]) : make_blocked_layer(specs[i], i, *sparse);
+        auto made =
+            sparse == nullptr ? make_layer(specs[i]) : make_blocked_layer(specs[i], i, *sparse, scope);
         values.put(i + 1, made->forward(builder, values.take(specs[i].spec.inputs)));
         if (builder.training()) {
             layers.push_back(std::move(made));
@@ -142,7 +144,7 @@ struct network::implementation {
     };
 
     parameter_memory parameters() const { return {&layout, state.get(), gradients.get()}; }
-    void use_mask(const sparse::mask* m, gradient_scope scope);
+    void use_mask(const sparse::mask* m, gradient_scope wanted);
     sparse_layers* compiled_for(const sparse::mask& m, compilation& kept);
     void bring_state_up_to_date();
     void bring_gradients_up_to_date();
@@ -156,6 +158,7 @@ struct network::implementation {
         pass kind;
         int batch;
         const sparse_layers* compiled; // null: dense
+        gradient_scope scope;          // of the compiled layers'
         plan steps;
     };
 
@@ -173,19 +176,21 @@ struct network::implementation {
     arena memory;
     compilation all_alive; // for the gradients of all weights
     compilation masked;
-    sparse_layers* compiled = nullptr; // what is in use; null: dense
-    bool packed_stale = true;          // the state may have been written since it was packed
-    bool state_stale = false;          // packed weights have been updated since
+    sparse_layers* compiled = nullptr;              // what is in use; null: dense
+    gradient_scope scope = gradient_scope::on_mask; // of what the compiled layers compute
+    bool packed_stale = true;                       // the state may have been written since it was packed
+    bool state_stale = false;                       // packed weights have been updated since
     bool gradients_stale = false;
     std::list<cached_plan> plans; // the most recently used first
 };
 
-void network::implementation::use_mask(const sparse::mask* m, gradient_scope scope) {
+void network::implementation::use_mask(const sparse::mask* m, gradient_scope wanted) {
     bring_state_up_to_date();
     bring_gradients_up_to_date();
     packed_stale = true;
-    const bool whole = m == nullptr || scope == gradient_scope::all;
-    const auto cost = estimate(work_of(blocked_layers, input, layout, whole ? nullptr : m), precision);
+    const bool whole = m == nullptr;
+    scope = whole ? gradient_scope::on_mask : wanted;
+    const auto cost = estimate(work_of(blocked_layers, input, layout, m), scope, precision);
     const bool sparse = kernels != config::kernel_kind::dense &&
                         ((kernels == config::kernel_kind::sparse && !whole) || prefers_sparse(cost));
     if (!sparse) {
@@ -225,7 +230,9 @@ void network::implementation::run(run_context& context, pass kind) {
         compiled->pack_weights();
     }
     plan_for(kind, context.batch.size()).run(context, memory);
-    gradients_stale = gradients_stale || (compiled != nullptr && kind == pass::training);
+    if (kind == pass::training) {
+        gradients_stale = compiled != nullptr && scope == gradient_scope::on_mask;
+    }
 }
 
 void network::implementation::check(const data::batch& b) const {
@@ -242,8 +249,9 @@ void network::implementation::check(const data::batch& b) const {
 }
 
 plan& network::implementation::plan_for(pass kind, int batch) {
-    const auto found = std::ranges::find_if(
-        plans, [&](const auto& p) { return p.kind == kind && p.batch == batch && p.compiled == compiled; });
+    const auto found = std::ranges::find_if(plans, [&](const auto& p) {
+        return p.kind == kind && p.batch == batch && p.compiled == compiled && p.scope == scope;
+    });
     if (found != plans.end()) {
         plans.splice(plans.begin(), plans, found);
     } else {
@@ -251,8 +259,8 @@ plan& network::implementation::plan_for(pass kind, int batch) {
             plans.pop_back();
         }
         plans.push_front(
-            {kind, batch, compiled,
-             make_plan(compiled == nullptr ? layers : blocked_layers, compiled,
+            {kind, batch, compiled, scope,
+             make_plan(compiled == nullptr ? layers : blocked_layers, compiled, scope,
                        plan_builder(engine, memory, parameters(), kind, batch, input, precision))});
     }
     return plans.front().steps;
@@ -303,7 +311,8 @@ batch_score network::train(const data::batch& b, random_stream& dropout) {
 }
 
 void network::step_on_mask(const sgd_settings& settings, const sparse::mask& m) {
-    if (impl_->compiled != nullptr && impl_->compiled->complete() && !impl_->packed_stale) {
+    const bool packed = impl_->compiled != nullptr && impl_->scope == gradient_scope::on_mask;
+    if (packed && impl_->compiled->complete() && !impl_->packed_stale) {
         impl_->compiled->step(settings);
         impl_->state_stale = true;
     } else {

@@ -67,7 +67,9 @@ public:
     // The structure of the weights from here on: state() is zero where the mask says pruned. A null mask, as
     // before the first call, means dense. Chooses kernels (nn/kernel_choice.hpp) and makes what they need, or
     // goes on with what it has made for an equal mask; the mask is copied. Kernels are oneDNN's with
-    // kernel_kind::dense; with kernel_kind::sparse they are the sparse ones for gradients on the mask.
+    // kernel_kind::dense; with kernel_kind::sparse they are the sparse ones wherever there is a mask.
+    // Gradients of all weights beside a mask are oneDNN's where it is faster, the rest of such a step is
+    // sparse.
     void use_mask(const sparse::mask* m, gradient_scope scope);
     // What use_mask has chosen, for all passes of all layers that have both kernels.
     kernel_path path() const;

@@ -1,6 +1,7 @@
 #include "nn/sparse_layers.hpp"
 
 #include "nn/blocks.hpp"
+#include "nn/kernel_choice.hpp"
 
 #include <algorithm>
 
@@ -73,6 +74,10 @@ void sparse_layers::compile(compiled_layer& layer, const layer_spec& spec, data:
     const std::size_t first_bit = layer.packed.tensor->offset;
     if (spec.kind == layer_kind::convolution) {
         layer.convolution = std::make_unique<kernels::sparse_convolution>(shape, mask, first_bit, how);
+        if (!has_dense_gradients(shape)) {
+            const sparse::mask all(layer.packed.tensor->size, true);
+            layer.all_alive = std::make_unique<kernels::sparse_convolution>(shape, all, 0, how);
+        }
     } else {
         layer.linear = std::make_unique<kernels::sparse_linear>(
             shape.in_channels, shape.out_channels, mask, first_bit, kernels::blocks_of(max_batch), how);

@@ -43,9 +43,18 @@ public:
     }
     sparse::kernels::sparse_linear* linear(std::size_t layer) const { return compiled_[layer].linear.get(); }
 
+    // For the gradients of all weights, where oneDNN is not to compute them (kernel_choice.hpp); else null.
+    sparse::kernels::sparse_convolution* all_alive(std::size_t layer) const {
+        return compiled_[layer].all_alive.get();
+    }
+
     // Of a compiled layer, packed.
     float* weights(std::size_t layer) const { return weights_ + compiled_[layer].packed.first; }
     float* gradients(std::size_t layer) const { return gradients_ + compiled_[layer].packed.first; }
+    // Of all weights of a compiled layer, in the network's buffer.
+    float* flat_gradients(std::size_t layer) const {
+        return flat_.gradients + compiled_[layer].packed.tensor->offset;
+    }
 
     // Between the packed weights and the state. Pruned weights are not touched.
     void pack_weights();
@@ -62,6 +71,7 @@ private:
     struct compiled_layer {
         std::unique_ptr<sparse::kernels::sparse_convolution> convolution;
         std::unique_ptr<sparse::kernels::sparse_linear> linear;
+        std::unique_ptr<sparse::kernels::sparse_convolution> all_alive;
         packed_tensor packed{};
     };
     void compile(compiled_layer& layer, const layer_spec& spec, data::image_shape input,

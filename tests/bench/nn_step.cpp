@@ -76,6 +76,7 @@ struct step_case {
     kernel_kind kernels;
     std::optional<pruning> pruned; // nothing: dense
     precision_kind precision = precision_kind::f32;
+    nn::gradient_scope scope = nn::gradient_scope::on_mask;
 };
 
 // With the update, as a client trains.
@@ -87,12 +88,19 @@ void train(benchmark::State& state, const step_case& c) {
         m = mask_of(layout, *c.pruned);
         sparse::apply(m, p.net.state().first(m.size()));
     }
-    p.net.use_mask(c.pruned ? &m : nullptr, nn::gradient_scope::on_mask);
+    p.net.use_mask(c.pruned ? &m : nullptr, c.scope);
+    std::vector<float> dense(p.net.state().begin(), p.net.state().end());
     random_stream dropout(1, 0, 0, purpose::dropout);
     const nn::sgd_settings settings{.learning_rate = 1e-4F, .weight_decay = 5e-4F, .regularization = 0};
     for (auto _ : state) {
         benchmark::DoNotOptimize(p.net.train(p.batch(), dropout));
-        p.net.step_on_mask(settings, m);
+        if (c.scope == nn::gradient_scope::all) {
+            nn::sgd_step_dense(layout, settings, &m, p.net.gradients(),
+                               std::span(dense).first(layout.trainable_size()),
+                               p.net.state().first(layout.trainable_size()));
+        } else {
+            p.net.step_on_mask(settings, m);
+        }
     }
     state.SetItemsProcessed(state.iterations() * batch_size);
     state.SetLabel(p.net.path() == nn::kernel_path::sparse ? "sparse kernels" : "oneDNN");
@@ -144,7 +152,7 @@ void add(const std::string& name, void (*function)(benchmark::State&, const step
     })->Unit(benchmark::kMillisecond);
 }
 
-// train/MODEL/WEIGHTS/KERNELS
+// train/, evaluate/ or reconfigure/MODEL/WEIGHTS/KERNELS
 void register_steps() {
     struct named_pruning {
         std::string name;
@@ -197,6 +205,10 @@ void register_steps() {
                                                 {"dense", kernel_kind::dense},
                                                 {"sparse", kernel_kind::sparse}}) {
                 const std::string suffix = "/" + model.name + "/" + name + "/" + kernels;
+                if (pruned) { // as in a round that reconfigures
+                    add("reconfigure" + suffix, train,
+                        {model.model, kind, pruned, precision_kind::f32, nn::gradient_scope::all});
+                }
                 if (pruned || kind != kernel_kind::sparse) {
                     add("train" + suffix, train, {model.model, kind, pruned});
                     add("evaluate" + suffix, evaluate, {model.model, kind, pruned});

@@ -11,9 +11,9 @@ bool has_blocked_max_pool(const layer_spec& spec) {
 } // namespace
 
 std::unique_ptr<layer> make_blocked_layer(const fused_layer& fused, std::size_t index,
-                                          const sparse_layers& compiled) {
+                                          const sparse_layers& compiled, gradient_scope scope) {
     if (compiled.convolution(index) != nullptr || compiled.linear(index) != nullptr) {
-        return make_sparse_layer(fused, index, compiled);
+        return make_sparse_layer(fused, index, compiled, scope);
     }
     switch (fused.spec.kind) {
     case layer_kind::batch_norm:

@@ -8,11 +8,12 @@ namespace feddip::nn {
 
 // Layer `index` in blocks, or, where there are no kernels for that, as make_layer makes it.
 std::unique_ptr<layer> make_blocked_layer(const fused_layer& fused, std::size_t index,
-                                          const sparse_layers& compiled);
+                                          const sparse_layers& compiled, gradient_scope scope);
 
-// A compiled convolution or fully connected layer, which computes the gradients of alive weights alone.
+// A compiled convolution or fully connected layer. On the mask the gradients go where the compiled layers
+// keep them, those of all weights to the network's buffer.
 std::unique_ptr<layer> make_sparse_layer(const fused_layer& fused, std::size_t index,
-                                         const sparse_layers& compiled);
+                                         const sparse_layers& compiled, gradient_scope scope);
 
 // With a second input, that is added to the output before the ReLU.
 std::unique_ptr<layer> make_blocked_batch_norm(const fused_layer& fused);

@@ -56,12 +56,41 @@ weights_primitive(const plan_builder& plan, const geometry& g, const memory::des
     return {{direct, src, g.weight_gradients, dst, g.strides, g.padding, g.padding}, plan.engine(), hint};
 }
 
+geometry geometry_of(const plan_builder& plan, const layer_spec& spec) {
+    const memory::dims weights = plan.parameter(spec.name + ".weight").desc().dims();
+    return {.strides = {spec.stride, spec.stride},
+            .padding = {spec.padding, spec.padding},
+            .weights = described(weights, tag::any, plan.operands()),
+            .weight_gradients = described(weights, tag::any),
+            .bias = described({spec.output.channels}, tag::a),
+            .has_bias = spec.bias};
+}
+
+void emit_gradients(plan_builder& plan, const layer_spec& spec,
+                    const dnnl::convolution_backward_weights::primitive_desc& primitive, const tensor& in,
+                    const tensor& diff_out) {
+    const tensor diff = plan.in_layout(diff_out, primitive.diff_dst_desc());
+    const tensor gradient = plan.gradient(spec.name + ".weight");
+    const bool direct = same_layout(gradient.desc(), primitive.diff_weights_desc());
+    const tensor target = direct ? gradient : plan.make(primitive.diff_weights_desc());
+    std::unordered_map<int, memory> arguments{
+        {DNNL_ARG_SRC, in.memory}, {DNNL_ARG_DIFF_DST, diff.memory}, {DNNL_ARG_DIFF_WEIGHTS, target.memory}};
+    if (spec.bias) {
+        arguments.emplace(DNNL_ARG_DIFF_BIAS, plan.gradient(spec.name + ".bias").memory);
+    }
+    plan.emit(dnnl::convolution_backward_weights(primitive), std::move(arguments));
+    if (!direct) {
+        plan.reorder(target, gradient);
+    }
+}
+
 class convolution final : public weighted_layer {
 public:
     using weighted_layer::weighted_layer;
 
     tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
-        describe(plan);
+        weights_ = plan.parameter(layer_.spec.name + ".weight");
+        geometry_ = geometry_of(plan, layer_.spec);
         const tag layout = activation_layout(inputs[0].desc().dims()[1], layer_.spec.output.channels);
         const memory::dims out{plan.batch(), layer_.spec.output.channels, layer_.spec.output.height,
                                layer_.spec.output.width};
@@ -85,33 +114,10 @@ public:
     }
 
 private:
-    void describe(const plan_builder& plan) {
-        const layer_spec& spec = layer_.spec;
-        weights_ = plan.parameter(spec.name + ".weight");
-        geometry_ = {.strides = {spec.stride, spec.stride},
-                     .padding = {spec.padding, spec.padding},
-                     .weights = described(weights_.desc().dims(), tag::any, plan.operands()),
-                     .weight_gradients = described(weights_.desc().dims(), tag::any),
-                     .bias = described({spec.output.channels}, tag::a),
-                     .has_bias = spec.bias};
-    }
-
     void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) override {
-        const auto primitive = weights_primitive(plan, geometry_, forward_->src_desc(), diff_out_, *forward_);
-        const tensor diff = plan.in_layout(diff_out, primitive.diff_dst_desc());
-        const tensor gradient = plan.gradient(layer_.spec.name + ".weight");
-        const bool direct = same_layout(gradient.desc(), primitive.diff_weights_desc());
-        const tensor target = direct ? gradient : plan.make(primitive.diff_weights_desc());
-        std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, in_.memory},
-                                                  {DNNL_ARG_DIFF_DST, diff.memory},
-                                                  {DNNL_ARG_DIFF_WEIGHTS, target.memory}};
-        if (geometry_.has_bias) {
-            arguments.emplace(DNNL_ARG_DIFF_BIAS, plan.gradient(layer_.spec.name + ".bias").memory);
-        }
-        plan.emit(dnnl::convolution_backward_weights(primitive), std::move(arguments));
-        if (!direct) {
-            plan.reorder(target, gradient);
-        }
+        emit_gradients(plan, layer_.spec,
+                       weights_primitive(plan, geometry_, forward_->src_desc(), diff_out_, *forward_), in_,
+                       diff_out);
     }
 
     tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) override {
@@ -135,6 +141,21 @@ private:
 };
 
 } // namespace
+
+void emit_convolution_gradients(plan_builder& plan, const layer_spec& spec, const tensor& in,
+                                const tensor& diff_out) {
+    const geometry g = geometry_of(plan, spec);
+    const memory::dims from = in.desc().dims();
+    const memory::dims to = diff_out.desc().dims();
+    const tag layout = activation_layout(from[1], to[1]);
+    const auto hint =
+        forward_primitive(plan, g, described(from, layout, plan.operands()), described(to, layout), false);
+    const auto primitive =
+        weights_primitive(plan, g, hint.src_desc(), described(to, layout, plan.operands()), hint);
+    // By way of plain layout, for oneDNN has no fast copy from blocks of images.
+    emit_gradients(plan, spec, primitive, plan.in_layout(plan.in_plain_layout(in), primitive.src_desc()),
+                   plan.in_plain_layout(diff_out));
+}
 
 std::unique_ptr<layer> make_convolution(const fused_layer& fused) {
     return std::make_unique<convolution>(fused);

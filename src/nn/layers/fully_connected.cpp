@@ -8,6 +8,38 @@ namespace {
 
 using dnnl::memory;
 
+// Of bf16 oneDNN chooses the layout, for it is a copy anyway.
+memory::desc operand(const plan_builder& plan, const memory::desc& d) {
+    return plan.operands() == memory::data_type::f32
+               ? d
+               : memory::desc(d.dims(), plan.operands(), memory::format_tag::any);
+}
+
+dnnl::inner_product_forward::primitive_desc
+forward_primitive(const plan_builder& plan, const layer_spec& spec, const memory::desc& in, bool relu) {
+    const memory::desc weights = plan.parameter(spec.name + ".weight").desc();
+    return {dnnl::inner_product_forward::desc(plan.forward_kind(), operand(plan, in), operand(plan, weights),
+                                              plan.parameter(spec.name + ".bias").desc(),
+                                              plain({plan.batch(), spec.output.channels})),
+            relu_after(relu), plan.engine()};
+}
+
+// `in` in plain layout or as `hint` asks for.
+void emit_gradients(plan_builder& plan, const layer_spec& spec,
+                    const dnnl::inner_product_forward::primitive_desc& hint, const tensor& in,
+                    const tensor& diff_out) {
+    const tensor weights = plan.gradient(spec.name + ".weight");
+    const tensor bias = plan.gradient(spec.name + ".bias");
+    const dnnl::inner_product_backward_weights::primitive_desc primitive(
+        {in.desc(), weights.desc(), bias.desc(), operand(plan, plain({plan.batch(), spec.output.channels}))},
+        plan.engine(), hint);
+    const tensor diff = plan.in_layout(diff_out, primitive.diff_dst_desc());
+    plan.emit(dnnl::inner_product_backward_weights(primitive), {{DNNL_ARG_SRC, in.memory},
+                                                                {DNNL_ARG_DIFF_DST, diff.memory},
+                                                                {DNNL_ARG_DIFF_WEIGHTS, weights.memory},
+                                                                {DNNL_ARG_DIFF_BIAS, bias.memory}});
+}
+
 // In f32 all operands are in plain layout: the weights are then used where they lie, in the state buffer.
 class fully_connected final : public weighted_layer {
 public:
@@ -17,13 +49,10 @@ public:
         const tensor weights = plan.parameter(layer_.spec.name + ".weight");
         const tensor bias = plan.parameter(layer_.spec.name + ".bias");
         flatten(plan, std::move(inputs[0]), weights.desc().dims()[1]);
-        const memory::desc out = plain({plan.batch(), layer_.spec.output.channels});
-        forward_.emplace(dnnl::inner_product_forward::desc(plan.forward_kind(), operand(plan, in_.desc()),
-                                                           operand(plan, weights.desc()), bias.desc(), out),
-                         relu_after(layer_.relu), plan.engine());
+        forward_.emplace(forward_primitive(plan, layer_.spec, in_.desc(), layer_.relu));
         in_ = plan.in_layout(std::move(in_), forward_->src_desc());
         weights_ = plan.in_layout(weights, forward_->weights_desc());
-        out_ = plan.make(out);
+        out_ = plan.make(forward_->dst_desc());
         plan.emit(dnnl::inner_product_forward(*forward_), {{DNNL_ARG_SRC, in_.memory},
                                                            {DNNL_ARG_WEIGHTS, weights_.memory},
                                                            {DNNL_ARG_BIAS, bias.memory},
@@ -32,13 +61,6 @@ public:
     }
 
 private:
-    // Of bf16 oneDNN chooses the layout, for it is a copy anyway.
-    static memory::desc operand(const plan_builder& plan, const memory::desc& d) {
-        return plan.operands() == memory::data_type::f32
-                   ? d
-                   : memory::desc(d.dims(), plan.operands(), memory::format_tag::any);
-    }
-
     void flatten(plan_builder& plan, tensor in, memory::dim inputs) {
         in_ = plan.in_plain_layout(std::move(in));
         original_ = in_.desc();
@@ -49,16 +71,7 @@ private:
     }
 
     void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) override {
-        const tensor weights = plan.gradient(layer_.spec.name + ".weight");
-        const tensor bias = plan.gradient(layer_.spec.name + ".bias");
-        const dnnl::inner_product_backward_weights::primitive_desc primitive(
-            {in_.desc(), weights.desc(), bias.desc(), operand(plan, diff_out.desc())}, plan.engine(),
-            *forward_);
-        const tensor diff = plan.in_layout(diff_out, primitive.diff_dst_desc());
-        plan.emit(dnnl::inner_product_backward_weights(primitive), {{DNNL_ARG_SRC, in_.memory},
-                                                                    {DNNL_ARG_DIFF_DST, diff.memory},
-                                                                    {DNNL_ARG_DIFF_WEIGHTS, weights.memory},
-                                                                    {DNNL_ARG_DIFF_BIAS, bias.memory}});
+        emit_gradients(plan, layer_.spec, *forward_, in_, diff_out);
     }
 
     tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) override {
@@ -80,6 +93,14 @@ private:
 };
 
 } // namespace
+
+void emit_fully_connected_gradients(plan_builder& plan, const layer_spec& spec, const tensor& in,
+                                    const tensor& diff_out) {
+    const memory::dim inputs = plan.parameter(spec.name + ".weight").desc().dims()[1];
+    const tensor flat = plan.in_layout(in, plain({plan.batch(), inputs}));
+    const auto hint = forward_primitive(plan, spec, flat.desc(), false);
+    emit_gradients(plan, spec, hint, plan.in_layout(flat, hint.src_desc()), diff_out);
+}
 
 std::unique_ptr<layer> make_fully_connected(const fused_layer& fused) {
     return std::make_unique<fully_connected>(fused);

@@ -38,6 +38,13 @@ protected:
 
 std::unique_ptr<layer> make_layer(const fused_layer& fused);
 
+// oneDNN's gradients of all weights and biases of a layer whose other passes run elsewhere. `in` and
+// `diff_out` may have any layout.
+void emit_convolution_gradients(plan_builder& plan, const layer_spec& spec, const tensor& in,
+                                const tensor& diff_out);
+void emit_fully_connected_gradients(plan_builder& plan, const layer_spec& spec, const tensor& in,
+                                    const tensor& diff_out);
+
 std::unique_ptr<layer> make_convolution(const fused_layer& fused);
 std::unique_ptr<layer> make_fully_connected(const fused_layer& fused);
 std::unique_ptr<layer> make_batch_norm(const fused_layer& fused);

@@ -1,6 +1,8 @@
 #include "nn/blocks.hpp"
 #include "nn/layers/blocked.hpp"
 
+#include <functional>
+
 namespace feddip::nn {
 
 namespace {
@@ -11,12 +13,17 @@ using sparse::kernels::blocks_of;
 template <typename Compiled>
 constexpr bool takes_vectors = std::is_same_v<Compiled, sparse::kernels::sparse_linear>;
 
+// Emits the gradients of the weights, from a layer's input and the gradient of its output.
+using gradient_emitter = std::function<void(plan_builder&, const tensor& in, const tensor& diff_out)>;
+
 template <typename Compiled>
 class sparse_layer final : public weighted_layer {
 public:
-    // `weights` and `gradients`: of the alive weights, in mask order.
-    sparse_layer(const fused_layer& fused, Compiled& compiled, const float* weights, float* gradients)
-        : weighted_layer(fused), compiled_(&compiled), weights_(weights), gradients_(gradients) {}
+    // `weights`: the alive ones, in mask order.
+    sparse_layer(const fused_layer& fused, Compiled& compiled, const float* weights,
+                 gradient_emitter emit_gradients)
+        : weighted_layer(fused), compiled_(&compiled), weights_(weights),
+          emit_gradients_(std::move(emit_gradients)) {}
 
     tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
         in_ = in_blocks(plan, std::move(inputs[0]));
@@ -42,12 +49,7 @@ private:
     }
 
     void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) override {
-        const memory bias = layer_.spec.bias ? plan.gradient(layer_.spec.name + ".bias").memory : memory();
-        plan.emit([compiled = compiled_, gradients = gradients_, bias, in = in_.memory,
-                   diff = diff_out.memory, blocks = blocks_of(plan.batch())](run_context&) {
-            compiled->backward_packed_weights(floats_of(in), floats_of(diff), gradients,
-                                              bias ? floats_of(bias) : nullptr, blocks);
-        });
+        emit_gradients_(plan, in_, diff_out);
     }
 
     tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) override {
@@ -61,18 +63,45 @@ private:
 
     Compiled* compiled_;
     const float* weights_;
-    float* gradients_;
+    gradient_emitter emit_gradients_;
     memory::desc original_; // of the input, before it was flattened
     tensor in_;
 };
 
+// Those of the weights that `kernels` were compiled for, to `gradients`, in mask order.
+template <typename Compiled>
+gradient_emitter gradients_by(Compiled& kernels, const layer_spec& spec, float* gradients) {
+    return [&kernels, spec, gradients](plan_builder& plan, const tensor& in, const tensor& diff_out) {
+        const memory bias = spec.bias ? plan.gradient(spec.name + ".bias").memory : memory();
+        plan.emit([&kernels, gradients, bias, in = in.memory, diff = diff_out.memory,
+                   blocks = blocks_of(plan.batch())](run_context&) {
+            kernels.backward_packed_weights(floats_of(in), floats_of(diff), gradients,
+                                            bias ? floats_of(bias) : nullptr, blocks);
+        });
+    };
+}
+
+gradient_emitter all_gradients(const layer_spec& spec, std::size_t index, const sparse_layers& compiled) {
+    if (compiled.all_alive(index) != nullptr) {
+        return gradients_by(*compiled.all_alive(index), spec, compiled.flat_gradients(index));
+    }
+    const auto emit =
+        spec.kind == layer_kind::convolution ? emit_convolution_gradients : emit_fully_connected_gradients;
+    return [emit, spec](plan_builder& plan, const tensor& in, const tensor& diff_out) {
+        emit(plan, spec, in, diff_out);
+    };
+}
+
 } // namespace
 
 std::unique_ptr<layer> make_sparse_layer(const fused_layer& fused, std::size_t index,
-                                         const sparse_layers& compiled) {
+                                         const sparse_layers& compiled, gradient_scope scope) {
     const auto make = [&]<typename Compiled>(Compiled& kernels) -> std::unique_ptr<layer> {
+        auto gradients = scope == gradient_scope::all
+                             ? all_gradients(fused.spec, index, compiled)
+                             : gradients_by(kernels, fused.spec, compiled.gradients(index));
         return std::make_unique<sparse_layer<Compiled>>(fused, kernels, compiled.weights(index),
-                                                        compiled.gradients(index));
+                                                        std::move(gradients));
     };
     if (compiled.convolution(index) != nullptr) {
         return make(*compiled.convolution(index));

@@ -97,7 +97,9 @@ void expect_same_running_statistics(network& sparse, network& dense) {
     EXPECT_LT(relative_distance(sparse.state().subspan(first), dense.state().subspan(first)), 1e-4);
 }
 
-void expect_same_step(network& sparse, network& dense, const sparse::mask& m, const data::batch& batch) {
+// `compared`: the weights whose gradients must agree.
+void expect_same_step(network& sparse, network& dense, const sparse::mask& m, const data::batch& batch,
+                      const sparse::mask& compared) {
     draw_masked_state(sparse, m);
     draw_masked_state(dense, m);
     random_stream one = dropout_stream();
@@ -105,8 +107,12 @@ void expect_same_step(network& sparse, network& dense, const sparse::mask& m, co
     const batch_score a = sparse.train(batch, one);
     const batch_score b = dense.train(batch, other);
     EXPECT_NEAR(a.loss, b.loss, 1e-4 * std::abs(b.loss));
-    expect_same_gradients(sparse, dense, m);
+    expect_same_gradients(sparse, dense, compared);
     expect_same_running_statistics(sparse, dense);
+}
+
+void expect_same_step(network& sparse, network& dense, const sparse::mask& m, const data::batch& batch) {
+    expect_same_step(sparse, dense, m, batch, m);
 }
 
 void expect_same_scores(network& sparse, network& dense, const sparse::mask& m, const data::batch& batch) {
@@ -167,6 +173,19 @@ TEST_P(sparse_path, handles_layers_wholly_pruned_and_wholly_alive_and_a_smaller_
     const sparse::mask pruned = mask_of(dense_.layout(), densities);
     use(pruned);
     expect_same_step(sparse_, dense_, pruned, batch_.first(5));
+}
+
+TEST_P(sparse_path, gives_all_gradients_where_they_are_wanted) {
+    const sparse::mask m = mask_of(dense_.layout(), sparse::erk_densities(dense_.layout(), 0.8));
+    const sparse::mask all(m.size(), true);
+    use(m);
+    expect_same_step(sparse_, dense_, m, batch_.view());
+    sparse_.use_mask(&m, gradient_scope::all);
+    ASSERT_EQ(sparse_.path(), kernel_path::sparse);
+    expect_same_step(sparse_, dense_, m, batch_.view(), all);
+    expect_same_step(sparse_, dense_, m, batch_.first(3), all);
+    use(m);
+    expect_same_step(sparse_, dense_, m, batch_.view());
 }
 
 INSTANTIATE_TEST_SUITE_P(models, sparse_path,
@@ -256,21 +275,6 @@ TEST(sparse_network, leaves_the_gradients_of_pruned_weights_alone) {
     }
 }
 
-TEST(sparse_network, gives_all_gradients_where_they_are_wanted) {
-    const synthetic_batch batch({1, 28, 28}, 20, classes);
-    network sparse(options_of(model_name::lenet5, 20, kernel_kind::sparse));
-    network dense(options_of(model_name::lenet5, 20, kernel_kind::dense));
-    const sparse::mask m = mask_of(dense.layout(), sparse::erk_densities(dense.layout(), 0.8));
-    const sparse::mask all(m.size(), true);
-    sparse.use_mask(&m, gradient_scope::all);
-    draw_masked_state(sparse, m);
-    draw_masked_state(dense, m);
-    random_stream dropout = dropout_stream();
-    sparse.train(batch.view(), dropout);
-    dense.train(batch.view(), dropout);
-    expect_same_gradients(sparse, dense, all);
-}
-
 // One step of the network's own update and one of sgd_step_on_mask, each after a training step of its own.
 TEST(sparse_network, updates_weights_as_sgd_step_on_mask_does) {
     const synthetic_batch batch({3, 12, 12}, 20, classes);
@@ -330,6 +334,10 @@ TEST(kernel_choice, follows_the_density) {
     net.use_mask(&dense, gradient_scope::on_mask);
     EXPECT_EQ(net.path(), kernel_path::dense);
     net.use_mask(&sparse, gradient_scope::all);
+    EXPECT_EQ(net.path(), kernel_path::sparse);
+    net.use_mask(&dense, gradient_scope::all);
+    EXPECT_EQ(net.path(), kernel_path::dense);
+    net.use_mask(nullptr, gradient_scope::all);
     EXPECT_EQ(net.path(), kernel_path::dense);
 }
 
@@ -341,7 +349,7 @@ TEST(kernel_choice, asks_more_sparsity_of_the_sparse_kernels_where_onednn_multip
                 {.in_channels = 64, .out_channels = 64, .height = 32, .width = 32, .kernel = 3, .padding = 1},
             .density = density,
             .input_gradient = true};
-        return prefers_sparse(estimate({work}, precision));
+        return prefers_sparse(estimate({work}, gradient_scope::on_mask, precision));
     };
     EXPECT_TRUE(sparse_wins(0.4, config::precision_kind::f32));
     EXPECT_FALSE(sparse_wins(0.4, config::precision_kind::bf16));
