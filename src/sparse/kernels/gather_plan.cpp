@@ -330,7 +330,21 @@ void gather_plan::add_gradients(const kernel_table& kernels, int tile, const flo
     const tile_shape shape = tile_shapes[tile_index_];
     float* slab = workspace;
     float* gradient = workspace + channels_per_block_ * slab_channel_;
-    copy_gradient_tile(tiles_[tile], out_gradient, sums.first_channel, sums.last_channel, gradient);
+    const placed_tile& at = tiles_[tile];
+    gradient_arguments a{};
+    a.taps = taps_.data();
+    a.slab = slab;
+    a.groups = static_cast<int>(groups_);
+    const float* first_gradient = out_gradient + out_pixel(sums.first_channel, at.y, at.x);
+    a.gradient_channel = std::ptrdiff_t{lanes} * shape_.out_order.channel;
+    a.gradient_row = std::ptrdiff_t{lanes} * shape_.out_order.row;
+    // One whose channels lie apart, each pixel on a page of its own, is read faster from a copy.
+    if (!at.whole || shape.width == 1) {
+        copy_gradient_tile(at, out_gradient, sums.first_channel, sums.last_channel, gradient);
+        first_gradient = gradient;
+        a.gradient_channel = std::ptrdiff_t{lanes} * shape.pixels();
+        a.gradient_row = std::ptrdiff_t{lanes} * shape.width;
+    }
     const auto function = clipped_ ? kernels.gradient_clipped : kernels.gradient[tile_index_][margin_index_];
 
     for (int block = 0; block < blocks_; ++block) {
@@ -344,14 +358,9 @@ void gather_plan::add_gradients(const kernel_table& kernels, int tile, const flo
                    (sums.keeps_lanes || *first_tap(block, end + 1) - begin <= taps_per_reduction)) {
                 ++end;
             }
-            gradient_arguments a{};
-            a.slab = slab;
-            a.taps = taps_.data();
             a.first = first_tap(block, channel);
-            a.groups = static_cast<int>(groups_);
             a.channels = end - channel;
-            a.gradient =
-                gradient + std::ptrdiff_t{1} * (channel - sums.first_channel) * shape.pixels() * lanes;
+            a.gradient = first_gradient + (channel - sums.first_channel) * a.gradient_channel;
             a.sums = sums.partial.data() + (sums.keeps_lanes ? done * lanes : 0);
             a.fresh = !sums.keeps_lanes;
             a.next = &next;

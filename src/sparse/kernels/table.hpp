@@ -92,10 +92,12 @@ struct gradient_arguments {
     const std::uint32_t* first; // as above
     int groups;
     int channels;
-    const float* gradient; // [channels][pixels][16]
-    float* sums;           // [taps from first[0] on][16], added to
-    bool fresh;            // sums are 0, whatever they hold
-    prefetch_queue* next;  // may be null
+    const float* gradient;           // of the output, pixel by pixel
+    std::ptrdiff_t gradient_channel; // strides, in floats
+    std::ptrdiff_t gradient_row;
+    float* sums;          // [taps from first[0] on][16], added to
+    bool fresh;           // sums are 0, whatever they hold
+    prefetch_queue* next; // may be null
 };
 
 struct kernel_table {
