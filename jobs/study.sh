@@ -1,47 +1,105 @@
 #!/usr/bin/env bash
-# Writes the list of runs of the whole comparison: every method at every sparsity on every partition of Fashion-MNIST
-# (LeNet-5), then FedDIP's own settings, each varied alone. One seed after the other, so that a study that is cut short
-# is still whole for the seeds before.
+# Writes the list of runs of the study, at the length of the paper: LeNet-5 on Fashion-MNIST for 1000 rounds, AlexNet and
+# ResNet-18 on CIFAR-10 for as many as are named. One seed after the other and what matters most first, so that a study
+# that is cut short is a whole comparison of the seeds before. The list is also the plan that the analysis counts against.
 #
-#     jobs/study.sh FOLDER [ROUNDS [SEED...]] > study.txt          (default: 1000 rounds, seeds 1 2 3)
-#     sbatch --array=1-$(wc -l < study.txt)%8 jobs/sweep.sbatch study.txt      or, on one machine: jobs/sweep.sh study.txt
+#     jobs/study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: core baselines shares extreme personal alexnet resnet18)
+#     jobs/sweep.sh FOLDER/plan.txt       or      sbatch --array=1-$(wc -l < FOLDER/plan.txt)%8 jobs/sweep.sbatch FOLDER/plan.txt
 #     python3 analysis/report.py FOLDER --out report
+#
+# FEDDIP_STUDY_ROUNDS, FEDDIP_STUDY_ALEXNET_ROUNDS and FEDDIP_STUDY_RESNET18_ROUNDS change how long the runs are: each has
+# the whole schedule of its own length.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+all=(core baselines shares extreme personal alexnet resnet18)
 if [[ $# -lt 1 ]]; then
-    echo "usage: jobs/study.sh FOLDER [ROUNDS [SEED...]]" >&2
+    echo "usage: jobs/study.sh FOLDER [PART...]; parts: ${all[*]}" >&2
     exit 2
 fi
-folder=$1 rounds=${2:-1000}
-seeds=("${@:3}")
-((${#seeds[@]})) || seeds=(1 2 3)
-sparsities=${FEDDIP_STUDY_SPARSITIES:-0.9 0.98 0.8 0.95 0.99}
-partitions=${FEDDIP_STUDY_PARTITIONS:-iid dirichlet pathological}
+folder=$1
+parts=("${@:2}")
+((${#parts[@]})) || parts=("${all[@]}")
+for part in "${parts[@]}"; do
+    [[ " ${all[*]} " == *" $part "* ]] || die "unknown part ($part): there are ${all[*]}"
+done
+configs=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs")
+rounds=${FEDDIP_STUDY_ROUNDS:-1000}
+alexnet_rounds=${FEDDIP_STUDY_ALEXNET_ROUNDS:-200}
+resnet18_rounds=${FEDDIP_STUDY_RESNET18_ROUNDS:-20}
 
-list() { # CONFIG ARGUMENT...
-    "$python" "$feddip_root/jobs/make_sweep.py" "$feddip_root/jobs/configs/$1.toml" --out "$folder" --seed "$seed" \
-        --set federation.rounds="$rounds" "${@:2}" 2> >(grep -v ' runs: ' >&2)
+list() { # CONFIG ROUNDS ARGUMENT...
+    "$python" "$feddip_root/jobs/make_sweep.py" "$configs/$1.toml" --out "$folder" --seed "$seed" \
+        --set federation.rounds="$2" "${@:3}" 2> >(grep -v ' runs: ' >&2)
 }
 
-for seed in "${seeds[@]}"; do
-    for sparsity in $sparsities; do
-        for partition in $partitions; do
-            both=(--sparsity "$sparsity" --partition "$partition")
-            if [[ $sparsity == "${sparsities%% *}" ]]; then
-                list fashion-mnist-lenet5 --method fedavg --partition "$partition"
-                list fedprox --partition "$partition"
-            fi
-            list fashion-mnist-lenet5 --method feddip "${both[@]}"
-            list fashion-mnist-lenet5 --method feddip "${both[@]}" --vary regularization.maximum 0
-            for method in snip feddst prunetrain prunefl dispfl; do
-                list $method "${both[@]}"
-            done
+with_and_without() { # FedDIP and FedDP: CONFIG ROUNDS SPARSITY ARGUMENT...
+    list "$1" "$2" --method feddip --sparsity "${@:3}"
+    list "$1" "$2" --method feddip --sparsity "${@:3}" --vary regularization.maximum 0
+}
+
+core() { # five seeds; all others have three
+    list fashion-mnist-lenet5 "$rounds" --method fedavg --partition iid
+    for sparsity in 0.9 0.98; do
+        with_and_without fashion-mnist-lenet5 "$rounds" "$sparsity" --partition iid
+    done
+}
+
+baselines() {
+    for sparsity in 0.9 0.98; do
+        for method in snip prunefl prunetrain feddst; do
+            list "$method" "$rounds" --sparsity "$sparsity" --partition iid
         done
     done
-    for varied in "sparsity.regrow false" "sparsity.horizon 1 20" "sparsity.start uniform" \
-        "regularization.steps 5 20" "regularization.maximum 1e-4 1e-2"; do
-        read -ra varied <<<"$varied"
-        list fashion-mnist-lenet5 --method feddip --vary "${varied[@]}"
+}
+
+shares() {
+    for partition in dirichlet pathological; do
+        list fashion-mnist-lenet5 "$rounds" --method fedavg --partition "$partition"
+        for sparsity in 0.9 0.98; do
+            with_and_without fashion-mnist-lenet5 "$rounds" "$sparsity" --partition "$partition"
+        done
+    done
+}
+
+extreme() {
+    for sparsity in 0.95 0.99; do
+        with_and_without fashion-mnist-lenet5 "$rounds" "$sparsity" --partition iid
+    done
+}
+
+# All 50 clients train in each round, so that a tenth of the rounds is the same number of client trainings. DisPFL without
+# pruning is the personal model that it is compared with.
+personal() {
+    local everybody=(--set federation.clients_per_round=50)
+    for partition in dirichlet pathological; do
+        list dispfl $((rounds / 10)) --partition "$partition" "${everybody[@]}" --vary sparsity.target 0 \
+            --set sparsity.initial=0
+        list dispfl $((rounds / 10)) --sparsity 0.9 --partition "$partition" "${everybody[@]}"
+        list dispfl $((rounds / 10)) --sparsity 0.98 --partition "$partition" "${everybody[@]}"
+    done
+}
+
+alexnet() {
+    list cifar-10-alexnet "$alexnet_rounds" --method fedavg --partition iid
+    with_and_without cifar-10-alexnet "$alexnet_rounds" 0.9 --partition iid
+    list cifar-10-alexnet "$alexnet_rounds" --method feddip --sparsity 0.95 --partition iid
+}
+
+# Ten reconfigurations, whatever the length.
+resnet18() {
+    local shape=(--set data.dataset=cifar-10 --set sparsity.horizon=$(((resnet18_rounds + 9) / 10)))
+    list cifar-100-resnet18 "$resnet18_rounds" --method fedavg --partition iid "${shape[@]}"
+    list cifar-100-resnet18 "$resnet18_rounds" --method feddip --sparsity 0.9 --partition iid "${shape[@]}"
+}
+
+for seed in 1 2 3 4 5; do
+    for part in "${parts[@]}"; do
+        case $part in
+            core) ;;
+            alexnet | resnet18) ((seed == 1)) || continue ;;
+            *) ((seed <= 3)) || continue ;;
+        esac
+        "$part"
     done
 done
