@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 
-from feddip_analysis import collect, decision, options, report  # noqa: E402
+from feddip_analysis import collect, decision, options, plan, report  # noqa: E402
 from feddip_analysis.claims import Limits  # noqa: E402
 
 
@@ -25,13 +26,20 @@ def arguments() -> argparse.Namespace:
     options.add_out(parser, "report")
     options.add_target(parser)
     options.add_links(parser)
+    parser.add_argument(
+        "--plan",
+        nargs="+",
+        type=Path,
+        metavar="LIST",
+        help=f"of the runs that were planned, by jobs/study.sh (default: {plan.NAME} in the folders of results)",
+    )
     default = Limits()
     parser.add_argument(
         "--margin",
         type=float,
         default=100 * default.margin,
         metavar="POINTS",
-        help="accuracy that may be lost and still be near FedAvg's (default: %(default)g)",
+        help="differences of accuracy within it don't matter (default: %(default)g)",
     )
     return parser.parse_args()
 
@@ -44,9 +52,11 @@ def main() -> int:
     if not runs:
         print("report.py: error: no complete run in any of the files", file=sys.stderr)
         return 2
+    lists = args.plan or plan.beside(args.results)
     try:
         links = options.links(args)
-    except ValueError as problem:
+        planned = plan.read(lists) if lists else None
+    except (ValueError, plan.NotAPlan) as problem:
         print(f"report.py: error: {problem}", file=sys.stderr)
         return 2
     page = report.write(
@@ -55,6 +65,7 @@ def main() -> int:
         args.out,
         limits=Limits(margin=args.margin / 100, fraction=args.fraction, target=args.target),
         question=decision.Question(links=links, target=args.target, fraction=args.fraction),
+        plan=planned,
     )
     print(page)
     return 0

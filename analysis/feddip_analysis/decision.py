@@ -50,6 +50,7 @@ class Option:
     accuracy: Mean  # final
     reached: int  # of entry.n runs
     rounds: float
+    sparsity: float  # in that round, not at the end
     bytes: float  # at the server, down and up
     client_bytes: float  # of one client on average
     seconds: float  # until the target, over the links
@@ -172,9 +173,10 @@ def _options(
         found.append(
             Option(
                 entry=entry,
-                accuracy=entry.mean(results.final_accuracy),
+                accuracy=entry.final,
                 reached=len(arrived),
                 rounds=statistics.mean_of([spent.round for spent in arrived]).mean,
+                sparsity=statistics.mean_of([spent.sparsity for spent in arrived]).mean,
                 bytes=sent,
                 client_bytes=sent / clients,
                 seconds=statistics.mean_of([spent.simulated_seconds for spent in arrived]).mean,
@@ -256,7 +258,7 @@ def _reasons(
     beside = pilot.entry is not setting.fedavg
     reasons = [
         f"{pilot.name} reaches {percent(target)} after {pilot.rounds:.0f} rounds, "
-        f"{_all_runs(pilot.entry.n)}, and ends at {spread(pilot.accuracy)}.",
+        f"{_all_runs(pilot.entry.n)}{_pruned_then(pilot)}, and ends at {spread(pilot.accuracy)}.",
         f"Until then the server receives and sends {readable_bytes(pilot.bytes)}"
         + (f", {_times(pilot.bytes_share)}" if beside else "")
         + f"; a client on average {readable_bytes(pilot.client_bytes)}.",
@@ -269,6 +271,12 @@ def _reasons(
     elif pilot is not best:
         reasons.append(f"{best.name} takes no less time; it ends at {spread(best.accuracy)}.")
     return reasons + _others(pilot, options, target)
+
+
+def _pruned_then(option: Option) -> str:
+    if option.entry.sparsity is None:
+        return ""
+    return f", when {percent(option.sparsity, 0)} of the weights are pruned"
 
 
 def _break_even(best: Option, pilot: Option, links: Links) -> list[str]:
@@ -314,11 +322,12 @@ def _others(pilot: Option, options: Sequence[Option], target: float) -> list[str
 def watch(pilot: Option, target: float) -> str:
     """What a pilot should show half way, from the recorded runs."""
     half = max(1, round(pilot.rounds / 2))
-    values = []
+    values, pruned = [], []
     for run in pilot.entry.group.runs:
         curve = targets.smoothed(run.accuracy)
         at = curve.sel(round=slice(None, half))
         values.append(float(at[-1]) if at.size else float("nan"))
+        pruned.append(float(run.sparsity.sel(round=slice(None, half))[-1]))
     mean = statistics.mean_of(values)
     if not mean.n:
         return ""
@@ -328,7 +337,8 @@ def watch(pilot: Option, target: float) -> str:
         else ""
     )
     return (
-        f"Half way, after round {half}, the accuracy should be about {percent(mean.mean, 1)}{between}, at "
+        f"Half way, after round {half} and at {percent(statistics.mean_of(pruned).mean, 0)} of sparsity, the "
+        f"accuracy should be about {percent(mean.mean, 1)}{between}, at "
         f"{percent(target, 1)} after {pilot.rounds:.0f}. If it stays clearly under that, fall back to a "
         "lower sparsity before giving up."
     )
@@ -460,6 +470,7 @@ def table(decision: Decision, options: Sequence[Option], name: str = "decision")
             lambda o: "–" if np.isnan(o.rounds) else f"{o.rounds:.0f}",
             {"rounds": lambda o: o.rounds},
         ),
+        Column("sparsity then", lambda o: share(o.sparsity), {"sparsity_then": lambda o: o.sparsity}),
         Column("traffic", lambda o: readable_bytes(o.bytes), {"bytes": lambda o: o.bytes}),
         Column("of FedAvg's", lambda o: share(o.bytes_share), {"bytes_share": lambda o: o.bytes_share}),
         Column(
@@ -472,8 +483,8 @@ def table(decision: Decision, options: Sequence[Option], name: str = "decision")
     ]
     caption = (
         f"Until {percent(decision.target)} is reached: rounds, traffic at the server, down and up, traffic "
-        "of one client on average, and time over the links; means over the runs that got there. ◀ marks "
-        "what to pilot first. Of methods other than FedAvg and FedDIP the setting that needs least traffic "
+        "of one client on average, and time over the links, and the sparsity in that round; means over the "
+        "runs that got there. ◀ marks what to pilot first. Of methods other than FedAvg and FedDIP the setting that needs least traffic "
         "is shown, if one holds the target."
     )
     return Table(name, caption, columns, list(options))

@@ -398,7 +398,7 @@ def pictures(
         (
             "sparsity-accuracy",
             "Sparsity against accuracy",
-            "Final accuracy, the mean of the last ten rounds; bars are one standard deviation over seeds.",
+            "Final accuracy; bars are one standard deviation over seeds.",
             sparsity_against_accuracy(family, finals),
         ),
         (

@@ -11,11 +11,12 @@ import xarray as xr
 
 from . import claims as claims_module
 from . import decision as decision_module
-from . import figures, links, page, plots, study, tables, targets
+from . import figures, links, page, plots, results, statistics, study, tables, targets
 from .claims import Limits
 from .decision import Decision, Question
 from .figures import Picture
 from .links import Links
+from .plan import Plan
 from .results import Skipped
 from .study import Family
 from .tables import Table
@@ -30,12 +31,13 @@ def write(
     folder: Path,
     limits: Limits = Limits(),
     question: Question = Question(),
+    plan: Plan | None = None,
 ) -> Path:
     """The page's path. Links in the question replace those that the runs were simulated over."""
     if question.links:
         runs = [links.with_links(run, question.links) for run in runs]
     families = study.families(runs)
-    checked = claims_module.check(families, limits)
+    checked = claims_module.check(families, limits, plan)
     claims_module.table(checked).save(folder / "tables")
     with plots.style():
         sections = [_section(family, len(families) > 1, limits, folder) for family in families]
@@ -43,11 +45,16 @@ def write(
     html = page.render(
         "report.html",
         lead=_lead(runs, families),
+        planned=_planned(runs, families, plan),
         claims=checked,
         decision=decision,
         no_decision=no_decision,
         sections=sections,
         window=targets.WINDOW,
+        rested=results.FEWEST_RESTED,
+        near_chance=f"{100 * study.NEAR_CHANCE:g}",
+        tolerance=f"{100 * study.DENSITY_TOLERANCE:g}",
+        fewest=statistics.FEWEST_SEEDS,
         links=_links(runs, question),
         skipped=skipped,
         provenance=provenance(runs),
@@ -109,7 +116,7 @@ def _section(family: Family, several: bool, limits: Limits, folder: Path) -> dic
     ]
     shown: dict[str, Table] = {
         "matrix": tables.matrix_table(family, finals, f"{prefix}accuracy-matrix"),
-        "final": tables.final_table(finals, f"{prefix}final-accuracy"),
+        "final": tables.final_table(family, finals, f"{prefix}final-accuracy"),
         "target": tables.target_table(reached, f"{prefix}to-target"),
     }
     for table in shown.values():
@@ -161,6 +168,18 @@ def _lead(runs: Sequence[xr.Dataset], families: Sequence[Family]) -> str:
     methods = list(dict.fromkeys(entry.method for family in families for entry in family.entries))
     titles = "; ".join(family.title for family in families)
     return f"{len(runs)} run{'' if len(runs) == 1 else 's'} of {', '.join(methods)}: {titles}."
+
+
+def _planned(runs: Sequence[xr.Dataset], families: Sequence[Family], plan: Plan | None) -> dict | None:
+    """How much of the plan is there, and what is not, by cell and seeds."""
+    if plan is None:
+        return None
+    missing = plan.missing(runs)
+    absent: dict[str, list[int]] = {}
+    for cell, seeds in Plan(missing).cells(families).items():
+        sparsity = "" if cell.sparsity is None else f", s = {cell.sparsity:g}"
+        absent[f"{cell.family}, {cell.partition}: {cell.method}{sparsity}"] = sorted(seeds)
+    return {"runs": len(plan.runs), "there": len(plan.runs) - len(missing), "absent": absent}
 
 
 def _links(runs: Sequence[xr.Dataset], question: Question) -> str:

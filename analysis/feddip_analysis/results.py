@@ -61,16 +61,31 @@ _ONLY_WHERE = {
     "data.classes_per_client": ("data.partition", "pathological"),
     "data.dirichlet_alpha": ("data.partition", "dirichlet"),
 }
-# What keys that older files lack stand for there.
+# What keys that older files lack stand for there; sections whose features they lack stand for nothing where
+# the feature is off.
 _BEFORE_THERE_WAS = {
     "communication.value_type": "f32",
     "compute.precision": "f32",
     "faults.drop_probability": 0.0,
     "method.variant": "paper",
+    "model.norm": "batch",
+    "privacy.clip": 0.0,
+    "privacy.delta": 1e-5,
+    "privacy.epsilon": 0.0,
+    "privacy.noise_multiplier": 0.0,
+    "privacy.sampling": "fixed",
+    "privacy.secure_sum": False,
     "prunefl.removable_share": 0.3,
     "sparsity.final_rounds": 0.0,
     "sparsity.layer_floor": 0.0,
     "sparsity.start_scale": "dense",
+}
+_OFF_WHERE = {
+    "adaptation.": ("adaptation.answer", "none"),
+    "aggregation.": ("aggregation.rule", "mean"),
+    "attack.": ("attack.kind", "none"),
+    "budget.": ("budget.mode", "none"),
+    "drift.": ("drift.kind", "none"),
 }
 # Sections that mean nothing to a method; those of methods that are not named here all count.
 _UNUSED_BY_METHOD = {
@@ -89,6 +104,10 @@ _UNUSED_BY_METHOD = {
         "communication.",
     ),
 }
+
+
+LAST_ROUNDS = 10
+FEWEST_RESTED = 3
 
 
 class NotAResultsFile(Exception):
@@ -175,9 +194,12 @@ def collect(paths: Iterable[str | Path], incomplete: bool = False) -> tuple[list
 def config(run: xr.Dataset) -> dict[str, object]:
     """The resolved configuration as {"section.key": value}."""
     try:
-        sections = tomllib.loads(run.attrs.get("config_toml", ""))
+        return flat(tomllib.loads(run.attrs.get("config_toml", "")))
     except tomllib.TOMLDecodeError:
         return {}
+
+
+def flat(sections: dict[str, object]) -> dict[str, object]:
     return {
         f"{section}.{key}": value
         for section, keys in sections.items()
@@ -198,6 +220,8 @@ def experiment(run: xr.Dataset) -> dict[str, object]:
 def _counts(key: str, everything: dict[str, object], unused: tuple[str, ...]) -> bool:
     other, value = _ONLY_WHERE.get(key, (None, None))
     if everything[key] == _BEFORE_THERE_WAS.get(key, ...):
+        return False
+    if any(key.startswith(s) and everything.get(k) == off for s, (k, off) in _OFF_WHERE.items()):
         return False
     return not key.startswith(unused) and everything.get(other) == value
 
@@ -286,7 +310,7 @@ def setting(key: str, value: object) -> str:
     return f"{_SYMBOLS[name]} = {text}" if name in _SYMBOLS else f"{name} {text}"
 
 
-def mean_of_last(values: xr.DataArray, rounds: int = 10) -> float:
+def mean_of_last(values: xr.DataArray, rounds: int = LAST_ROUNDS) -> float:
     """Over the last rounds, those left out that were not measured; NaN where none was."""
     last = values.isel(round=slice(-rounds, None)).dropna("round")
     return float(last.mean()) if last.size else float("nan")
@@ -297,9 +321,30 @@ def last_measured(values: xr.DataArray) -> float:
     return float(done[-1]) if done.size else float("nan")
 
 
-def final_accuracy(run: xr.Dataset) -> float:
-    """Mean of the last ten rounds."""
-    return mean_of_last(run.accuracy)
+def rested(run: xr.Dataset) -> int:
+    """Rounds since the one in which the mask last changed, whose accuracy is that of a model just cut."""
+    changed = np.flatnonzero(run.mask_change.fillna(0).values > 0)
+    return run.sizes["round"] - (int(changed[-1]) + 1 if changed.size else 0)
+
+
+def settles(run: xr.Dataset) -> bool:
+    """Whether the mask rests for long enough at the end to measure accuracy then."""
+    return rested(run) >= FEWEST_RESTED
+
+
+def last_rounds(runs: Iterable[xr.Dataset]) -> int:
+    """Over how many rounds at the end the final accuracy of runs that are compared is averaged: those since
+    the last of their masks last changed, ten at most. Runs whose mask changes to the end have no say."""
+    return min([LAST_ROUNDS, *(rested(run) for run in runs if settles(run))])
+
+
+def final_accuracy(run: xr.Dataset, rounds: int = LAST_ROUNDS) -> float:
+    return mean_of_last(run.accuracy, rounds)
+
+
+def density(run: xr.Dataset) -> float:
+    """Share of the prunable weights that were left at the end."""
+    return 1 - last_measured(run.sparsity)
 
 
 def whole_traffic(run: xr.Dataset) -> float:

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xarray as xr
 
-from . import results, statistics, targets
+from . import partition, results, statistics, targets
 from .results import DISPLAY_NAMES, METHOD_NAMES, Group
 from .statistics import Comparison, Mean
 
 METHOD_ORDER = ("FedAvg", "FedProx", "FedDIP", "FedDP", *METHOD_NAMES.values())
 WITHOUT_PRUNING = ("FedAvg", "FedProx", "FedDIP, regularization alone")
+PERSONAL = ("DisPFL",)  # a model per client, which is another task than one model for all
+# Densities are equal where the larger is at most so much more: FedDIP's accuracy changes by a third of the margin
+# or less for it, by what it loses from one sparsity to the next.
+DENSITY_TOLERANCE = 0.1
+NEAR_CHANCE = 0.05  # above what constant predictions get: a run that ends there has learned nothing, or lost it
 # What describes the problem; all other sections describe the method that is to solve it.
 _PROBLEM = ("data.", "model", "dataset", "federation.", "optimizer.", "compute.", "faults.")
 _PARTITION = ("data.partition", "data.classes_per_client", "data.dirichlet_alpha")
@@ -46,6 +51,7 @@ class Entry:
     sparsity: float | None  # scheduled for the end; None without pruning
     variation: str  # what sets it apart from the method's main configuration; "" for that one
     group: Group
+    last: int = results.LAST_ROUNDS  # rounds at the end that the final accuracy is the mean of
 
     @property
     def name(self) -> str:
@@ -57,11 +63,61 @@ class Entry:
 
     @property
     def accuracy(self) -> dict[int, float]:
-        """Mean of the last ten rounds, by seed."""
-        return self.group.by_seed(results.final_accuracy)
+        """The final one, by seed."""
+        return self.group.by_seed(lambda run: results.final_accuracy(run, self.last))
+
+    @property
+    def final(self) -> Mean:
+        return statistics.mean_of(list(self.accuracy.values()))
+
+    @property
+    def density(self) -> float:
+        """That was reached, mean over seeds."""
+        return self.mean(results.density).mean
+
+    @property
+    def settles(self) -> bool:
+        """Whether the final accuracy is one after the mask's last change."""
+        return all(map(results.settles, self.group.runs))
+
+    @property
+    def fates(self) -> dict[int, str]:
+        """Of the seeds that ended near chance: whether they had ever left it."""
+        return {
+            int(run.attrs["seed"]): fate for run in self.group.runs if (fate := _fate(self, run)) is not None
+        }
+
+    @property
+    def others(self) -> Mean:
+        """Final accuracy of the seeds that did not end near chance."""
+        return statistics.mean_of([value for seed, value in self.accuracy.items() if seed not in self.fates])
 
     def mean(self, measure: Callable[[xr.Dataset], float]) -> Mean:
         return statistics.mean_of(list(self.group.by_seed(measure).values()))
+
+
+def comparable(a: Entry, b: Entry) -> bool:
+    """Whether they keep as many weights."""
+    least, most = sorted((a.density, b.density))
+    return most <= (1 + DENSITY_TOLERANCE) * least
+
+
+STAYED, COLLAPSED = "stayed at chance", "collapsed"
+
+
+def chance(method: str, run: xr.Dataset) -> float:
+    """What constant predictions get: one class for all, or the class that each client has most of, where models
+    are personal; NaN where the data are not known."""
+    if method in PERSONAL:
+        return partition.majority_accuracy(run)
+    return 1 / partition.CLASSES.get(str(run.attrs["dataset"]), float("nan"))
+
+
+def _fate(entry: Entry, run: xr.Dataset) -> str | None:
+    limit = chance(entry.method, run) + NEAR_CHANCE
+    if not results.final_accuracy(run, entry.last) <= limit:
+        return None
+    return COLLAPSED if float(targets.smoothed(run.accuracy).max()) > limit else STAYED
 
 
 @dataclass(frozen=True)
@@ -96,7 +152,12 @@ class Setting:
         FedAvg."""
         if absolute is not None:
             return absolute
-        return fraction * self.fedavg.mean(results.final_accuracy).mean if self.fedavg else None
+        return fraction * self.fedavg.final.mean if self.fedavg else None
+
+    @property
+    def last(self) -> int:
+        """Rounds at the end that final accuracies are means of, the same for all."""
+        return self.entries[0].last
 
 
 @dataclass(frozen=True)
@@ -108,6 +169,7 @@ class Family:
     federation: dict[str, object]
     title: str
     settings: list[Setting]
+    keys: dict[str, object]  # of the configuration, that all have in common
 
     @property
     def entries(self) -> list[Entry]:
@@ -177,22 +239,27 @@ def display(name: object) -> str:
 def _family(groups: Sequence[Group], title: str) -> Family:
     by_partition: dict[tuple, list[Entry]] = defaultdict(list)
     for entry in _entries(groups):
-        by_partition[_partition_order(entry.group), partition_name(entry.group)].append(entry)
-    settings = [Setting(key[1], by_partition[key]) for key in sorted(by_partition)]
+        keys = entry.group.experiment
+        by_partition[_partition_order(keys), partition_name(keys)].append(entry)
+    settings = [Setting(key[1], _measured_alike(by_partition[key])) for key in sorted(by_partition)]
     problem = _problem(groups[0])
     federation = {
         k.split(".")[1]: v for k, v in problem.items() if k.startswith(("federation.", "optimizer."))
     }
-    return Family(str(problem["model"]), str(problem["dataset"]), federation, title, settings)
+    return Family(str(problem["model"]), str(problem["dataset"]), federation, title, settings, problem)
 
 
-def _partition_order(group: Group) -> int:
-    kind = group.experiment.get("data.partition", "iid")
+def _measured_alike(entries: Sequence[Entry]) -> list[Entry]:
+    last = results.last_rounds(run for entry in entries for run in entry.group.runs)
+    return [replace(entry, last=last) for entry in entries]
+
+
+def _partition_order(keys: dict[str, object]) -> int:
+    kind = keys.get("data.partition", "iid")
     return _PARTITION_ORDER.index(kind) if kind in _PARTITION_ORDER else len(_PARTITION_ORDER)
 
 
-def partition_name(group: Group) -> str:
-    keys = group.experiment
+def partition_name(keys: dict[str, object]) -> str:
     kind = str(keys.get("data.partition", "iid"))
     if kind == "pathological":
         return f"{keys['data.classes_per_client']} classes per client"
@@ -248,46 +315,38 @@ class Final:
 
     setting: Setting
     entry: Entry
-    accuracy: Mean  # mean of the last ten rounds
-    sparsity: Mean  # reached
+    accuracy: Mean
+    density: float  # reached
     bytes: Mean  # of the whole run, down and up
     seconds: Mean  # simulated
     traffic_share: float  # of FedAvg's bytes; NaN without FedAvg
-    against: dict[str, Comparison]  # by method, FedAvg and FedDIP at the same sparsity
-    adjusted: dict[str, float]  # p of these, by Holm over the setting
+    against: dict[str, Comparison]  # by method: FedAvg, and FedDIP at the same density
 
 
 def finals(family: Family) -> list[Final]:
-    found = []
-    for setting in family.settings:
-        for entry in setting.entries:
-            rivals = {"FedAvg": setting.fedavg, "FedDIP": setting.find("FedDIP", entry.sparsity)}
-            against = {
-                name: statistics.compare(entry.accuracy, rival.accuracy)
-                for name, rival in rivals.items()
-                if rival and rival is not entry
-            }
-            sent = entry.mean(results.whole_traffic)
-            dense = setting.fedavg.mean(results.whole_traffic).mean if setting.fedavg else float("nan")
-            found.append(
-                Final(
-                    setting=setting,
-                    entry=entry,
-                    accuracy=entry.mean(results.final_accuracy),
-                    sparsity=entry.mean(lambda run: results.last_measured(run.sparsity)),
-                    bytes=sent,
-                    seconds=entry.mean(targets.simulated_seconds),
-                    traffic_share=sent.mean / dense,
-                    against=against,
-                    adjusted={},
-                )
-            )
-    for setting in family.settings:
-        for name in ("FedAvg", "FedDIP"):
-            rows = [row for row in found if row.setting is setting and name in row.against]
-            for row, p in zip(rows, statistics.holm([row.against[name].p for row in rows])):
-                row.adjusted[name] = p
-    return found
+    return [_final(setting, entry) for setting in family.settings for entry in setting.entries]
+
+
+def _final(setting: Setting, entry: Entry) -> Final:
+    feddip = setting.find("FedDIP", entry.sparsity)
+    rivals = {"FedAvg": setting.fedavg, "FedDIP": feddip if feddip and comparable(entry, feddip) else None}
+    sent = entry.mean(results.whole_traffic)
+    dense = setting.fedavg.mean(results.whole_traffic).mean if setting.fedavg else float("nan")
+    personal = entry.method in PERSONAL
+    return Final(
+        setting=setting,
+        entry=entry,
+        accuracy=entry.final,
+        density=entry.density,
+        bytes=sent,
+        seconds=entry.mean(targets.simulated_seconds),
+        traffic_share=sent.mean / dense,
+        against={
+            name: statistics.compare(entry.accuracy, rival.accuracy)
+            for name, rival in rivals.items()
+            if rival and rival is not entry and not personal
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -299,6 +358,7 @@ class ToTarget:
     target: float
     reached: int  # of entry.n runs
     rounds: Mean
+    sparsity: Mean  # in that round, which may be far from that of the end
     bytes: Mean
     seconds: Mean  # simulated
     traffic_share: float  # of FedAvg's bytes; NaN where either did not get there
@@ -307,7 +367,7 @@ class ToTarget:
 
 def holds(entry: Entry, target: float, reached: int) -> bool:
     """Sparsity grows during a run: an accuracy may be reached early and lost again."""
-    return reached == entry.n and entry.mean(results.final_accuracy).mean >= target
+    return reached == entry.n and entry.final.mean >= target
 
 
 def to_target(setting: Setting, entry: Entry, target: float, window: int = targets.WINDOW) -> ToTarget:
@@ -322,6 +382,7 @@ def to_target(setting: Setting, entry: Entry, target: float, window: int = targe
         target=target,
         reached=len(arrived),
         rounds=statistics.mean_of([r.round for r in arrived]),
+        sparsity=statistics.mean_of([r.sparsity for r in arrived]),
         bytes=sent,
         seconds=statistics.mean_of([r.simulated_seconds for r in arrived]),
         traffic_share=sent.mean / dense,
@@ -329,18 +390,9 @@ def to_target(setting: Setting, entry: Entry, target: float, window: int = targe
     )
 
 
-def bytes_by_seed(entry: Entry, target: float, window: int = targets.WINDOW) -> dict[int, float]:
-    """Traffic until the target, by seed; NaN where it was not reached."""
-
-    def spent(run: xr.Dataset) -> float:
-        arrived = targets.reach(run, target, window)
-        return arrived.bytes if arrived else float("nan")
-
-    return entry.group.by_seed(spent)
-
-
 def bytes_to_target(entry: Entry, target: float, window: int = targets.WINDOW) -> Mean:
-    return statistics.mean_of(list(bytes_by_seed(entry, target, window).values()))
+    arrived = [targets.reach(run, target, window) for run in entry.group.runs]
+    return statistics.mean_of([r.bytes for r in arrived if r])
 
 
 def as_dataset(found: Iterable[Family], fraction: float = 0.95) -> xr.Dataset:
@@ -359,7 +411,8 @@ def as_dataset(found: Iterable[Family], fraction: float = 0.95) -> xr.Dataset:
                         "variation": entry.variation,
                         "sparsity": float("nan") if entry.sparsity is None else entry.sparsity,
                         "seed": int(run.attrs["seed"]),
-                        "final_accuracy": results.final_accuracy(run),
+                        "final_accuracy": results.final_accuracy(run, entry.last),
+                        "density": results.density(run),
                         "bytes": results.whole_traffic(run),
                         "target_accuracy": float("nan") if goal is None else goal,
                         "rounds_to_target": arrived.round if arrived else float("nan"),

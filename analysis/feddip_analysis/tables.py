@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from . import results
+from . import results, study
 from .results import Group
-from .statistics import LEVEL, Comparison, Mean, mean_of
-from .study import Family, Final, ToTarget, display
+from .statistics import FEWEST_SEEDS, Comparison, Mean, mean_of
+from .study import Entry, Family, Final, ToTarget, display
 
 MISSING = "–"
 
@@ -28,7 +29,6 @@ class Column:
     text: Callable[[object], str]
     values: dict[str, Callable[[object], object]]
     number: bool = True  # aligned to the right
-    strong: Callable[[object], bool] = lambda row: False  # whether the cell stands out
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,8 @@ class Table:
     def cells(self) -> list[list[str]]:
         return [[column.text(row) for column in self.columns] for row in self.rows]
 
-    def strong(self, row: int) -> list[bool]:
-        return [column.strong(self.rows[row]) for column in self.columns]
-
     def markdown(self) -> str:
-        marked = [
-            [f"**{cell}**" if wanted else cell for cell, wanted in zip(cells, self.strong(row))]
-            for row, cells in enumerate(self.cells())
-        ]
-        return _markdown([self.head, *marked])
+        return _markdown([self.head, *self.cells()])
 
     def csv(self) -> str:
         names = [(name, value) for column in self.columns for name, value in column.values.items()]
@@ -69,8 +62,6 @@ class Table:
         """A tabular of booktabs."""
         aligned = "".join("r" if column.number else "l" for column in self.columns)
         rows = [[_latex(cell) for cell in cells] for cells in [self.head, *self.cells()]]
-        for row, strong in zip(rows[1:], map(self.strong, range(len(self.rows)))):
-            row[:] = [rf"\textbf{{{cell}}}" if wanted else cell for cell, wanted in zip(row, strong)]
         lines = [" & ".join(row) + r" \\" for row in rows]
         return "\n".join(
             [
@@ -273,14 +264,24 @@ def _mean_values(name: str, of: Callable[[object], Mean]) -> dict[str, Callable[
     }
 
 
-def comparison(compared: Comparison | None, adjusted: float) -> str:
-    """Difference in points, and p after Holm; an asterisk where it is significant."""
-    if compared is None:
+def accuracy_of(entry: Entry) -> str:
+    """Final accuracy in percent over the seeds; where some ended near chance, what became of them and of the
+    others. A dagger where the mask changes to the end."""
+    dagger = "" if entry.settles else " †"
+    if not entry.fates:
+        return spread(entry.final) + dagger
+    counts = Counter(entry.fates.values())
+    said = ", ".join(f"{count} of {entry.n} {fate}" for fate, count in sorted(counts.items()))
+    return said + (f", others {spread(entry.others)}" if entry.others.n else "") + dagger
+
+
+def comparison(compared: Comparison | None) -> str:
+    """Difference in points with its 95 % interval, or the seeds that were too few for one."""
+    if compared is None or not compared.n:
         return MISSING
     if not compared.tested:
-        return f"{points(compared.difference)} (too few)"
-    star = " *" if adjusted < LEVEL else ""
-    return f"{points(compared.difference)} ({p_value(adjusted)}){star}"
+        return f"{points(compared.difference)} ({compared.n} seed{'' if compared.n == 1 else 's'})"
+    return f"{points(compared.difference)} [{points(compared.low)}, {points(compared.high)}]"
 
 
 def _against(rival: str) -> Column:
@@ -289,26 +290,36 @@ def _against(rival: str) -> Column:
     def value(field: str) -> Callable[[Final], object]:
         return lambda row: getattr(row.against[rival], field) if rival in row.against else None
 
+    fields = {"": "difference", "_low": "low", "_high": "high", "_seeds": "n"}
     return Column(
-        f"against {rival}, points (p)",
-        lambda row: comparison(row.against.get(rival), row.adjusted.get(rival, float("nan"))),
-        {
-            f"minus_{name}": value("difference"),
-            f"minus_{name}_low": value("low"),
-            f"minus_{name}_high": value("high"),
-            f"p_{name}": value("p"),
-            f"p_{name}_holm": lambda row: row.adjusted.get(rival),
-            f"test_{name}": value("test"),
-        },
+        f"minus {rival}, points",
+        lambda row: comparison(row.against.get(rival)),
+        {f"minus_{name}{ending}": value(field) for ending, field in fields.items()},
     )
 
 
-def final_table(rows: Sequence[Final], name: str = "final-accuracy") -> Table:
+def measured(family: Family) -> str:
+    """What final accuracy is the mean of."""
+    lengths = list(dict.fromkeys(setting.last for setting in family.settings))
+    rounds = " or ".join(map(str, lengths))
+    where = " (by partition)" if len(lengths) > 1 else ""
+    dagger = "" if all(entry.settles for entry in family.entries) else "; † the mask changes to the end"
+    return f"the mean of the last {rounds} rounds{where}, in which no mask changes{dagger}"
+
+
+def final_table(family: Family, rows: Sequence[Final], name: str = "final-accuracy") -> Table:
     """Every method, sparsity and partition on a line."""
     columns = [
         *_identity(),
-        Column("accuracy", lambda r: spread(r.accuracy), _mean_values("accuracy", lambda r: r.accuracy)),
+        Column(
+            "accuracy",
+            lambda r: accuracy_of(r.entry),
+            _mean_values("accuracy", lambda r: r.accuracy)
+            | {"near_chance": lambda r: len(r.entry.fates)}
+            | _mean_values("others", lambda r: r.entry.others),
+        ),
         Column("n", lambda r: str(r.accuracy.n), {}),
+        Column("density", lambda r: percent(r.density), {"density": lambda r: r.density}),
         _against("FedAvg"),
         _against("FedDIP"),
         Column("traffic", lambda r: readable_bytes(r.bytes.mean), _mean_values("bytes", lambda r: r.bytes)),
@@ -317,10 +328,11 @@ def final_table(rows: Sequence[Final], name: str = "final-accuracy") -> Table:
         ),
     ]
     caption = (
-        "Final accuracy, the mean of the last ten rounds: mean ± standard deviation over n seeds; "
-        "differences in percentage points with p of a two-sided t test (paired where the seeds are the "
-        f"same, else Welch's), Holm-corrected over the partition; * p < {LEVEL}. Traffic is that of the "
-        "whole run, down and up."
+        f"Final accuracy, {measured(family)}: mean ± standard deviation over n seeds. Density is the share of "
+        "the prunable weights that is left. Differences in percentage points over the seeds in common, with "
+        f"their 95 % interval from {FEWEST_SEEDS} seeds on, uncorrected (the verdicts are with the claims); "
+        f"from FedDIP's at the same sparsity where the densities differ by no more than "
+        f"{100 * study.DENSITY_TOLERANCE:g} %. Traffic is that of the whole run, down and up."
     )
     return Table(name, caption, columns, list(rows))
 
@@ -330,10 +342,6 @@ class _Matrix:
     partition: str
     method: str
     cells: dict[float | None, Final]
-    best: dict[float, Final]  # on the partition, of all methods, by sparsity
-
-    def best_at(self, sparsity: float | None) -> bool:
-        return sparsity in self.best and self.cells.get(sparsity) is self.best[sparsity]
 
 
 def matrix_table(family: Family, rows: Sequence[Final], name: str = "accuracy-matrix") -> Table:
@@ -349,7 +357,9 @@ def matrix_table(family: Family, rows: Sequence[Final], name: str = "accuracy-ma
     def column(sparsity: float | None) -> Column:
         def cell(line: _Matrix) -> str:
             found = line.cells.get(sparsity)
-            return f"{spread(found.accuracy).removesuffix(' %')} ({found.accuracy.n})" if found else MISSING
+            if not found:
+                return MISSING
+            return f"{accuracy_of(found.entry).replace(' %', '')} ({found.accuracy.n})"
 
         def value(field: str) -> Callable[[_Matrix], object]:
             return (
@@ -359,7 +369,7 @@ def matrix_table(family: Family, rows: Sequence[Final], name: str = "accuracy-ma
         title = "dense" if sparsity is None else f"s = {sparsity:g}"
         key = "dense" if sparsity is None else f"s{sparsity:g}"
         values = {f"{key}_{field}": value(field) for field in ("mean", "std", "n")}
-        return Column(title, cell, values, strong=lambda line: line.best_at(sparsity))
+        return Column(title, cell, values)
 
     columns = [
         Column("partition", lambda line: line.partition, {"partition": lambda line: line.partition}, False),
@@ -367,22 +377,10 @@ def matrix_table(family: Family, rows: Sequence[Final], name: str = "accuracy-ma
         *map(column, sparsities),
     ]
     caption = (
-        "Final accuracy in percent by method and sparsity: mean ± standard deviation (number of seeds). Of "
-        "several methods at the same sparsity the best mean stands out, whether or not the difference is "
-        "significant."
+        f"Final accuracy in percent by method and scheduled sparsity, {measured(family)}: mean ± standard "
+        "deviation (number of seeds)."
     )
-    lines = [_Matrix(*key, cells, _best(key[0], by_line)) for key, cells in by_line.items()]
-    return Table(name, caption, columns, lines)
-
-
-def _best(partition: str, by_line: dict[tuple[str, str], dict[float | None, Final]]) -> dict[float, Final]:
-    """The most accurate at each sparsity that several methods have."""
-    found: dict[float, list[Final]] = {}
-    for (where, _), cells in by_line.items():
-        for sparsity, row in cells.items():
-            if where == partition and sparsity is not None:
-                found.setdefault(sparsity, []).append(row)
-    return {s: max(rows, key=lambda row: row.accuracy.mean) for s, rows in found.items() if len(rows) > 1}
+    return Table(name, caption, columns, [_Matrix(*key, cells) for key, cells in by_line.items()])
 
 
 def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
@@ -395,6 +393,11 @@ def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
             {"reached": lambda r: r.reached, "runs": lambda r: r.entry.n, "held": lambda r: int(r.held)},
         ),
         Column("rounds", lambda r: _count(r.rounds), _mean_values("rounds", lambda r: r.rounds)),
+        Column(
+            "sparsity then",
+            lambda r: MISSING if r.entry.sparsity is None else _share(r.sparsity.mean),
+            _mean_values("sparsity_then", lambda r: r.sparsity),
+        ),
         Column("traffic", lambda r: readable_bytes(r.bytes.mean), _mean_values("bytes", lambda r: r.bytes)),
         Column(
             "of FedAvg's", lambda r: _share(r.traffic_share), {"share_of_fedavg": lambda r: r.traffic_share}
@@ -404,8 +407,8 @@ def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
         ),
     ]
     caption = (
-        "What it took to reach the target: means over the runs that did; it is not held where not all runs "
-        "reach it or the final accuracy is lower. Traffic is down and up, summed over the sampled clients."
+        "What it took to reach the target, and the sparsity in that round: means over the runs that did; it is "
+        "not held where not all runs reach it or the final accuracy is lower. Traffic is down and up, summed over the sampled clients."
     )
     return Table(name, caption, columns, list(rows))
 

@@ -1,4 +1,4 @@
-"""What it took to reach an accuracy."""
+"""What it took to reach an accuracy, and what was reached with so much traffic."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+
+from .results import mean_of_last
 
 WINDOW = 5  # rounds
 
@@ -15,6 +17,7 @@ class Reached:
     """All that was spent up to and with `round`."""
 
     round: int
+    sparsity: float  # of the model in that round
     bytes: float
     simulated_seconds: float  # NaN where the run has none
 
@@ -39,8 +42,38 @@ def reach(run: xr.Dataset, target: float, window: int = WINDOW) -> Reached | Non
     spent = run.sel(round=slice(None, int(there[0])))
     return Reached(
         round=int(there[0]),
+        sparsity=float(spent.sparsity[-1]),
         bytes=float(spent.bytes_total[-1]),
         simulated_seconds=simulated_seconds(spent),
+    )
+
+
+@dataclass(frozen=True)
+class Bought:
+    """What a run had for its bytes so far."""
+
+    round: int
+    accuracy: float  # smoothed
+    sparsity: float
+    ended: bool  # whether the run spent no more than this in the end
+
+
+def bought(run: xr.Dataset, budget: float, last: int, window: int = WINDOW) -> Bought | None:
+    """After the last round that the budget, bytes down and up, allows for; None where it allows for none. A run
+    that ends within it keeps its final accuracy, that of the last `last` rounds."""
+    rounds = int((run.bytes_total <= budget).sum())
+    if not rounds:
+        return None
+    if rounds == run.sizes["round"]:
+        accuracy = mean_of_last(run.accuracy, last)
+    else:
+        so_far = smoothed(run.accuracy, window).sel(round=slice(None, int(run["round"][rounds - 1])))
+        accuracy = float(so_far[-1]) if so_far.size else float("nan")
+    return Bought(
+        round=int(run["round"][rounds - 1]),
+        accuracy=accuracy,
+        sparsity=float(run.sparsity[rounds - 1]),
+        ended=rounds == run.sizes["round"],
     )
 
 

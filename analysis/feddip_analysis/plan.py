@@ -1,0 +1,145 @@
+"""What was planned: a list of runs, as jobs/study.sh and jobs/make_sweep.py write it, and what of it is there."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+
+from . import results, study
+from .study import Family
+
+NAME = "plan.txt"  # of a list beside its results
+# The program's own values of the keys that say what a run is; a test holds them against recorded runs.
+_DEFAULTS = {
+    "data.dataset": "fashion-mnist",
+    "data.partition": "iid",
+    "data.classes_per_client": 2,
+    "data.dirichlet_alpha": 0.5,
+    "model.name": "lenet5",
+    "federation.clients": 50,
+    "federation.clients_per_round": 5,
+    "federation.rounds": 1000,
+    "federation.seed": 1,
+    "method.name": "feddip",
+    "sparsity.target": 0.9,
+    "regularization.maximum": 1e-3,
+}
+
+
+class NotAPlan(Exception):
+    """The list can't be read or is something else."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What runs that differ in their seed only have in common; the place of an entry."""
+
+    family: str
+    partition: str
+    method: str
+    sparsity: float | None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of the list."""
+
+    file: str  # name of its results
+    keys: dict[str, object]
+
+    @property
+    def seed(self) -> int:
+        return int(self.keys["federation.seed"])
+
+    @property
+    def problem(self) -> tuple:
+        return _problem(self.keys)
+
+    @property
+    def method(self) -> str:
+        return results.method_name(self.keys | {"method": self.keys["method.name"]})
+
+    @property
+    def sparsity(self) -> float | None:
+        return None if self.method in study.WITHOUT_PRUNING else float(self.keys["sparsity.target"])
+
+
+def _problem(keys: dict[str, object]) -> tuple:
+    names = ("model.name", "data.dataset", "federation.clients", "federation.clients_per_round")
+    return tuple(keys.get(name, _DEFAULTS[name]) for name in (*names, "federation.rounds"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Several lists are one."""
+
+    runs: list[Planned]
+
+    def missing(self, runs: Iterable[xr.Dataset]) -> list[Planned]:
+        there = {Path(run.attrs["path"]).name for run in runs}
+        return [planned for planned in self.runs if planned.file not in there]
+
+    def cells(self, families: Sequence[Family]) -> dict[Cell, set[int]]:
+        """The seeds that each was to have. Families of runs lend their titles to what was planned for them."""
+        titles: dict[tuple, str] = {}
+        for family in families:
+            titles.setdefault(_problem(family.keys), family.title)
+        found: dict[Cell, set[int]] = {}
+        for planned in self.runs:
+            title = titles.setdefault(planned.problem, _title(planned))
+            cell = Cell(title, study.partition_name(planned.keys), planned.method, planned.sparsity)
+            found.setdefault(cell, set()).add(planned.seed)
+        return found
+
+
+def _title(planned: Planned) -> str:
+    model, dataset, _, per_round, rounds = planned.problem
+    usual = per_round == _DEFAULTS["federation.clients_per_round"]
+    return f"{study.display(model)} on {study.display(dataset)}, {rounds} rounds" + (
+        "" if usual else f", clients per round {per_round}"
+    )
+
+
+def read(paths: Iterable[Path]) -> Plan:
+    """Configs are named relative to where the list was written, or to a folder above the list."""
+    return Plan([_planned(words, path) for path in paths for words in _lines(path)])
+
+
+def beside(paths: Iterable[Path]) -> list[Path]:
+    """The lists of folders of results, where they have one."""
+    return [path / NAME for path in map(Path, paths) if (path / NAME).is_file()]
+
+
+def _lines(path: Path) -> list[list[str]]:
+    try:
+        return [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as problem:
+        raise NotAPlan(f"not a list of runs ({path}): {problem}") from problem
+
+
+def _planned(words: Sequence[str], path: Path) -> Planned:
+    try:
+        config, out = Path(words[0]), Path(words[words.index("--out") + 1])
+        given = [words[i + 1].split("=", 1) for i, word in enumerate(words) if word == "--set"]
+        overrides = {key: _value(value) for key, value in given}
+        return Planned(out.name, _DEFAULTS | _config(config, path) | overrides)
+    except (IndexError, OSError, ValueError) as problem:
+        raise NotAPlan(f"not a list of runs ({path}): '{' '.join(words)}': {problem}") from problem
+
+
+def _config(config: Path, plan: Path) -> dict[str, object]:
+    places = [Path(), *plan.resolve().parents]
+    found = next((place / config for place in places if (place / config).is_file()), config)
+    return results.flat(tomllib.loads(found.read_text(encoding="utf-8")))
+
+
+def _value(text: str) -> object:
+    """As the program reads what follows --set: TOML, or a word."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
