@@ -177,8 +177,13 @@ class _There:
         return next((other for other in others if other.sparsity == cell.sparsity), None)
 
     def where(self, cell: Cell, *more: str) -> str:
-        several = len({c.family for c in self._cells if c.method == "FedDIP"}) > 1
-        return ", ".join([*[cell.family] * several, cell.partition, f"s = {cell.sparsity:g}", *more])
+        """In words; the model is named where there are several, and the rest of the family where that is not
+        enough."""
+        titles = {c.family for c in self._cells if c.method == "FedDIP"}
+        models = [title.split(" on ")[0] for title in titles]
+        own = cell.family.split(" on ")[0]
+        family = [own if models.count(own) == 1 else cell.family] if len(titles) > 1 else []
+        return ", ".join([*family, cell.partition, f"s = {cell.sparsity:g}", *more])
 
     def planned(self, *cells: Cell) -> bool:
         return all(cell in self._planned for cell in cells)

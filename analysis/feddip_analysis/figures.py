@@ -78,7 +78,7 @@ def _panel(setting: Setting, sparsity: float | None) -> list[Entry]:
     return at if len(at) <= MOST_CURVES else [e for e in at if not e.variation]
 
 
-def _legend_below(figure: Figure, rows: Sequence[Sequence[Axes]], width: float) -> None:
+def legend_below(figure: Figure, rows: Sequence[Sequence[Axes]], width: float) -> None:
     handles: dict[str, object] = {}
     for axes in (a for row in rows for a in row):
         drawn, names = axes.get_legend_handles_labels()
@@ -114,7 +114,7 @@ def _grid(family: Family, draw: Callable[[Axes, list[Entry]], None]) -> Figure:
             panel.set_title("".join(_sparsity_title(sparsity)))
     for panel in axes[:-1].flat:
         panel.set_xlabel("")
-    _legend_below(figure, axes, width)
+    legend_below(figure, axes, width)
     return figure
 
 
@@ -122,7 +122,7 @@ def _sparsity_title(sparsity: float | None) -> list[str]:
     return [] if sparsity is None else [f"sparsity {sparsity:g}"]
 
 
-def _curves(entry: Entry) -> xr.DataArray:
+def curves(entry: Entry) -> xr.DataArray:
     """Smoothed accuracy as [seed, round], at the rounds that all seeds have."""
     smooth = [targets.smoothed(run.accuracy) for run in entry.group.runs]
     return xr.concat(smooth, "seed", join="inner", combine_attrs="override")
@@ -130,7 +130,7 @@ def _curves(entry: Entry) -> xr.DataArray:
 
 def _accuracy_curves(axes: Axes, entries: list[Entry]) -> None:
     for i, (entry, style) in enumerate(zip(entries, _looks(entries))):
-        values = _curves(entry)
+        values = curves(entry)
         if values.sizes["round"]:
             marks = {"markevery": (0.03 * (i % 6), 0.2)}
             plots.band(axes, values["round"].values, values.values, plain(entry.name), style | marks)
@@ -141,7 +141,7 @@ def _accuracy_curves(axes: Axes, entries: list[Entry]) -> None:
 
 def _bytes_curves(axes: Axes, entries: list[Entry], unit: float) -> None:
     for i, (entry, style) in enumerate(zip(entries, _looks(entries))):
-        values = _curves(entry)
+        values = curves(entry)
         if values.sizes["round"]:
             marks = {"markevery": (0.03 * (i % 6), 0.2)}
             sent = entry.group.over_seeds("bytes_total").sel(round=values["round"]).mean("seed").values
@@ -172,7 +172,7 @@ def _by_partition(family: Family, draw: Callable[[Axes, Setting], None], height:
         panel.set_title(setting.partition)
     for panel in axes[0, 1:]:
         panel.set_ylabel("")
-    _legend_below(figure, axes, width)
+    legend_below(figure, axes, width)
     return figure
 
 
@@ -312,7 +312,7 @@ def mask_change(family: Family) -> Figure | None:
     axes.set_ylabel("mask bits that change (%)")
     plots.round_axis(axes)
     axes.set_xlim(left=0)
-    _legend_below(figure, [[axes]], 4.9)
+    legend_below(figure, [[axes]], 4.9)
     return figure
 
 
@@ -349,7 +349,7 @@ def convergence(family: Family) -> Figure | None:
         _running_averages(panel, entries, name)
         panel.set_title(CONVERGENCE[name])
     axes[0, 0].set_ylabel("mean over rounds 1 .. $T$")
-    _legend_below(figure, axes, width)
+    legend_below(figure, axes, width)
     return figure
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from . import claim_figures
 from . import claims as claims_module
 from . import decision as decision_module
 from . import figures, links, page, plots, results, statistics, study, tables, targets
@@ -40,6 +41,8 @@ def write(
     checked = claims_module.check(families, limits, plan)
     claims_module.table(checked).save(folder / "tables")
     with plots.style():
+        drawn = claim_figures.pictures(checked, families)
+        of_claims = dict(zip(drawn, page.embed(list(drawn.values()), folder / "figures")))
         sections = [_section(family, len(families) > 1, limits, folder) for family in families]
         decision, no_decision = _decision(families, question, folder)
     html = page.render(
@@ -47,6 +50,7 @@ def write(
         lead=_lead(runs, families),
         planned=_planned(runs, families, plan),
         claims=checked,
+        claim_pictures=of_claims,
         decision=decision,
         no_decision=no_decision,
         sections=sections,

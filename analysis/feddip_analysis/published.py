@@ -1,0 +1,292 @@
+"""The tables of README.md and analysis/results/study.md, each from the results files that it names."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from . import claims, plan, results, study, tables, targets
+from .claims import Claim, Limits
+from .figures import Picture
+from .plan import Plan
+from .results import METHOD_NAMES, collect
+from .statistics import compare, mean_of
+from .study import Entry, Family, Setting
+from .tables import MISSING, markdown, percent, plain, readable_bytes, sparsity_name, spread
+
+LAST = "mean of last 10"
+
+
+class Published:
+    """`root` is the repository; the study at the length of the paper is in study-1000, with its plan."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.results = root / "analysis" / "results"
+
+    def _runs(self, folder: str) -> list[xr.Dataset]:
+        return collect([self.results / folder])[0]
+
+    @cached_property
+    def families(self) -> list[Family]:
+        return study.families(self.runs)
+
+    @cached_property
+    def runs(self) -> list[xr.Dataset]:
+        return self._runs("study-1000")
+
+    @cached_property
+    def plan(self) -> Plan:
+        return plan.read(plan.beside([self.results / "study-1000"]))
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        return claims.check(self.families, Limits(), self.plan)
+
+    @cached_property
+    def short(self) -> list[Family]:
+        return study.families(self._runs("study"))
+
+    def blocks(self) -> dict[str, str]:
+        """By their names."""
+        made: dict[str, Callable[[], str]] = {
+            "reproduction": self.reproduction,
+            "claims": lambda: claims_overview(self.claims),
+            "planned": self.planned,
+            "final": lambda: _by_family(self.families, _final),
+            "trade-off": lambda: _by_family(self.families, _trade_off),
+            "personal": self.personal,
+            "not-run": self.not_run,
+            "sparse-start": self.sparse_start,
+            "short-claims": lambda: claims_overview(claims.check(self.short)),
+            "short-cases": lambda: _cases([c for c in claims.check(self.short) if c.key != "less-traffic"]),
+            "short-final": lambda: _by_family(self.short, _final, lambda e: not e.variation),
+            "short-variations": lambda: _by_family(self.short, _variations),
+        }
+        made |= {f"claim-{c.key}": lambda c=c: self.claim(c) for c in self.claims}
+        return {name: make() for name, make in made.items()}
+
+    def planned(self) -> str:
+        missing = self.plan.missing(self.runs)
+        there = len(self.plan.runs) - len(missing)
+        undecided = sum(1 for c in self.claims for case in c.cases if case.verdict not in claims.DECIDED)
+        cases = sum(len(c.cases) for c in self.claims)
+        return (
+            f"Of {len(self.plan.runs)} runs that were planned {there} are there; of {cases} cases of the five "
+            f"claims {cases - undecided} are decided.\n"
+        )
+
+    def claim(self, claim: Claim) -> str:
+        """Verdict, rule, picture, and the cases that were run."""
+        run = [case for case in claim.cases if case.run]
+        lines = [f"**{claim.verdict.capitalize()}.** {claim.summary[0].upper()}{claim.summary[1:]}", ""]
+        lines += [f"Rule: {claim.rule}", ""]
+        if not run:
+            return "\n".join([*lines, "No case has a run on both sides yet.", ""])
+        lines += [f"![{claim.title}](../figures/claim-{claim.key}.png)", ""]
+        return "\n".join(lines) + "\n" + _case_table(run)
+
+    def personal(self) -> str:
+        """Of personal models, all with as many client trainings; beside what no training gets."""
+        rows = []
+        for family in self.families:
+            for setting in family.settings:
+                own = [e for e in setting.main if e.method in study.PERSONAL]
+                if own:
+                    rows += [_personal(setting, entry, own) for entry in own] + [_majority(setting, own)]
+        return markdown(rows) if rows else "Not run yet.\n"
+
+    def not_run(self) -> str:
+        missing = Plan(self.plan.missing(self.runs)).cells(self.families)
+        rows = [
+            {
+                "federation": cell.family,
+                "partition": cell.partition,
+                "method": cell.method,
+                "sparsity": sparsity_name(cell.sparsity),
+                "seeds that are missing": ", ".join(map(str, sorted(seeds))),
+            }
+            for cell, seeds in missing.items()
+        ]
+        return markdown(rows) if rows else "All that was planned was run.\n"
+
+    def sparse_start(self) -> str:
+        """Gradients of runs that begin sparse."""
+        rows = []
+        for run in self._runs("sparse-start"):
+            keys = results.config(run)
+            begins = keys["sparsity.initial"] if run.attrs["method"] == "feddip" else keys["sparsity.target"]
+            norms = [float(run.grad_norm_squared.sel(round=r)) for r in (1, 2, 3, 20)]
+            rows.append(
+                {
+                    "method": METHOD_NAMES[str(run.attrs["method"])],
+                    "begins at": f"{begins:g}",
+                    "squared norm of the gradient after rounds 1, 2, 3, 20": ", ".join(
+                        f"{norm:.1e}" for norm in norms
+                    ),
+                    "accuracy after round 20": percent(float(run.accuracy.sel(round=20)), 1),
+                }
+            )
+        return markdown(rows)
+
+    def reproduction(self) -> str:
+        """Beside the curves of the authors' program."""
+        with open(
+            self.root / "jobs" / "reference" / "lenet5-fashion-mnist-iid-T100.csv", newline="", encoding="utf-8"
+        ) as file:
+            reference = list(csv.DictReader(file))
+        theirs = {
+            name: np.array([float(row[name]) for row in reference]) for name in reference[0] if name != "round"
+        }
+        runs = {Path(run.attrs["path"]).stem: run for run in self._runs("reproduction")}
+        ours = {name: run.accuracy.values for name, run in runs.items()}
+        variants = {
+            "FedAvg": ("fedavg", "fedavg"),
+            "FedDIP s = 0.9, nested masks": ("feddip-nested", "feddip-0.90-nested"),
+            "FedDIP s = 0.9, regrowing": ("feddip-regrow", "feddip-0.90-regrow"),
+        }
+        rows = []
+        for name, prefixes in variants.items():
+            for whose, curves, prefix in zip(("feddip", "authors"), (ours, theirs), prefixes):
+                chosen = [n for n in curves if n.startswith(prefix)]
+                up = mean_of([float(runs[n].bytes_up.sum()) for n in chosen if n in runs])
+                row = _reproduced(f"{name}, {whose}", [curves[n] for n in chosen])
+                rows.append(row | {"sent up": readable_bytes(up.mean)})
+        return markdown(rows)
+
+
+def claims_overview(found: Sequence[Claim]) -> str:
+    return markdown(
+        [{"claim": c.title, "verdict": f"**{c.verdict}**", "cases": c.summary} for c in found if c.cases]
+    )
+
+
+def _case_table(cases: Sequence[claims.Case]) -> str:
+    return markdown([{"case": c.where, "verdict": c.name, "evidence": c.evidence} for c in cases])
+
+
+def _cases(found: Sequence[Claim]) -> str:
+    parts = [f"{claim.title}:\n\n{_case_table(claim.cases)}" for claim in found if claim.cases]
+    return "\n".join(parts)
+
+
+def _by_family(
+    families: Sequence[Family],
+    make: Callable[[Family, list[Entry]], str],
+    wanted: Callable[[Entry], bool] = lambda entry: True,
+) -> str:
+    """A table for each family that has something to show; personal models have a table of their own."""
+    parts = []
+    for family in families:
+        entries = [e for e in family.entries if e.method not in study.PERSONAL and wanted(e)]
+        table = make(family, entries) if entries else ""
+        if table:
+            parts.append(f"{family.title}:\n\n{table}" if len(families) > 1 else table)
+    return "\n".join(parts)
+
+
+def _final(family: Family, entries: list[Entry]) -> str:
+    rows = [row for row in study.finals(family) if row.entry in entries]
+    made = tables.final_table(family, rows)
+    return made.markdown() + f"\n{made.caption}\n"
+
+
+def _trade_off(family: Family, entries: list[Entry]) -> str:
+    """Accuracy and sparsity at that moment, for shares of FedAvg's bytes."""
+    rows = []
+    for setting in family.settings:
+        if not setting.fedavg:
+            continue
+        whole = setting.fedavg.mean(results.whole_traffic).mean
+        for entry in (e for e in setting.main if e in entries):
+            cells = {
+                f"{100 * share:g} %: {readable_bytes(share * whole)}": _bought(entry, share * whole)
+                for share in (0.01, 0.03, 0.1, 0.2, 0.3, 1.0)
+            }
+            name = entry.name if entry.sparsity is None else f"{entry.name}, s = {entry.sparsity:g}"
+            rows.append({"partition": setting.partition, "method": name, **cells})
+    return markdown(rows) if rows else ""
+
+
+def _bought(entry: Entry, budget: float) -> str:
+    got = [b for run in entry.group.runs if (b := targets.bought(run, budget, entry.last))]
+    if not got:
+        return MISSING
+    accuracy = percent(mean_of([b.accuracy for b in got]).mean, 1)
+    if all(b.ended for b in got):
+        return f"{accuracy}, ended"
+    return accuracy if entry.sparsity is None else f"{accuracy} at {mean_of([b.sparsity for b in got]).mean:.2f}"
+
+
+def _variations(family: Family, entries: list[Entry]) -> str:
+    """One setting changed, beside the method's main configuration."""
+    rows = []
+    for setting in family.settings:
+        for entry in (e for e in setting.variations if e in entries):
+            main = setting.find(entry.method, entry.sparsity)
+            if main:
+                rows.append(
+                    {
+                        "partition": setting.partition,
+                        "changed": plain(entry.name),
+                        "sparsity": sparsity_name(entry.sparsity),
+                        "accuracy": tables.accuracy_of(entry),
+                        "n": str(entry.n),
+                        "minus the main configuration, points": tables.comparison(
+                            compare(entry.accuracy, main.accuracy)
+                        ),
+                        "traffic": readable_bytes(entry.mean(results.whole_traffic).mean),
+                        "of the main one's": _share_of(entry, main),
+                    }
+                )
+    return markdown(rows) if rows else ""
+
+
+def _share_of(entry: Entry, main: Entry) -> str:
+    return percent(entry.mean(results.whole_traffic).mean / main.mean(results.whole_traffic).mean, 0)
+
+
+def _personal(setting: Setting, entry: Entry, own: Sequence[Entry]) -> dict[str, str]:
+    dense = next((e for e in own if not e.sparsity), None)
+    trained = mean_of([results.client_rounds(run) for run in entry.group.runs]).mean
+    beside = compare(entry.accuracy, dense.accuracy) if dense and dense is not entry else None
+    return {
+        "partition": setting.partition,
+        "model": f"{entry.method}, s = {entry.sparsity:g}",
+        "accuracy": tables.accuracy_of(entry),
+        "n": str(entry.n),
+        "density": percent(entry.density),
+        "client trainings": f"{trained:.0f}",
+        "minus that without pruning, points": tables.comparison(beside),
+        "traffic": readable_bytes(entry.mean(results.whole_traffic).mean),
+    }
+
+
+def _majority(setting: Setting, own: Sequence[Entry]) -> dict[str, str]:
+    runs = {int(run.attrs["seed"]): run for entry in own for run in entry.group.runs}
+    accuracy = mean_of([study.chance(own[0].method, run) for run in runs.values()])
+    return {
+        "partition": setting.partition,
+        "model": "each client's majority class",
+        "accuracy": spread(accuracy),
+        "n": str(accuracy.n),
+        "density": MISSING,
+        "client trainings": "0",
+        "minus that without pruning, points": MISSING,
+        "traffic": MISSING,
+    }
+
+
+def _reproduced(name: str, curves: Sequence[np.ndarray]) -> dict[str, str]:
+    def cell(values: list[float], digits: int) -> str:
+        percents = 100 * np.array(values)
+        beside = f" ({percents.min():.1f} - {percents.max():.1f})" if len(percents) > 1 else ""
+        return f"{percents.mean():.{digits}f}{beside}"
+
+    rounds = {f"round {r}": cell([c[r - 1] for c in curves], 1) for r in (20, 50, 100)}
+    return {"": name, "runs": str(len(curves))} | rounds | {LAST: cell([c[90:100].mean() for c in curves], 2)}
