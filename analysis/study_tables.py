@@ -39,10 +39,11 @@ def main() -> int:
     args = arguments()
     published = Published(ROOT)
     blocks = published.blocks()
-    stale = []
+    stale, unused = [], set(blocks)
     for name in TEXTS:
         path = ROOT / name
         text = path.read_text(encoding="utf-8")
+        unused -= set(documents.names(text))
         filled = documents.fill(text, blocks)
         if filled == text:
             continue
@@ -51,9 +52,11 @@ def main() -> int:
             path.write_text(filled, encoding="utf-8")
             print(path)
     if args.check:
-        for name in stale:
-            print(f"study_tables.py: {name} is not what the results files say", file=sys.stderr)
-        return 1 if stale else 0
+        said = [f"{name} is not what the results files say" for name in stale]
+        said += [f"no text has a place for '{name}'" for name in sorted(unused)]
+        for line in said:
+            print(f"study_tables.py: {line}", file=sys.stderr)
+        return 1 if said else 0
     draw(published)
     return 0
 

@@ -15,6 +15,7 @@ from . import plots
 from .figures import Picture
 
 PIXELS_PER_POINT = 96 / 72
+_INSIDE_A_NUMBER = re.compile(r"(?<=[\d±]) (?=[\d±%]|[kMGT]?B\b|min\b|[shd]\b)")
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def render(template: str, **content: object) -> str:
 
 
 def _unbroken(value: object) -> object:
-    """Keeps a number and its percent sign on one line."""
-    return value.replace(" %", "\u00a0%") if isinstance(value, str) else value
+    """Keeps numbers together with their spread and unit."""
+    return _INSIDE_A_NUMBER.sub("\u00a0", value) if isinstance(value, str) else value
 
 
 def _is_emphasized(row: Sequence[str]) -> bool:

@@ -38,7 +38,7 @@ def rounds_of(method, seed, rounds, target):
         "regularization": np.floor(10 * (t - 1) / rounds) * 1e-4,
         "target_sparsity": sparsity,
         "sparsity": sparsity,
-        "mask_change": np.where((t - 1) % 5 == 0, 0.02, 0.0),
+        "mask_change": np.where((t - 1) % 5 == 0, 0.02, 0.0) * pruned,
         "pruning_error": 0.05 * sparsity,
         "bytes_down": got,
         "bytes_up": sent,

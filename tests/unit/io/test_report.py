@@ -14,113 +14,18 @@ try:
     import jinja2  # noqa: F401
     import matplotlib  # noqa: F401
     import numpy as np
+    import scipy  # noqa: F401
     import xarray  # noqa: F401
-    from scipy import stats
 except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import claims, collect, families, links, statistics, study, tables, targets
-from feddip_analysis.claims import CONFIRMED, NOT_CONFIRMED, NOT_TESTED
+from feddip_analysis import collect, links, study, tables, targets
 from feddip_analysis.decision import Question, decide
 from feddip_analysis.links import Links
-from scratch import Scratch, run_script
+from made_runs import ROUNDS, Made, Runs
+from scratch import run_script
 from synthetic import SLOTS, write_results
-
-ROUNDS = 40
-
-
-class Runs:
-    """Writes runs into `folder`: the accuracy rises until round `rise` and stays; each round has its bytes."""
-
-    def write(
-        self,
-        method,
-        seed,
-        accuracy,
-        sparsity=0.9,
-        per_round=100,
-        partition="iid",
-        wobble=0.0,
-        rise=20,
-        **options,
-    ):
-        t = np.arange(1, ROUNDS + 1)
-        curve = accuracy * np.minimum(t / rise, 1) + wobble * (-1) ** t
-        own = {
-            "test_accuracy": curve,
-            "bytes_up": np.uint64(per_round * SLOTS),
-            "bytes_down": np.uint64(per_round * SLOTS),
-        } | options.pop("columns", {})
-        keys = {"data.partition": partition} | options.pop("config", {})
-        name = f"{method}-{sparsity}-{partition}-{seed}-{len(list(self.folder.iterdir()))}.h5"
-        feddp = method == "feddp"
-        return write_results(
-            self.folder / name,
-            method="feddip" if feddp else method,
-            maximum=0 if feddp else 1e-3,
-            seed=seed,
-            rounds=ROUNDS,
-            target=sparsity,
-            columns=own,
-            config=keys,
-            **options,
-        )
-
-    def write_seeds(self, method, accuracy, seeds=(1, 2, 3), gap=0.0, **options):
-        """Seeds differ by a point each; `gap` more comes with every second one."""
-        for i, seed in enumerate(seeds):
-            self.write(method, seed, accuracy + 0.01 * i + gap * (i % 2), **options)
-
-
-class Made(Scratch, Runs):
-    def families(self):
-        return families(collect([self.folder])[0])
-
-    def claim(self, key, **limits):
-        return next(c for c in claims.check(self.families(), claims.Limits(**limits)) if c.key == key)
-
-    def verdicts(self, key, **limits):
-        return [case.verdict for case in self.claim(key, **limits).cases]
-
-
-class Statistics(unittest.TestCase):
-    def test_the_spread_is_that_of_a_sample_and_needs_two(self):
-        self.assertEqual(statistics.mean_of([1.0, 2.0, 3.0]), statistics.Mean(2.0, 1.0, 3))
-        self.assertTrue(math.isnan(statistics.mean_of([1.0]).std))
-        self.assertEqual(statistics.mean_of([1.0, float("nan"), 3.0]).n, 2)
-
-    def test_the_same_seeds_are_paired(self):
-        a, b = {1: 5.0, 2: 7.0, 3: 9.0}, {3: 6.0, 1: 4.0, 2: 5.0}
-        compared = statistics.compare(a, b)  # differences 1, 2, 3
-        self.assertEqual((compared.test, compared.difference, compared.n), ("paired", 2.0, (3, 3)))
-        self.assertAlmostEqual(compared.p, 0.0741799, places=6)  # t = 2 sqrt 3, 2 degrees of freedom
-        self.assertAlmostEqual(compared.high - 2, 4.3026527 / math.sqrt(3), places=6)
-
-    def test_other_seeds_are_compared_as_by_welch(self):
-        a, b = {1: 5.0, 2: 7.0, 3: 9.5}, {4: 4.0, 5: 5.0}
-        compared = statistics.compare(a, b)
-        self.assertEqual(compared.test, "Welch")
-        expected = stats.ttest_ind(list(a.values()), list(b.values()), equal_var=False)
-        self.assertAlmostEqual(compared.p, float(expected.pvalue), places=12)
-
-    def test_one_seed_is_too_few(self):
-        compared = statistics.compare({1: 0.9}, {1: 0.8, 2: 0.7})
-        self.assertEqual((compared.test, compared.n), ("too few", (1, 2)))
-        self.assertTrue(math.isnan(compared.p))
-        self.assertAlmostEqual(compared.difference, 0.15)
-
-    def test_runs_that_were_not_measured_do_not_count(self):
-        self.assertEqual(statistics.compare({1: 0.9, 2: float("nan")}, {1: 0.8, 2: 0.7}).n, (1, 2))
-
-    def test_without_spread_only_equal_means_are_alike(self):
-        self.assertEqual(statistics.compare({1: 2.0, 2: 3.0}, {1: 1.0, 2: 2.0}).p, 0.0)
-        self.assertEqual(statistics.compare({1: 2.0, 2: 3.0}, {1: 2.0, 2: 3.0}).p, 1.0)
-
-    def test_holm_corrects_for_those_that_were_tested(self):
-        adjusted = statistics.holm([0.01, float("nan"), 0.04, 0.03])
-        np.testing.assert_allclose(adjusted, [0.03, np.nan, 0.06, 0.06])
-        np.testing.assert_allclose(statistics.holm([0.6, 0.7]), [1.0, 1.0])
 
 
 class ToTarget(Made):
@@ -266,116 +171,6 @@ class Order(Made):
         self.assertEqual(float(row.bytes), 2 * 100 * SLOTS * ROUNDS)
 
 
-class Claims(Made):
-    def test_near_fedavg_is_confirmed_by_an_interval_above_the_margin(self):
-        self.write_seeds("fedavg", 0.80)
-        self.write_seeds("feddip", 0.795, gap=0.0005)
-        self.assertEqual(self.verdicts("near-fedavg"), [CONFIRMED])
-        self.assertEqual(self.verdicts("near-fedavg", margin=0.003), [NOT_CONFIRMED])
-
-    def test_near_fedavg_is_not_confirmed_by_a_difference_too_uncertain_to_tell(self):
-        self.write_seeds("fedavg", 0.80)
-        self.write_seeds("feddip", 0.79, gap=0.04)
-        claim = self.claim("near-fedavg")
-        self.assertEqual(claim.verdict, NOT_CONFIRMED)
-        self.assertIn("too wide to tell", claim.cases[0].evidence)
-
-    def test_near_fedavg_speaks_of_high_sparsity_on_iid_data(self):
-        for partition in ("iid", "dirichlet"):
-            self.write_seeds("fedavg", 0.8, partition=partition)
-            for sparsity in (0.8, 0.9, 0.95):
-                self.write_seeds("feddip", 0.8, sparsity=sparsity, partition=partition)
-        where = [case.where for case in self.claim("near-fedavg").cases]
-        self.assertEqual(where, ["i.i.d., s = 0.9", "i.i.d., s = 0.95"])
-
-    def test_one_seed_tests_nothing(self):
-        for method, accuracy in (("fedavg", 0.8), ("feddip", 0.8), ("feddp", 0.7), ("snip", 0.7)):
-            self.write(method, 1, accuracy, sparsity=0.95)
-            self.write(method, 1, accuracy, sparsity=0.95, partition="dirichlet")
-        found = claims.check(self.families())
-        self.assertEqual([c.verdict for c in found], [NOT_TESTED] * 5)
-        self.assertEqual([len(c.cases) for c in found], [1, 2, 2, 2, 1])
-
-    def test_without_runs_nothing_is_tested(self):
-        self.write_seeds("fedavg", 0.8)
-        for claim in claims.check(self.families()):
-            self.assertEqual((claim.verdict, claim.cases), (NOT_TESTED, []))
-
-    def test_better_than_others_needs_significance_against_each(self):
-        self.write_seeds("feddip", 0.85, gap=0.0005)
-        self.write_seeds("snip", 0.80)
-        self.write_seeds("feddst", 0.85)
-        claim = self.claim("better-than-others")
-        self.assertEqual(
-            {case.where: case.verdict for case in claim.cases},
-            {"i.i.d., s = 0.9, against SNIP": CONFIRMED, "i.i.d., s = 0.9, against FedDST": NOT_CONFIRMED},
-        )
-        self.assertEqual(claim.verdict, NOT_CONFIRMED)
-        self.assertIn("Confirmed in 1 of 2 cases tested.", claim.summary)
-
-    def test_better_than_others_compares_at_equal_sparsity_only(self):
-        self.write_seeds("feddip", 0.85, sparsity=0.9)
-        self.write_seeds("snip", 0.80, sparsity=0.8)
-        self.assertEqual(self.claim("better-than-others").cases, [])
-
-    def test_cases_are_tested_alone_since_all_must_pass_and_say_what_holm_makes_of_them(self):
-        ours = {1: 0.0085, 2: 0.01, 3: 0.0115}  # t = 11.5, 2 degrees of freedom
-        pair = claims._Pair("", ours, {seed: 0.0 for seed in ours})
-        cases = claims._more_accurate([pair] * 20)
-        self.assertEqual({case.verdict for case in cases}, {CONFIRMED})
-        self.assertIn("p = 0.0074 (0.15 after Holm)", cases[0].evidence)
-        self.assertTrue(claims._more_accurate([pair])[0].evidence.endswith("p = 0.0074"))
-
-    def test_regularization_is_looked_at_where_sparsity_is_extreme(self):
-        for sparsity, plain in ((0.9, 0.70), (0.95, 0.80), (0.98, 0.85)):
-            self.write_seeds("feddip", 0.85, sparsity=sparsity, gap=0.0005)
-            self.write_seeds("feddp", plain, sparsity=sparsity)
-        self.assertEqual(self.verdicts("regularization"), [CONFIRMED, NOT_CONFIRMED])
-        self.assertEqual(self.verdicts("regularization", extreme=0.98), [NOT_CONFIRMED])
-
-    def test_less_traffic_is_fewer_bytes_to_the_same_accuracy(self):
-        self.write_seeds("fedavg", 0.8, per_round=100)
-        self.write_seeds("feddip", 0.8, per_round=40, sparsity=0.8)
-        self.write_seeds("feddip", 0.8, per_round=110, sparsity=0.9)
-        self.write_seeds("feddip", 0.6, per_round=10, sparsity=0.95)
-        claim = self.claim("less-traffic")
-        self.assertEqual([c.verdict for c in claim.cases], [CONFIRMED, NOT_CONFIRMED, NOT_CONFIRMED])
-        self.assertIn("0 of 3 runs got there", claim.cases[2].evidence)
-
-    def test_less_traffic_does_not_count_where_the_accuracy_is_lost_again(self):
-        self.write_seeds("fedavg", 0.8, per_round=100)
-        early = {"test_accuracy": np.where(np.arange(ROUNDS) < 20, 0.85, 0.6)}
-        for seed in (1, 2, 3):
-            self.write("feddip", seed, 0.0, per_round=40 + seed, columns=early)
-        claim = self.claim("less-traffic")
-        self.assertEqual(claim.verdict, NOT_CONFIRMED)
-        self.assertIn("not held, 60.00 % at the end", claim.cases[0].evidence)
-        family = self.families()[0]
-        row = study.to_target(family.settings[0], family.settings[0].find("FedDIP", 0.9), 0.75)
-        self.assertEqual((row.reached, row.held), (3, False))
-
-    def test_stable_is_near_fedavg_and_not_much_more_restless(self):
-        for partition, wobble in (("dirichlet", 0.011), ("pathological", 0.02)):
-            self.write_seeds("fedavg", 0.8, partition=partition, wobble=0.01)
-            self.write_seeds("feddip", 0.8, partition=partition, wobble=wobble)
-        self.write_seeds("fedavg", 0.8)
-        self.write_seeds("feddip", 0.6)
-        claim = self.claim("stable")
-        self.assertEqual(
-            {case.where: case.verdict for case in claim.cases},
-            {"Dirichlet 0.5, s = 0.9": CONFIRMED, "2 classes per client, s = 0.9": NOT_CONFIRMED},
-        )
-
-    def test_a_claim_is_confirmed_where_every_tested_case_is(self):
-        def verdict(*cases):
-            return claims.Claim("", "", "", [claims.Case("", "", v) for v in cases]).verdict
-
-        self.assertEqual(verdict(CONFIRMED, NOT_TESTED), CONFIRMED)
-        self.assertEqual(verdict(CONFIRMED, NOT_CONFIRMED), NOT_CONFIRMED)
-        self.assertEqual(verdict(NOT_TESTED), NOT_TESTED)
-        self.assertEqual(verdict(), NOT_TESTED)
-
-
 class Decisions(Made):
     SLOW = Links((1.0,), (0.001,), (0.001,), (0.0,), (0.01,))
 
@@ -431,6 +226,16 @@ class Decisions(Made):
         rounds = [targets.reach(run, 0.7).round for run in option.entry.group.runs]
         self.assertAlmostEqual(option.bytes, per_round * np.mean(rounds))
         self.assertAlmostEqual(option.client_bytes, option.bytes / 50)
+
+    def test_the_sparsity_named_is_that_of_the_round_spoken_of(self):
+        made = self.decide(links=self.SLOW, target=0.7)
+        runs = made.pilot.entry.group.runs
+        then = np.mean([float(run.sparsity.sel(round=targets.reach(run, 0.7).round)) for run in runs])
+        self.assertLess(then, 0.89)
+        self.assertIn(f"when {100 * then:.0f} % of the weights are pruned", made.reasons[0])
+        half = round(made.pilot.rounds / 2)
+        pruned = np.mean([float(run.sparsity.sel(round=half)) for run in runs])
+        self.assertIn(f"after round {half} and at {100 * pruned:.0f} % of sparsity", made.watch)
 
     def test_another_number_of_clients_is_an_extrapolation_and_said_to_be(self):
         made, as_recorded = self.decide(target=0.7, clients=200, clients_per_round=20), self.decide(
@@ -523,6 +328,11 @@ class WholeReport(unittest.TestCase):
         "convergence",
         "time",
         "decision",
+        "claim-near-fedavg",
+        "claim-better-than-others",
+        "claim-regularization",
+        "claim-less-traffic",
+        "claim-stable",
     )
     TABLES = ("accuracy-matrix", "final-accuracy", "to-target", "claims", "decision")
 

@@ -1,0 +1,392 @@
+"""The verdicts on the paper's claims, on made-up runs whose answers are known."""
+
+import math
+import sys
+import unittest
+
+try:
+    import numpy as np
+    import xarray  # noqa: F401
+    from scipy import stats
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+from feddip_analysis import claims, plan, results, statistics, study, targets
+from feddip_analysis.claims import CONTRADICTED, MIXED, NOT_COMPARABLE, PARTLY, SUPPORTED
+from feddip_analysis.statistics import EQUIVALENT, INCONCLUSIVE, INFERIOR, SUPERIOR, UNDECIDED
+from made_runs import ROUNDS, Made
+from synthetic import SLOTS
+
+
+class Statistics(unittest.TestCase):
+    def test_the_spread_is_that_of_a_sample_and_needs_two(self):
+        self.assertEqual(statistics.mean_of([1.0, 2.0, 3.0]), statistics.Mean(2.0, 1.0, 3))
+        self.assertTrue(math.isnan(statistics.mean_of([1.0]).std))
+        self.assertEqual(statistics.mean_of([1.0, float("nan"), 3.0]).n, 2)
+
+    def test_the_same_seeds_are_paired(self):
+        a, b = {1: 5.0, 2: 7.0, 3: 9.0}, {3: 6.0, 1: 4.0, 2: 5.0}
+        compared = statistics.compare(a, b)  # differences 1, 2, 3
+        self.assertEqual((compared.difference, compared.n), (2.0, 3))
+        self.assertAlmostEqual(compared.p_different, 0.0741799, places=6)  # t = 2 sqrt 3, 2 degrees of freedom
+        self.assertAlmostEqual(compared.high - 2, 4.3026527 / math.sqrt(3), places=6)
+
+    def test_seeds_that_only_one_side_has_or_measured_are_left_out(self):
+        a = {1: 5.0, 2: 7.0, 3: 9.0, 4: 99.0, 5: float("nan")}
+        b = {0: -99.0, 1: 4.0, 2: 5.0, 3: 6.0, 5: 1.0}
+        self.assertEqual(statistics.compare(a, b), statistics.compare({1: 5, 2: 7, 3: 9}, {1: 4, 2: 5, 3: 6}))
+
+    def test_two_seeds_are_too_few(self):
+        compared = statistics.compare({1: 0.9, 2: 0.9}, {1: 0.8, 2: 0.7, 3: 0.6})
+        self.assertEqual((compared.tested, compared.n), (False, 2))
+        self.assertAlmostEqual(compared.difference, 0.15)
+        self.assertTrue(math.isnan(compared.p_different) and math.isnan(compared.p_equivalent))
+        self.assertEqual(statistics.compare({1: 0.9}, {2: 0.8}).n, 0)
+
+    def test_two_one_sided_tests_show_equivalence(self):
+        for shift in (0.0, 0.004, -0.006, 0.02):
+            a = {seed: shift + error for seed, error in enumerate((0.001, -0.002, 0.0015, 0.0005))}
+            differences = np.array(list(a.values()))
+            above = stats.ttest_1samp(differences, -0.01, alternative="greater").pvalue
+            below = stats.ttest_1samp(differences, 0.01, alternative="less").pvalue
+            compared = statistics.compare(a, dict.fromkeys(a, 0.0), margin=0.01)
+            self.assertAlmostEqual(compared.p_equivalent, max(above, below), places=12)
+
+    def test_without_spread_the_mean_is_known(self):
+        zero = dict.fromkeys((1, 2, 3), 0.0)
+        for shift, p in ((0.0, (1, 0)), (0.005, (0, 0)), (0.5, (0, 1))):
+            compared = statistics.compare({seed: shift for seed in zero}, zero, margin=0.01)
+            self.assertEqual((compared.p_different, compared.p_equivalent), p)
+
+    def test_holm_corrects_for_those_that_were_tested(self):
+        adjusted = statistics.holm([0.01, float("nan"), 0.04, 0.03])
+        np.testing.assert_allclose(adjusted, [0.03, np.nan, 0.06, 0.06])
+        np.testing.assert_allclose(statistics.holm([0.6, 0.7]), [1.0, 1.0])
+
+    def test_hypotheses_of_which_one_can_be_true_count_once(self):
+        adjusted = statistics.holm([0.01, 0.04, 0.03, 0.9], cases=["a", "a", "b", "b"])
+        np.testing.assert_allclose(adjusted, [0.02, 0.08, 0.06, 0.9])
+
+    def test_the_corrected_p_decides(self):
+        ours = {1: 0.0185, 2: 0.02, 3: 0.0215}  # t = 23, p = 0.0019
+        compared = statistics.compare(ours, dict.fromkeys(ours, 0.0))
+        self.assertEqual([j.verdict for j in statistics.verdicts([compared] * 20)], [SUPERIOR] * 20)
+        self.assertEqual([j.verdict for j in statistics.verdicts([compared] * 30)], [INCONCLUSIVE] * 30)
+        alone = statistics.verdicts([compared])[0]
+        self.assertAlmostEqual(alone.p_different, compared.p_different)
+
+    def test_a_sure_difference_within_the_margin_is_none_that_matters(self):
+        def verdict(*values):
+            return statistics.verdicts([statistics.compare(dict(enumerate(values)), dict.fromkeys(range(9), 0.0))])[
+                0
+            ].verdict
+
+        self.assertEqual(verdict(0.0029, 0.003, 0.0031), EQUIVALENT)
+        self.assertEqual(verdict(0.029, 0.03, 0.031), SUPERIOR)
+        self.assertEqual(verdict(-0.029, -0.03, -0.031), INFERIOR)
+        self.assertEqual(verdict(-0.04, 0.05, 0.01), INCONCLUSIVE)
+        self.assertEqual(verdict(0.03, 0.03), UNDECIDED)
+
+
+class FinalAccuracy(Made):
+    def changing(self, *rounds):
+        return {"mask_change": np.isin(np.arange(1, ROUNDS + 1), rounds) * 0.01}
+
+    def curve(self, *last):
+        return {"test_accuracy": np.concatenate([np.full(ROUNDS - len(last), 0.5), last])}
+
+    def test_is_that_of_the_rounds_after_the_mask_last_changed(self):
+        run = self.run_of(rounds=ROUNDS, columns=self.changing(1, 36) | self.curve(0.1, 0.6, 0.7, 0.8, 0.9))
+        self.assertEqual(results.rested(run), 4)
+        self.assertAlmostEqual(results.final_accuracy(run, results.last_rounds([run])), 0.75)
+
+    def test_is_that_of_ten_rounds_where_the_mask_rests_longer(self):
+        dense = self.run_of(method="fedavg", rounds=ROUNDS)
+        self.assertEqual((results.rested(dense), results.last_rounds([dense])), (ROUNDS, 10))
+
+    def test_of_methods_side_by_side_is_that_of_the_same_rounds(self):
+        self.write("fedavg", 1, 0.8, columns=self.curve(0.2, 0.6, 0.7, 0.8, 0.9))
+        self.write("feddip", 1, 0.8, columns=self.changing(36))
+        setting = self.families()[0].settings[0]
+        self.assertEqual(setting.last, 4)
+        self.assertAlmostEqual(setting.fedavg.final.mean, 0.75)
+
+    def test_masks_that_change_to_the_end_have_no_say_in_it(self):
+        self.write("feddip", 1, 0.8, columns=self.changing(30))
+        self.write("prunetrain", 1, 0.8, columns=self.changing(*range(1, ROUNDS + 1)))
+        self.write("feddst", 1, 0.8, columns=self.changing(38))
+        setting = self.families()[0].settings[0]
+        self.assertEqual(setting.last, 10)
+        self.assertEqual([e.settles for e in setting.main], [True, False, False])
+
+
+class Fates(Made):
+    def test_runs_that_end_near_chance_are_counted_and_the_others_mean_stands_beside(self):
+        self.write("snip", 1, 0.1)
+        self.write("snip", 2, 0.0, columns={"test_accuracy": np.where(np.arange(ROUNDS) < 30, 0.7, 0.12)})
+        self.write("snip", 3, 0.8)
+        entry = self.families()[0].settings[0].find("SNIP", 0.9)
+        self.assertEqual(entry.fates, {1: study.STAYED, 2: study.COLLAPSED})
+        self.assertAlmostEqual(entry.others.mean, 0.8)
+        said = "1 of 3 runs collapsed and 1 of 3 runs stayed at chance, the others at 80.00 %"
+        self.assertEqual(claims.fates(entry), said)
+
+    def test_personal_models_are_held_against_each_clients_majority_class(self):
+        for seed, accuracy in ((1, 0.53), (2, 0.6)):
+            self.write("dispfl", seed, accuracy, partition="pathological")
+            self.write("snip", seed, accuracy, partition="pathological")
+        setting = self.families()[0].settings[0]
+        self.assertEqual(setting.find("DisPFL", 0.9).fates, {1: study.STAYED})
+        self.assertEqual(setting.find("SNIP", 0.9).fates, {})
+
+
+class Budgets(Made):
+    def test_what_is_had_for_so_many_bytes_has_the_sparsity_of_that_moment(self):
+        t = np.arange(1, 61)
+        columns = {"test_accuracy": 0.01 * t, "bytes_up": np.uint64(7), "bytes_down": np.uint64(3), "sparsity": t / 100}
+        run = self.run_of(rounds=60, columns=columns)
+        got = targets.bought(run, 329, last=10)
+        self.assertEqual((got.round, got.sparsity, got.ended), (32, 0.32, False))
+        self.assertAlmostEqual(got.accuracy, 0.3)  # of rounds 28 .. 32
+        self.assertIsNone(targets.bought(run, 9, last=10))
+
+    def test_a_run_that_has_ended_keeps_its_final_accuracy(self):
+        run = self.run_of(rounds=60, columns={"test_accuracy": 0.01 * np.arange(1, 61)})
+        got = targets.bought(run, float(run.bytes_total[-1]), last=3)
+        self.assertEqual((got.round, got.ended), (60, True))
+        self.assertAlmostEqual(got.accuracy, 0.59)
+
+
+class Checked(Made):
+    def claim(self, key, planned=None, **limits):
+        found = claims.check(self.families(), claims.Limits(**limits), planned)
+        return next(c for c in found if c.key == key)
+
+    def verdicts(self, key, **limits):
+        return [case.verdict for case in self.claim(key, **limits).cases]
+
+
+class Claims(Checked):
+    def test_near_fedavg_is_equivalent_within_the_margin(self):
+        self.write_seeds("fedavg", 0.80)
+        self.write_seeds("feddip", 0.795, gap=0.0005)
+        self.assertEqual(self.verdicts("near-fedavg"), [EQUIVALENT])
+        self.assertEqual(self.claim("near-fedavg").verdict, SUPPORTED)
+        self.assertEqual(self.verdicts("near-fedavg", margin=0.003), [INFERIOR])
+        self.assertEqual(self.claim("near-fedavg", margin=0.003).verdict, CONTRADICTED)
+
+    def test_a_loss_that_may_lie_within_the_margin_does_not_contradict_nearness(self):
+        self.write_seeds("fedavg", 0.80)
+        for seed, accuracy in ((1, 0.789), (2, 0.798), (3, 0.809)):  # −1.1, −1.2, −1.1 points: surely below 0
+            self.write("feddip", seed, accuracy)
+        case = self.claim("near-fedavg", margin=0.0112).cases[0]
+        self.assertEqual((case.verdict, case.supports), (INFERIOR, None))
+        self.assertLess(case.compared.low, -0.0112)
+        self.assertGreater(case.compared.high, -0.0112)
+
+    def test_near_fedavg_is_not_decided_by_a_difference_too_uncertain_to_tell(self):
+        self.write_seeds("fedavg", 0.80)
+        self.write_seeds("feddip", 0.79, gap=0.04)
+        claim = self.claim("near-fedavg")
+        self.assertEqual((claim.cases[0].verdict, claim.verdict), (INCONCLUSIVE, UNDECIDED))
+
+    def test_near_fedavg_speaks_of_high_sparsity_on_iid_data(self):
+        for partition in ("iid", "dirichlet"):
+            self.write_seeds("fedavg", 0.8, partition=partition)
+            for sparsity in (0.8, 0.9, 0.95):
+                self.write_seeds("feddip", 0.8, sparsity=sparsity, partition=partition)
+        where = [case.where for case in self.claim("near-fedavg").cases]
+        self.assertEqual(where, ["i.i.d., s = 0.9", "i.i.d., s = 0.95"])
+
+    def test_fewer_than_three_common_seeds_decide_nothing(self):
+        for method, accuracy in (("fedavg", 0.8), ("feddip", 0.8), ("feddp", 0.7), ("snip", 0.7)):
+            seeds = (1, 2, 3) if method == "feddip" else (2, 3, 4)
+            for partition in ("iid", "dirichlet"):
+                self.write_seeds(method, accuracy, seeds, sparsity=0.95, partition=partition)
+        found = claims.check(self.families())
+        self.assertEqual([c.verdict for c in found], [UNDECIDED] * 5)
+        self.assertEqual([len(c.cases) for c in found], [1, 2, 2, 8, 1])
+        self.assertEqual({case.name for c in found for case in c.cases}, {"not decided: 2 seeds"})
+
+    def test_without_runs_there_is_no_case(self):
+        self.write_seeds("fedavg", 0.8)
+        for claim in claims.check(self.families()):
+            self.assertEqual((claim.verdict, claim.cases), (UNDECIDED, []))
+
+    def test_better_than_others_is_superior_to_each(self):
+        self.write_seeds("feddip", 0.85, gap=0.0005)
+        self.write_seeds("snip", 0.80)
+        self.write_seeds("feddst", 0.85)
+        claim = self.claim("better-than-others")
+        self.assertEqual(
+            {case.where: case.verdict for case in claim.cases},
+            {"i.i.d., s = 0.9, against SNIP": SUPERIOR, "i.i.d., s = 0.9, against FedDST": EQUIVALENT},
+        )
+        self.assertEqual(claim.verdict, MIXED)
+        self.assertEqual(claim.summary, "2 cases run, 2 decided (1 superior, 1 equivalent).")
+
+    def test_cases_won_against_runs_near_chance_are_said_to_be(self):
+        self.write_seeds("feddip", 0.85, gap=0.0005)
+        self.write_seeds("snip", 0.10, gap=0.0001)
+        claim = self.claim("better-than-others")
+        self.assertIn("SNIP: 3 of 3 runs stayed at chance", claim.cases[0].evidence)
+        self.assertEqual(claim.summary, "1 case run, 1 decided (1 superior, 1 of them to runs near chance).")
+
+    def test_all_cases_of_a_claim_are_one_family(self):
+        for i, sparsity in enumerate((0.8, 0.9, 0.95, 0.98)):
+            for seed, off in ((1, -0.003), (2, 0.0), (3, 0.003)):  # p = 0.0074 each
+                self.write("feddip", seed, 0.75 + off * (1 + 0.01 * i), sparsity=sparsity)
+                self.write("snip", seed, 0.73, sparsity=sparsity)
+        p = float(self.claim("better-than-others").cases[0].compared.p_different)
+        self.assertEqual(set(self.verdicts("better-than-others")), {SUPERIOR})
+        self.assertIn(f"p of a difference {4 * p:.2g}", self.claim("better-than-others").cases[0].evidence)
+
+    def test_only_equal_densities_are_compared(self):
+        self.write_seeds("feddip", 0.85)
+        self.write_seeds("prunetrain", 0.80, columns={"sparsity": 0.88})
+        self.write_seeds("snip", 0.80, columns={"sparsity": 0.891})
+        found = {c.where.split()[-1]: c for c in self.claim("better-than-others").cases}
+        self.assertEqual(found["PruneTrain"].verdict, NOT_COMPARABLE)
+        self.assertIn("density 10.00 % and 12.00 %", found["PruneTrain"].evidence)
+        self.assertEqual(found["SNIP"].verdict, SUPERIOR)
+
+    def test_a_rival_that_reaches_the_density_by_another_setting_is_the_one_compared(self):
+        self.write_seeds("feddip", 0.85)
+        self.write_seeds("prunetrain", 0.90, columns={"sparsity": 0.88})
+        self.write_seeds("prunetrain", 0.80, sparsity=0.93, columns={"sparsity": 0.901})
+        self.assertEqual(self.verdicts("better-than-others"), [SUPERIOR])
+
+    def test_other_sparsities_personal_models_and_what_does_not_prune_are_no_rivals(self):
+        self.write_seeds("feddip", 0.85)
+        self.write_seeds("snip", 0.80, sparsity=0.8)
+        self.write_seeds("dispfl", 0.80)
+        self.write_seeds("fedprox", 0.80)
+        self.assertEqual(self.claim("better-than-others").cases, [])
+
+    def test_regularization_is_looked_at_where_sparsity_is_extreme(self):
+        for sparsity, plain in ((0.9, 0.70), (0.95, 0.80), (0.98, 0.85)):
+            self.write_seeds("feddip", 0.85, sparsity=sparsity, gap=0.0005)
+            self.write_seeds("feddp", plain, sparsity=sparsity)
+        self.assertEqual(self.verdicts("regularization"), [SUPERIOR, EQUIVALENT])
+        self.assertEqual(self.verdicts("regularization", extreme=0.98), [EQUIVALENT])
+
+    def test_less_traffic_is_more_accuracy_for_the_same_bytes(self):
+        self.write_seeds("fedavg", 0.8, per_round=100)
+        self.write_seeds("feddip", 0.8, per_round=40, sparsity=0.8)
+        self.write_seeds("feddip", 0.8, per_round=110, sparsity=0.9)
+        cases = self.claim("less-traffic").cases
+        self.assertEqual([c.verdict for c in cases[:4]], [SUPERIOR] * 3 + [EQUIVALENT])
+        self.assertEqual([c.supports for c in cases[:4]], [True] * 4)  # as much for 40 % of the bytes
+        self.assertIn("of which FedDIP has spent 16 kB in all", cases[3].evidence)
+        self.assertEqual([c.verdict for c in cases[5:]], [INFERIOR, INFERIOR, EQUIVALENT])
+        self.assertEqual([c.supports for c in cases[5:]], [False] * 3)  # as much for more bytes
+
+    def test_less_traffic_says_how_sparse_the_model_was_at_that_moment(self):
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.8, per_round=40)
+        case = self.claim("less-traffic").cases[1]
+        run = next(r for f in self.families() for e in f.entries if e.method == "FedDIP" for r in e.group.runs)
+        then = float(run.sparsity.sel(round=10))  # 4 kB at 400 B per round
+        self.assertIn(f"4 kB, FedDIP at {100 * then:.0f} % of sparsity then", case.evidence)
+        self.assertLess(then, 0.85)
+
+    def test_stable_is_near_fedavg_and_not_much_more_restless(self):
+        for partition, wobble in (("dirichlet", 0.011), ("pathological", 0.02)):
+            self.write_seeds("fedavg", 0.8, partition=partition, wobble=0.01)
+            self.write_seeds("feddip", 0.8, partition=partition, wobble=wobble)
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.6)
+        claim = self.claim("stable")
+        self.assertEqual(
+            {case.where: (case.verdict, case.supports) for case in claim.cases},
+            {"2 classes per client, s = 0.9": (EQUIVALENT, False), "Dirichlet 0.5, s = 0.9": (EQUIVALENT, True)},
+        )
+        self.assertEqual(claim.verdict, MIXED)
+
+    def test_what_cases_make_of_a_claim(self):
+        def verdict(*cases):
+            compared = statistics.compare({}, {})
+            made = [claims.Case("", v, "", s, compared, False, True) for v, s in cases]
+            return claims.Claim("", "", "", made).verdict
+
+        fits, against, open_ = (SUPERIOR, True), (EQUIVALENT, False), (INCONCLUSIVE, None)
+        untested = (UNDECIDED, None)
+        self.assertEqual(verdict(fits, untested), SUPPORTED)
+        self.assertEqual(verdict(fits, open_), PARTLY)
+        self.assertEqual(verdict(fits, against, open_), MIXED)
+        self.assertEqual(verdict(against, open_, untested), CONTRADICTED)
+        self.assertEqual(verdict(open_, untested), UNDECIDED)
+        self.assertEqual(verdict((NOT_COMPARABLE, None)), UNDECIDED)
+        self.assertEqual(verdict(), UNDECIDED)
+
+
+class Plans(Checked):
+    CONFIG = '[data]\ndataset = "fashion-mnist"\n\n[sparsity]\ntarget = 0.8\n'
+
+    def planned(self, *runs):
+        """A plan of runs given as (file, overrides)."""
+        (self.folder / "a.toml").write_text(self.CONFIG)
+        lines = []
+        for file, *overrides in runs:
+            words = [f"--set {word}" for word in (f"federation.rounds={ROUNDS}", *overrides)]
+            lines.append(" ".join([f"{self.folder}/a.toml --out elsewhere/{file}", *words]))
+        path = self.folder / plan.NAME
+        path.write_text("\n".join(lines) + "\n")
+        return plan.read(plan.beside([self.folder]))
+
+    def test_a_run_is_its_config_with_the_overrides(self):
+        made = self.planned(("a.h5", "method.name=fedavg"), ("b.h5", "regularization.maximum=0", "federation.seed=3"))
+        self.assertEqual([(r.method, r.sparsity, r.seed) for r in made.runs], [("FedAvg", None, 1), ("FedDP", 0.8, 3)])
+
+    def test_configs_are_found_above_the_list(self):
+        (self.folder / "jobs").mkdir()
+        (self.folder / "jobs/a.toml").write_text(self.CONFIG)
+        deep = self.folder / "some" / "results"
+        deep.mkdir(parents=True)
+        (deep / plan.NAME).write_text("jobs/a.toml --out a.h5\n")
+        self.assertEqual(plan.read(plan.beside([deep])).runs[0].sparsity, 0.8)
+
+    def test_what_was_planned_and_not_run_is_a_case_without_seeds(self):
+        seeds = [f"federation.seed={seed}" for seed in (1, 2, 3)]
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.8)
+        made = self.planned(
+            *((f"avg{s[-1]}.h5", "method.name=fedavg", s) for s in seeds),
+            *((f"{x}-{s[-1]}.h5", f"sparsity.target={x}", s) for x in (0.9, 0.95) for s in seeds),
+        )
+        claim = self.claim("near-fedavg", planned=made)
+        self.assertEqual([c.name for c in claim.cases], [EQUIVALENT, "not decided: 0 seeds"])
+        self.assertEqual(claim.cases[1].evidence, "no run of FedDIP")
+        self.assertTrue(claim.summary.startswith("2 cases planned, 1 run, 1 decided (1 equivalent); 1 with fewer"))
+
+    def test_missing_are_the_runs_whose_results_are_not_there(self):
+        path = self.write("fedavg", 1, 0.8)
+        made = self.planned((path.name, "method.name=fedavg"), ("other.h5", "method.name=fedavg"))
+        runs = [run for f in self.families() for e in f.entries for run in e.group.runs]
+        self.assertEqual([r.file for r in made.missing(runs)], ["other.h5"])
+
+    def test_the_page_says_first_what_was_planned_and_what_was_run(self):
+        path = self.write("fedavg", 1, 0.8)
+        self.planned((path.name, "method.name=fedavg"), ("b.h5", "federation.seed=7"))
+        done = self.script("report.py", self.folder, "--out", self.folder / "out")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        page = (self.folder / "out/report.html").read_text().replace("\u00a0", " ")
+        said = page.index("1 of the 2 runs that were planned are here")
+        self.assertLess(said, page.index('id="claims"'))
+        self.assertIn("FedDIP, s = 0.8: seed 7", page)
+
+    def test_what_is_no_plan_is_named(self):
+        for text in ("a.toml\n", "none.toml --out a.h5\n", "\udcff"):
+            (self.folder / plan.NAME).write_bytes(text.encode(errors="surrogateescape"))
+            with self.subTest(text), self.assertRaises(plan.NotAPlan):
+                plan.read(plan.beside([self.folder]))
+        self.write("fedavg", 1, 0.8)
+        done = self.script("report.py", self.folder, "--out", self.folder / "out")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("report.py: error: not a list of runs", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

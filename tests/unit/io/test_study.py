@@ -1,0 +1,109 @@
+"""What the texts say of the recorded runs, held against their files."""
+
+import itertools
+import subprocess
+import sys
+import unittest
+
+try:
+    import h5py  # noqa: F401
+    import jinja2  # noqa: F401
+    import matplotlib  # noqa: F401
+    import numpy as np
+    import scipy  # noqa: F401
+    import xarray  # noqa: F401
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+from feddip_analysis import collect, documents, partition, plan, results
+from scratch import ANALYSIS, Scratch, run_script
+
+ROOT = ANALYSIS.parent
+STUDY = ANALYSIS / "results" / "study-1000"
+TEXTS = (ROOT / "README.md", ANALYSIS / "results" / "study.md")
+MOST_BYTES = 40e6
+
+
+class Texts(unittest.TestCase):
+    def test_tables_are_what_the_results_files_say(self):
+        done = run_script("study_tables.py", "--check")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), "python3 analysis/study_tables.py writes them anew")
+
+    def test_a_number_that_was_changed_by_hand_is_found(self):
+        text = "before\n<!-- made: a -->\n\n| 1 |\n\n<!-- end -->\nafter\n"
+        self.assertEqual(documents.fill(text, {"a": "| 1 |\n"}), text)
+        self.assertEqual(documents.fill(text.replace("1", "2"), {"a": "| 1 |\n"}), text)
+        with self.assertRaises(KeyError):
+            documents.fill(text, {})
+
+    def test_pictures_of_the_texts_are_there(self):
+        for text in TEXTS:
+            for part in text.read_text().split("](")[1:]:
+                link = part.split(")")[0]
+                if link.endswith(".png"):
+                    self.assertTrue((text.parent / link).is_file(), f"{text}: {link}")
+
+    def test_results_stay_small(self):
+        size = sum(path.stat().st_size for path in (ANALYSIS / "results").rglob("*") if path.is_file())
+        self.assertLess(size, MOST_BYTES)
+
+
+class Planned(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.plan = plan.read(plan.beside([STUDY]))
+        cls.runs, cls.skipped = collect([STUDY])
+
+    def test_the_list_is_the_one_that_the_study_writes(self):
+        command = [ROOT / "jobs" / "study.sh", STUDY.relative_to(ROOT)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        self.assertEqual((STUDY / plan.NAME).read_text(), done.stdout)
+
+    def test_runs_are_those_of_the_list_and_whole(self):
+        self.assertEqual(self.skipped, [])
+        files = {planned.file for planned in self.plan.runs}
+        self.assertLessEqual({path.name for path in STUDY.glob("*.h5")}, files)
+        self.assertEqual(len(files), len(self.plan.runs))
+
+    def test_runs_are_configured_as_planned(self):
+        by_file = {planned.file: planned for planned in self.plan.runs}
+        for run in self.runs:
+            planned = by_file[run.attrs["path"].rpartition("/")[2]]
+            recorded = results.config(run)
+            self.assertEqual({key: recorded[key] for key in planned.keys}, planned.keys, planned.file)
+
+    def test_a_seed_is_whole_before_the_next(self):
+        seeds = [planned.seed for planned in self.plan.runs]
+        self.assertEqual([seed for seed, _ in itertools.groupby(seeds)], [1, 2, 3, 4, 5])
+
+
+class Partition(Scratch):
+    def test_shares_of_the_clients_are_as_large_as_recorded(self):
+        for path in sorted((ANALYSIS / "results" / "study").glob("fashion-mnist-lenet5-fedavg-dirichlet-*.h5")):
+            run = results.load(path)
+            train, test = partition.counts_of(run)
+            recorded = run.client_samples.values.ravel()
+            np.testing.assert_array_equal(train.sum(axis=0)[run.client_id.values.ravel()], recorded, str(path))
+            np.testing.assert_array_equal(train.sum(axis=1), 6000)
+            np.testing.assert_array_equal(test.sum(axis=1), 1000)
+
+    def test_the_majority_class_gets_what_the_test_share_has_of_it(self):
+        run = self.run_of(config={"data.partition": "dirichlet"})
+        train, test = partition.counts_of(run)
+        right = [test[train[:, k].argmax(), k] / test[:, k].sum() for k in range(50)]
+        self.assertAlmostEqual(partition.majority_accuracy(run), np.mean(right))
+        self.assertGreater(partition.majority_accuracy(run), 0.3)
+
+    def test_equal_shares_of_classes_give_one_class_its_share(self):
+        for kind, accuracy in (("iid", 0.1), ("pathological", 0.5)):
+            self.assertEqual(partition.majority_accuracy(self.run_of(config={"data.partition": kind})), accuracy)
+
+    def test_of_other_data_nothing_is_known(self):
+        run = self.run_of()
+        run.attrs["dataset"] = "file"
+        self.assertTrue(np.isnan(partition.majority_accuracy(run)))
+
+
+if __name__ == "__main__":
+    unittest.main()
