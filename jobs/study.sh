@@ -86,9 +86,9 @@ alexnet() {
     list cifar-10-alexnet "$alexnet_rounds" --method feddip --sparsity 0.95 --partition iid
 }
 
-# Ten reconfigurations, whatever the length.
+# Four reconfigurations, whatever the length, so that the mask rests for the last quarter.
 resnet18() {
-    local shape=(--set data.dataset=cifar-10 --set sparsity.horizon=$(((resnet18_rounds + 9) / 10)))
+    local shape=(--set data.dataset=cifar-10 --set sparsity.horizon=$(((resnet18_rounds + 3) / 4)))
     list cifar-100-resnet18 "$resnet18_rounds" --method fedavg --partition iid "${shape[@]}"
     list cifar-100-resnet18 "$resnet18_rounds" --method feddip --sparsity 0.9 --partition iid "${shape[@]}"
 }

@@ -93,7 +93,9 @@ class Claim:
     @property
     def summary(self) -> str:
         """How many cases were planned, run and decided, and how."""
-        planned, run = (sum(getattr(case, what) for case in self.cases) for what in ("planned", "run"))
+        planned = sum(case.planned for case in self.cases)
+        run = sum(case.run for case in self.cases)
+        beside_plan = sum(case.run and not case.planned for case in self.cases)
         decided = sum(self.counts[verdict] for verdict in DECIDED)
         said = [f"{self.counts[verdict]} {verdict}" for verdict in DECIDED if self.counts[verdict]]
         easy = sum(case.verdict == SUPERIOR and case.at_chance for case in self.cases)
@@ -107,10 +109,13 @@ class Claim:
             )
             if self.counts[verdict]
         ]
-        beside = f" ({', '.join(said)})" if said else ""
-        plan = f"{_count(planned, 'case')} planned, " if planned else ""
+        done = f"{_count(run, 'case')} run"
+        if planned:
+            more = f" and {beside_plan} beside the plan" if beside_plan else ""
+            done = f"{_count(planned, 'case')} planned, {run - beside_plan} of them run{more}"
+        how = f" ({', '.join(said)})" if said else ""
         rest = f"; {', '.join(left)}" if left else ""
-        return f"{plan}{run if planned else _count(run, 'case')} run, {decided} decided{beside}{rest}."
+        return f"{done}, {decided} decided{how}{rest}."
 
 
 def _count(count: int, what: str) -> str:
@@ -429,9 +434,9 @@ def _stable(there: _There, limits: Limits) -> Claim:
     return Claim(
         key="stable",
         title="FedDIP is stable on data that is not i.i.d.",
-        rule="On each such partition, as for the first claim; and it is against the claim where over the "
-        f"last {results.LAST_ROUNDS} rounds the accuracy fluctuates more than {limits.swing:g} times as much "
-        "as FedAvg's.",
+        rule="On each such partition, as for the first claim; but a case that would be for the claim is against it "
+        f"where over the last {results.LAST_ROUNDS} rounds the accuracy fluctuates more than {limits.swing:g} "
+        "times as much as FedAvg's.",
         cases=cases,
         margin=limits.margin,
     )

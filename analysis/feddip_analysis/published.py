@@ -157,7 +157,12 @@ class Published:
                 up = mean_of([float(runs[n].bytes_up.sum()) for n in chosen if n in runs])
                 row = _reproduced(f"{name}, {whose}", [curves[n] for n in chosen])
                 rows.append(row | {"sent up": readable_bytes(up.mean)})
-        return markdown(rows)
+        nested, regrowing = (
+            {int(r.attrs["seed"]): results.final_accuracy(r) for n, r in runs.items() if n.startswith(prefix)}
+            for prefix in ("feddip-nested", "feddip-regrow")
+        )
+        difference = tables.comparison(compare(regrowing, nested))
+        return f"{markdown(rows)}\nRegrowing minus nested, {LAST}: {difference} points, 95 % interval.\n"
 
 
 def claims_overview(found: Sequence[Claim]) -> str:
@@ -237,9 +242,12 @@ def _variations(family: Family, entries: list[Entry]) -> str:
                         "sparsity": sparsity_name(entry.sparsity),
                         "accuracy": tables.accuracy_of(entry),
                         "n": str(entry.n),
+                        "density": percent(entry.density),
                         "minus the main configuration, points": tables.comparison(
                             compare(entry.accuracy, main.accuracy)
-                        ),
+                        )
+                        if study.comparable(entry, main)
+                        else claims.NOT_COMPARABLE,
                         "traffic": readable_bytes(entry.mean(results.whole_traffic).mean),
                         "of the main one's": _share_of(entry, main),
                     }

@@ -358,7 +358,16 @@ class Plans(Checked):
         claim = self.claim("near-fedavg", planned=made)
         self.assertEqual([c.name for c in claim.cases], [EQUIVALENT, "not decided: 0 seeds"])
         self.assertEqual(claim.cases[1].evidence, "no run of FedDIP")
-        self.assertTrue(claim.summary.startswith("2 cases planned, 1 run, 1 decided (1 equivalent); 1 with fewer"))
+        said = "2 cases planned, 1 of them run, 1 decided (1 equivalent); 1 with fewer than 3 seeds in common."
+        self.assertEqual(claim.summary, said)
+
+    def test_cases_beside_the_plan_are_said_to_be(self):
+        self.write_seeds("fedavg", 0.8)
+        for sparsity in (0.9, 0.95):
+            self.write_seeds("feddip", 0.8, sparsity=sparsity)
+        made = self.planned(("avg.h5", "method.name=fedavg"), ("a.h5", "sparsity.target=0.9"))
+        summary = self.claim("near-fedavg", planned=made).summary
+        self.assertTrue(summary.startswith("1 case planned, 1 of them run and 1 beside the plan, 2 decided"), summary)
 
     def test_missing_are_the_runs_whose_results_are_not_there(self):
         path = self.write("fedavg", 1, 0.8)

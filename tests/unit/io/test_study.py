@@ -11,13 +11,14 @@ try:
     import matplotlib  # noqa: F401
     import numpy as np
     import scipy  # noqa: F401
-    import xarray  # noqa: F401
+    import xarray
 except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
 from feddip_analysis import collect, documents, partition, plan, results
 from scratch import ANALYSIS, Scratch, run_script
+from synthetic import write_results
 
 ROOT = ANALYSIS.parent
 STUDY = ANALYSIS / "results" / "study-1000"
@@ -76,6 +77,19 @@ class Planned(unittest.TestCase):
     def test_a_seed_is_whole_before_the_next(self):
         seeds = [planned.seed for planned in self.plan.runs]
         self.assertEqual([seed for seed, _ in itertools.groupby(seeds)], [1, 2, 3, 4, 5])
+
+
+class Kept(Scratch):
+    def test_files_that_are_kept_are_smaller_and_say_the_same(self):
+        path = write_results(self.folder / "a.h5", rounds=1000)
+        whole, size = results.load(path), path.stat().st_size
+        unfinished = write_results(self.folder / "b.h5", complete=0)
+        before = unfinished.read_bytes()
+        subprocess.run([ROOT / "jobs" / "keep.sh", path, unfinished], capture_output=True, check=True)
+        self.assertLess(path.stat().st_size, size / 2)
+        xarray.testing.assert_identical(results.load(path), whole)
+        self.assertEqual(unfinished.read_bytes(), before)
+        self.assertEqual(sorted(self.folder.iterdir()), [path, unfinished])
 
 
 class Partition(Scratch):
