@@ -62,8 +62,9 @@ def render(template: str, **content: object) -> str:
 
 
 def _unbroken(value: object) -> object:
-    """Keeps numbers together with their spread and unit."""
-    return _INSIDE_A_NUMBER.sub("\u00a0", value) if isinstance(value, str) else value
+    """Keeps numbers in texts together with their spread and unit."""
+    text = isinstance(value, str) and not isinstance(value, Markup)
+    return _INSIDE_A_NUMBER.sub("\u00a0", value) if text else value
 
 
 def _is_emphasized(row: Sequence[str]) -> bool:
