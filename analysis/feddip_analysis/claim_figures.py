@@ -35,13 +35,14 @@ def pictures(claims: Sequence[Claim], families: Sequence[Family]) -> dict[str, P
 
 
 _INTERVALS = (
-    "Differences of final accuracy, with their 95 % intervals where there are seeds enough (hollow: too few); the "
-    "band is the margin within which they don't matter. Green: superior, blue: equivalent, orange: inferior, grey: "
-    "inconclusive, not decided or, crossed, not comparable."
+    "Differences of final accuracy, with their 95 % intervals where there are seeds enough (hollow: too few); "
+    "the band is the margin within which they don't matter. Green: superior, blue: equivalent, orange: "
+    "inferior, grey: inconclusive, not decided or, crossed, not comparable."
 )
 _TRADE_OFF = (
-    f"Above, accuracy, smoothed over {targets.WINDOW} rounds, for all bytes so far, down and up; below, how much "
-    "was pruned by then. Lines are means over seeds, bands one standard deviation; a curve ends where its run does."
+    f"Above, accuracy, smoothed over {targets.WINDOW} rounds, for all bytes so far, down and up; below, how "
+    "much was pruned by then. Lines are means over seeds, bands one standard deviation; a curve ends where its "
+    "run does."
 )
 
 
@@ -112,8 +113,8 @@ def trade_off(families: Sequence[Family]) -> Figure | None:
 
 
 def _settle(figure: Figure) -> None:
-    """Fixes the layout at rounded positions: panels of unequal heights come out differently in the last bits from
-    one time to the next, and the same runs are to give the same bytes."""
+    """Fixes the layout at rounded positions: panels of unequal heights come out differently in the last bits
+    from one time to the next, and the same runs are to give the same bytes."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:

@@ -434,9 +434,9 @@ def _stable(there: _There, limits: Limits) -> Claim:
     return Claim(
         key="stable",
         title="FedDIP is stable on data that is not i.i.d.",
-        rule="On each such partition, as for the first claim; but a case that would be for the claim is against it "
-        f"where over the last {results.LAST_ROUNDS} rounds the accuracy fluctuates more than {limits.swing:g} "
-        "times as much as FedAvg's.",
+        rule="On each such partition, as for the first claim; but a case that would be for the claim is against "
+        f"it where over the last {results.LAST_ROUNDS} rounds the accuracy fluctuates more than "
+        f"{limits.swing:g} times as much as FedAvg's.",
         cases=cases,
         margin=limits.margin,
     )

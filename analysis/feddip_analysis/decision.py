@@ -484,8 +484,8 @@ def table(decision: Decision, options: Sequence[Option], name: str = "decision")
     caption = (
         f"Until {percent(decision.target)} is reached: rounds, traffic at the server, down and up, traffic "
         "of one client on average, and time over the links, and the sparsity in that round; means over the "
-        "runs that got there. ◀ marks what to pilot first. Of methods other than FedAvg and FedDIP the setting that needs least traffic "
-        "is shown, if one holds the target."
+        "runs that got there. ◀ marks what to pilot first. Of methods other than FedAvg and FedDIP the "
+        "setting that needs least traffic is shown, if one holds the target."
     )
     return Table(name, caption, columns, list(options))
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from . import plots, results, statistics, targets
+from . import plots, results, statistics, study, targets
 from .decision import Decision, Option, brief
 from .results import Group
 from .study import Entry, Family, Final, Setting, ToTarget
@@ -248,14 +248,15 @@ def variations(family: Family, finals: Sequence[Final]) -> Figure | None:
         if row.entry.variation and main:
             compared = statistics.compare(row.entry.accuracy, main.accuracy)
             at = f"{row.setting.partition}, {sparsity_name(row.entry.sparsity)}"
-            rows.append((f"{plain(row.entry.name)} ({at})", compared, look(row.entry)))
+            style = look(row.entry) | {"marker": "s" if study.comparable(row.entry, main) else "x"}
+            rows.append((f"{plain(row.entry.name)} ({at})", compared, style))
     if not rows:
         return None
     figure, axes = plt.subplots(figsize=(7.2, 0.75 + 0.27 * len(rows)))
     for y, (_, c, style) in enumerate(reversed(rows)):
         mark = {
             "color": style["color"],
-            "marker": "s",
+            "marker": style["marker"],
             "markersize": 5,
             "linestyle": "none",
             "elinewidth": 1.3,
@@ -412,7 +413,7 @@ def pictures(
             "variations",
             "One thing changed at a time",
             "Difference to the method's main configuration with its 95 % interval; hollow where there are "
-            "too few seeds.",
+            "too few seeds, crossed where the densities differ too much to be compared.",
             variations(family, finals),
         ),
         (

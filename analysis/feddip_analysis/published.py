@@ -225,7 +225,9 @@ def _bought(entry: Entry, budget: float) -> str:
     accuracy = percent(mean_of([b.accuracy for b in got]).mean, 1)
     if all(b.ended for b in got):
         return f"{accuracy}, ended"
-    return accuracy if entry.sparsity is None else f"{accuracy} at {mean_of([b.sparsity for b in got]).mean:.2f}"
+    if entry.sparsity is None:
+        return accuracy
+    return f"{accuracy} at {mean_of([b.sparsity for b in got]).mean:.2f}"
 
 
 def _variations(family: Family, entries: list[Entry]) -> str:

@@ -18,8 +18,8 @@ from .statistics import Comparison, Mean
 METHOD_ORDER = ("FedAvg", "FedProx", "FedDIP", "FedDP", *METHOD_NAMES.values())
 WITHOUT_PRUNING = ("FedAvg", "FedProx", "FedDIP, regularization alone")
 PERSONAL = ("DisPFL",)  # a model per client, which is another task than one model for all
-# Densities are equal where the larger is at most so much more: FedDIP's accuracy changes by a third of the margin
-# or less for it, by what it loses from one sparsity to the next.
+# Densities are equal where the larger is at most so much more: by what FedDIP loses from one sparsity to the
+# next, its accuracy changes by a third of the margin or less for it.
 DENSITY_TOLERANCE = 0.1
 NEAR_CHANCE = 0.05  # above what constant predictions get: a run that ends there has learned nothing, or lost it
 # What describes the problem; all other sections describe the method that is to solve it.

@@ -408,7 +408,8 @@ def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
     ]
     caption = (
         "What it took to reach the target, and the sparsity in that round: means over the runs that did; it is "
-        "not held where not all runs reach it or the final accuracy is lower. Traffic is down and up, summed over the sampled clients."
+        "not held where not all runs reach it or the final accuracy is lower. Traffic is down and up, summed "
+        "over the sampled clients."
     )
     return Table(name, caption, columns, list(rows))
 
