@@ -5,7 +5,7 @@
 #include "data/dataset.hpp"
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/method.hpp"
-#include "io/version.hpp"
+#include "hdf5/version.hpp"
 #include "nn/network.hpp"
 #include "nn/version.hpp"
 
@@ -55,7 +55,7 @@ fl::run_info describe_run(const config::run_config& config, const parameter_layo
 io::provenance provenance_of(const parameter_layout& layout) {
     return {.feddip_version = program_version,
             .git_commit = git_commit,
-            .library_versions = {comm::library_version(), nn::library_version(), io::library_version(),
+            .library_versions = {comm::library_version(), nn::library_version(), h5::library_version(),
                                  "instruction set " + nn::instruction_set()},
             .parameters = layout.trainable_size(),
             .prunable_parameters = layout.prunable_size()};

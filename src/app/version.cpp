@@ -2,7 +2,7 @@
 
 #include "app/build_info.hpp"
 #include "app/commands.hpp"
-#include "io/version.hpp"
+#include "hdf5/version.hpp"
 #include "nn/version.hpp"
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ exit_code version() {
                "files            {}\n"
                "instruction set  {}\n",
                program_version, git_commit, compiler, build_type, comm::library_version(),
-               nn::library_version(), io::library_version(), nn::instruction_set());
+               nn::library_version(), h5::library_version(), nn::instruction_set());
     return exit_code::done;
 }
 

@@ -1,8 +1,8 @@
 #include "io/checkpoint_codec.hpp"
 
 #include "base/error.hpp"
+#include "hdf5/file.hpp"
 #include "io/columns.hpp"
-#include "io/hdf5.hpp"
 
 #include <fmt/format.h>
 #include <xxhash.h>

@@ -23,11 +23,11 @@
 #include <string>
 #include <vector>
 
-namespace feddip::io {
-
-namespace h5 {
+namespace feddip::h5 {
 class dataset_source;
 }
+
+namespace feddip::io {
 
 struct checkpoint {
     std::string config_toml;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/error.hpp"
-#include "io/hdf5.hpp"
+#include "hdf5/file.hpp"
 #include "io/schema.hpp"
 
 #include <span>

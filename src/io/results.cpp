@@ -1,8 +1,8 @@
 #include "io/results.hpp"
 
 #include "base/error.hpp"
+#include "hdf5/file.hpp"
 #include "io/columns.hpp"
-#include "io/hdf5.hpp"
 
 #include <fmt/chrono.h>
 

@@ -9,7 +9,7 @@
 namespace feddip::fuzz {
 namespace {
 
-class datasets_in_memory : public io::h5::dataset_source {
+class datasets_in_memory : public h5::dataset_source {
 public:
     explicit datasets_in_memory(const std::vector<dataset>& all) {
         for (const dataset& d : all) {
@@ -38,7 +38,7 @@ private:
     void read_raw(const std::string& path, hid_t type, void* into) const override {
         std::visit(
             [&]<typename T>(const std::vector<T>& content) {
-                require(type == io::h5::native_type<T>(), "a dataset is read as another type than it is");
+                require(type == h5::native_type<T>(), "a dataset is read as another type than it is");
                 std::ranges::copy(content, static_cast<T*>(into));
             },
             at(path));

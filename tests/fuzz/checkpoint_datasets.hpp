@@ -3,9 +3,9 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "hdf5/file.hpp"
 #include "io/checkpoint_codec.hpp"
 #include "io/columns.hpp"
-#include "io/hdf5.hpp"
 #include "require.hpp"
 #include "unit/io/example_run.hpp"
 
@@ -28,13 +28,13 @@ inline constexpr std::size_t preface_size = 512;
 inline constexpr std::uint8_t left_out = 255;
 
 template <typename T>
-dataset copied(const io::h5::file& file, const std::string& path) {
+dataset copied(const h5::file& file, const std::string& path) {
     return {path, file.read<T>(path)};
 }
 
 template <typename Record>
-void copy_columns(const io::h5::file& file, const std::string& group,
-                  std::span<const io::column<Record>> columns, std::vector<dataset>& into) {
+void copy_columns(const h5::file& file, const std::string& group, std::span<const io::column<Record>> columns,
+                  std::vector<dataset>& into) {
     for (const auto& c : columns) {
         std::visit([&]<typename T>(T Record::*) { into.push_back(copied<T>(file, group + c.name)); },
                    c.member);
@@ -44,7 +44,7 @@ void copy_columns(const io::h5::file& file, const std::string& group,
 inline std::vector<dataset> good_checkpoint() {
     const auto bytes =
         io::encode_checkpoint("[federation]\nrounds = 3\n", io::testing::example_state(3, 70, 5));
-    const auto file = io::h5::file::open(std::span(bytes).subspan(preface_size), "good");
+    const auto file = h5::file::open(std::span(bytes).subspan(preface_size), "good");
     std::vector<dataset> all{copied<std::uint8_t>(file, "/config_toml"),
                              copied<std::int32_t>(file, "/rounds_done"),
                              copied<std::uint64_t>(file, "/model/prunable"),

@@ -6,7 +6,7 @@ namespace feddip::fuzz {
 namespace {
 
 std::vector<std::byte> image_of(const std::vector<dataset>& all) {
-    auto file = io::h5::file::create("edited");
+    auto file = h5::file::create("edited");
     for (const dataset& d : all) {
         if (d.present) {
             std::visit([&](const auto& content) { file.write(d.path, content); }, d.content);

@@ -8,15 +8,15 @@ import pathlib
 import re
 import sys
 
-#    base < config < data | sparse | privacy < nn < fl < comm | io < app
-LEVELS = [["base"], ["config"], ["data", "sparse", "privacy"], ["nn"], ["fl"], ["comm", "io"], ["app"]]
+#    base < config | hdf5 < data | sparse | privacy < nn < fl < comm | io < app
+LEVELS = [["base"], ["config", "hdf5"], ["data", "sparse", "privacy"], ["nn"], ["fl"], ["comm", "io"], ["app"]]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 # Headers (regular expressions) and the rooms that may include them.
 EXCLUSIVE = [
     (r"mpi\.h|mpi-ext\.h", {"comm"}),
     (r"dnnl.*\.h(pp)?|oneapi/.*", {"nn"}),
-    (r"(H5|hdf5).*\.h", {"io"}),
+    (r"(H5|hdf5).*\.h", {"hdf5"}),
     (r"toml.*", {"config"}),
     (r"CLI/.*", {"config", "app"}),
     (r"zlib\.h", {"data"}),

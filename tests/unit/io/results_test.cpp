@@ -1,6 +1,6 @@
 #include "base/error.hpp"
+#include "hdf5/file.hpp"
 #include "io/files.hpp"
-#include "io/hdf5.hpp"
 #include "io/results.hpp"
 #include "io/schema.hpp"
 #include "unit/io/compare.hpp"

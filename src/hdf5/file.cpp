@@ -1,4 +1,4 @@
-#include "io/hdf5.hpp"
+#include "hdf5/file.hpp"
 
 #include "base/error.hpp"
 
@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <atomic>
 
-namespace feddip::io::h5 {
+namespace feddip::h5 {
 
 namespace {
 
@@ -321,4 +321,4 @@ void file::attach_scale(const std::string& path, unsigned dimension, const std::
           "H5DSattach_scale", where(path));
 }
 
-} // namespace feddip::io::h5
+} // namespace feddip::h5

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace feddip::io::h5 {
+namespace feddip::h5 {
 
 // Owns one HDF5 object; null after a move.
 template <herr_t (*Close)(hid_t)>
@@ -165,4 +165,4 @@ private:
     std::string name_;
 };
 
-} // namespace feddip::io::h5
+} // namespace feddip::h5

@@ -1,10 +1,10 @@
 #include "base/error.hpp"
-#include "io/hdf5.hpp"
+#include "hdf5/file.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace feddip::io::h5 {
+namespace feddip::h5 {
 namespace {
 
 using ::testing::HasSubstr;
@@ -140,4 +140,4 @@ TEST(file, refuses_text_where_numbers_are_and_numbers_where_text_is) {
 }
 
 } // namespace
-} // namespace feddip::io::h5
+} // namespace feddip::h5

@@ -1,11 +1,11 @@
-#include "io/version.hpp"
+#include "hdf5/version.hpp"
 
 #include "base/error.hpp"
 
 #include <fmt/format.h>
 #include <hdf5.h>
 
-namespace feddip::io {
+namespace feddip::h5 {
 
 std::string library_version() {
     unsigned major = 0, minor = 0, release = 0;
@@ -15,4 +15,4 @@ std::string library_version() {
     return fmt::format("HDF5 {}.{}.{}", major, minor, release);
 }
 
-} // namespace feddip::io
+} // namespace feddip::h5

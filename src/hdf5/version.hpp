@@ -2,8 +2,8 @@
 
 #include <string>
 
-namespace feddip::io {
+namespace feddip::h5 {
 
 std::string library_version(); // "HDF5 1.10.8"
 
-} // namespace feddip::io
+} // namespace feddip::h5
