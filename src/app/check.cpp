@@ -130,17 +130,17 @@ exit_code check(const check_command& command) {
         print_json(config, layout);
         return exit_code::done;
     }
-    const auto facts = data::facts_of(config.data.dataset);
+    const auto facts = data::facts_of(config.data);
     std::vector<std::byte> storage(data::storage_size(facts));
-    const auto folder = data::locate(config.data.dataset, config.data.path);
-    const auto dataset = data::read(config.data.dataset, folder, storage);
+    const auto place = data::locate(config.data);
+    const auto dataset = data::read(facts, place, storage);
     const auto shares =
         data::make_partition(dataset, config.data, config.federation.clients, config.federation.seed);
 
     fmt::print("{}\n", config::to_toml(config));
     // i.i.d. shares look all alike.
     const std::size_t lines = config.data.partition == config::partition_kind::iid ? 3 : 50;
-    fmt::print("Data in {}\n{}", folder.string(), data::describe(shares, dataset, lines));
+    fmt::print("Data in {}\n{}", place.string(), data::describe(shares, dataset, lines));
     fmt::print("\nModel: {} trainable parameters, {} of them prunable\n", layout.trainable_size(),
                layout.prunable_size());
     print_traffic(config, layout);

@@ -21,7 +21,7 @@ config::run_config load_config(const std::filesystem::path& file, const std::vec
 }
 
 parameter_layout layout_for(const config::run_config& config) {
-    const auto facts = data::facts_of(config.data.dataset);
+    const auto facts = data::facts_of(config.data);
     return nn::layout_of(config.model.name, facts.shape, facts.classes);
 }
 

@@ -25,7 +25,7 @@ namespace feddip::app {
 namespace {
 
 nn::model_spec spec_of(const config::run_config& config) {
-    const auto facts = data::facts_of(config.data.dataset);
+    const auto facts = data::facts_of(config.data);
     switch (config.model.name) {
     case config::model_name::lenet5:
         return nn::lenet5(facts.shape, facts.classes);
@@ -57,7 +57,7 @@ double bytes_without_weights(const parameter_layout& layout) {
 }
 
 double images_per_client(const config::run_config& config) {
-    return static_cast<double>(data::facts_of(config.data.dataset).train_size) / config.federation.clients;
+    return static_cast<double>(data::facts_of(config.data).train_size) / config.federation.clients;
 }
 
 // Without a server: all messages are alike, and it is known who sends how many (fl/peers.cpp).
@@ -190,7 +190,7 @@ std::vector<double> forward_flops(const config::run_config& config) {
 }
 
 memory_estimate estimate_memory(const config::run_config& config, const parameter_layout& layout) {
-    const auto facts = data::facts_of(config.data.dataset);
+    const auto facts = data::facts_of(config.data);
     const auto spec = spec_of(config);
     // The model, the network's copy and its gradients, dense weights in training, the averaged ones at the
     // server; then partial sums and those on their way: a binary tree over the slots

@@ -64,15 +64,15 @@ observation prepare_observation(const train_command& command, const config::run_
 }
 
 // Read once per machine.
-data::dataset load_dataset(const config::data_section& settings, fl::transport& ranks,
-                           comm::shared_buffer& storage) {
+data::dataset load_dataset(const config::data_section& settings, const data::dataset_facts& facts,
+                           fl::transport& ranks, comm::shared_buffer& storage) {
     together(ranks, [&] {
         if (storage.leader()) {
-            data::read(settings.dataset, data::locate(settings.dataset, settings.path), storage.bytes());
+            data::read(facts, data::locate(settings), storage.bytes());
         }
     });
     storage.publish();
-    return data::view(data::facts_of(settings.dataset), storage.bytes());
+    return data::view(facts, storage.bytes());
 }
 
 exit_code end(const fl::run_result& result, const observation& o, const config::run_config& config) {
@@ -106,15 +106,20 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
     });
     omp_set_num_threads(config.compute.threads);
 
-    comm::shared_buffer storage(world, data::storage_size(data::facts_of(config.data.dataset)));
-    const auto dataset = load_dataset(config.data, ranks, storage);
+    data::dataset_facts facts;
+    parameter_layout layout;
+    together(ranks, [&] {
+        facts = data::facts_of(config.data);
+        layout = layout_for(config);
+    });
+    comm::shared_buffer storage(world, data::storage_size(facts));
+    const auto dataset = load_dataset(config.data, facts, ranks, storage);
     data::partition shares;
     together(ranks, [&] {
         shares =
             data::make_partition(dataset, config.data, config.federation.clients, config.federation.seed);
     });
 
-    const auto layout = layout_for(config);
     auto info = describe_run(config, layout);
     info.mpi_ranks = world.size();
     info.hostnames = std::move(hostnames);

@@ -9,8 +9,8 @@
 
 namespace feddip::config {
 
-enum class dataset_name { fashion_mnist, cifar_10, cifar_100 };
-enum class partition_kind { iid, pathological, dirichlet };
+enum class dataset_name { fashion_mnist, cifar_10, cifar_100, file };
+enum class partition_kind { iid, pathological, dirichlet, given };
 enum class model_name { lenet5, alexnet, resnet18 };
 enum class variant_kind { paper, authors };
 enum class start_kind { erk, uniform };
@@ -25,7 +25,7 @@ enum class precision_kind { f32, bf16 };
 
 struct data_section {
     dataset_name dataset = dataset_name::fashion_mnist;
-    std::string path; // empty: look in the usual places
+    std::string path; // empty: look in the usual places; with dataset_name::file the file
     partition_kind partition = partition_kind::iid;
     int classes_per_client = 2;
     double dirichlet_alpha = 0.5;
@@ -240,7 +240,7 @@ struct difference {
 };
 std::vector<difference> differences(const run_config& left, const run_config& right);
 
-int classes_of(dataset_name v);
+int classes_of(dataset_name v); // 0: the file will tell
 
 // sparsity.final_rounds as a number of rounds; a share above 0 is at least one.
 int final_rounds_of(const run_config& c);

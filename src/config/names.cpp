@@ -6,7 +6,14 @@
 namespace feddip::config {
 
 int classes_of(dataset_name v) {
-    return v == dataset_name::cifar_100 ? 100 : 10;
+    switch (v) {
+    case dataset_name::file:
+        return 0;
+    case dataset_name::cifar_100:
+        return 100;
+    default:
+        return 10;
+    }
 }
 
 int final_rounds_of(const run_config& c) {

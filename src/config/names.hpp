@@ -20,12 +20,14 @@ inline constexpr auto names<dataset_name> = std::array{
     named<dataset_name>{dataset_name::fashion_mnist, "fashion-mnist"},
     named<dataset_name>{dataset_name::cifar_10, "cifar-10"},
     named<dataset_name>{dataset_name::cifar_100, "cifar-100"},
+    named<dataset_name>{dataset_name::file, "file"},
 };
 template <>
 inline constexpr auto names<partition_kind> = std::array{
     named<partition_kind>{partition_kind::iid, "iid"},
     named<partition_kind>{partition_kind::pathological, "pathological"},
     named<partition_kind>{partition_kind::dirichlet, "dirichlet"},
+    named<partition_kind>{partition_kind::given, "given"},
 };
 template <>
 inline constexpr auto names<model_name> = std::array{

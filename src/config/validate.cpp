@@ -24,7 +24,8 @@ void require(bool holds, const std::string& where, fmt::format_string<Args...> w
 }
 
 bool fits(model_name model, dataset_name dataset) {
-    return (model == model_name::lenet5) == (dataset == dataset_name::fashion_mnist);
+    return dataset == dataset_name::file || // whose shape is not known yet
+           (model == model_name::lenet5) == (dataset == dataset_name::fashion_mnist);
 }
 
 } // namespace
@@ -38,9 +39,15 @@ void validate(const run_config& c, const std::string& where) {
     require(c.federation.clients_per_round <= c.federation.clients, where,
             "federation.clients_per_round = {} is more than federation.clients = {}",
             c.federation.clients_per_round, c.federation.clients);
-    require(c.data.classes_per_client <= classes_of(c.data.dataset), where,
-            "data.classes_per_client = {} is more than the {} classes of {}", c.data.classes_per_client,
-            classes_of(c.data.dataset), name_of(c.data.dataset));
+    require(c.data.dataset != dataset_name::file || !c.data.path.empty(), where,
+            "data.dataset = \"file\" needs data.path, the name of an HDF5 file; data/import.py makes one");
+    require(c.data.partition != partition_kind::given || c.data.dataset == dataset_name::file, where,
+            "data.partition = \"given\" needs client identifiers, which data.dataset = \"{}\" does not have; "
+            "data.dataset = \"file\" can",
+            name_of(c.data.dataset));
+    require(c.data.dataset == dataset_name::file || c.data.classes_per_client <= classes_of(c.data.dataset),
+            where, "data.classes_per_client = {} is more than the {} classes of {}",
+            c.data.classes_per_client, classes_of(c.data.dataset), name_of(c.data.dataset));
     require(c.sparsity.initial <= c.sparsity.target, where,
             "sparsity.initial = {} is more than sparsity.target = {}; sparsity only grows",
             c.sparsity.initial, c.sparsity.target);

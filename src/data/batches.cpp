@@ -19,10 +19,12 @@ std::size_t checked(int batch_size) {
 
 // Transforms one image after the other into `images` and copies their labels.
 template <typename Transform>
-batch gather(const image_set& set, std::span<const std::uint32_t> chosen, std::size_t pixels,
-             std::span<float> images, std::span<std::int32_t> labels, const Transform& transform_one) {
+batch gather(const image_set& set, std::span<const std::uint32_t> chosen, std::size_t image_bytes,
+             std::size_t pixels, std::span<float> images, std::span<std::int32_t> labels,
+             const Transform& transform_one) {
     for (std::size_t i = 0; i < chosen.size(); ++i) {
-        transform_one(set.pixels.subspan(chosen[i] * pixels, pixels), images.subspan(i * pixels, pixels));
+        transform_one(set.pixels.subspan(chosen[i] * image_bytes, image_bytes),
+                      images.subspan(i * pixels, pixels));
         labels[i] = set.labels[chosen[i]];
     }
     return {images.first(chosen.size() * pixels), labels.first(chosen.size())};
@@ -31,9 +33,9 @@ batch gather(const image_set& set, std::span<const std::uint32_t> chosen, std::s
 } // namespace
 
 training_batches::training_batches(const dataset& data, std::span<const std::uint32_t> images, int batch_size)
-    : set_(data.train), transform_(data.facts), pixels_(data.facts.shape.size()),
-      dealt_(images.begin(), images.end()), order_(dealt_), position_(order_.size()),
-      images_(checked(batch_size) * pixels_), labels_(checked(batch_size)) {}
+    : set_(data.train), transform_(data.facts), image_bytes_(data.facts.image_bytes()),
+      pixels_(data.facts.shape.size()), dealt_(images.begin(), images.end()), order_(dealt_),
+      position_(order_.size()), images_(checked(batch_size) * pixels_), labels_(checked(batch_size)) {}
 
 int training_batches::batches() const {
     return static_cast<int>((dealt_.size() + labels_.size() - 1) / labels_.size());
@@ -49,15 +51,16 @@ batch training_batches::next(random_stream& augmentation) {
     const std::size_t size = std::min(labels_.size(), order_.size() - position_);
     const auto chosen = std::span<const std::uint32_t>(order_).subspan(position_, size);
     position_ += size;
-    return gather(set_, chosen, pixels_, images_, labels_,
+    return gather(set_, chosen, image_bytes_, pixels_, images_, labels_,
                   [&](std::span<const std::uint8_t> image, std::span<float> out) {
                       transform_.augment(image, augmentation, out);
                   });
 }
 
 evaluation_batches::evaluation_batches(const dataset& data, const image_set& set, int batch_size)
-    : set_(set), transform_(data.facts), pixels_(data.facts.shape.size()),
-      images_(checked(batch_size) * pixels_), labels_(checked(batch_size)) {}
+    : set_(set), transform_(data.facts), image_bytes_(data.facts.image_bytes()),
+      pixels_(data.facts.shape.size()), images_(checked(batch_size) * pixels_), labels_(checked(batch_size)) {
+}
 
 batch evaluation_batches::load(std::span<const std::uint32_t> images) {
     if (images.size() > labels_.size()) {
@@ -65,7 +68,7 @@ batch evaluation_batches::load(std::span<const std::uint32_t> images) {
                     fmt::format("{} images asked for, at most {} fit", images.size(), labels_.size()));
     }
     return gather(
-        set_, images, pixels_, images_, labels_,
+        set_, images, image_bytes_, pixels_, images_, labels_,
         [&](std::span<const std::uint8_t> image, std::span<float> out) { transform_.normalize(image, out); });
 }
 

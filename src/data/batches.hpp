@@ -36,7 +36,7 @@ public:
 private:
     image_set set_;
     transform transform_;
-    std::size_t pixels_; // of an image
+    std::size_t image_bytes_, pixels_; // of an image, stored and as floats
     std::vector<std::uint32_t> dealt_, order_;
     std::size_t position_;
     std::vector<float> images_;
@@ -53,7 +53,7 @@ public:
 private:
     image_set set_;
     transform transform_;
-    std::size_t pixels_; // of an image
+    std::size_t image_bytes_, pixels_; // of an image, stored and as floats
     std::vector<float> images_;
     std::vector<std::int32_t> labels_;
 };

@@ -2,6 +2,8 @@
 
 #include "base/error.hpp"
 #include "data/formats.hpp"
+#include "data/image_file.hpp"
+#include "data/storage.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -18,34 +20,6 @@ namespace {
 
 constexpr int cifar_10_training_files = 5;
 
-struct mutable_set {
-    std::span<std::uint8_t> pixels, labels;
-};
-
-struct mutable_dataset {
-    mutable_set train, test;
-};
-
-// The storage is [training pixels | test pixels | training labels | test labels].
-mutable_dataset divide(const dataset_facts& facts, std::span<std::byte> storage) {
-    if (storage.size() != storage_size(facts)) {
-        throw error("cannot lay out dataset " + to_string(facts.name), "storage",
-                    fmt::format("it has {} bytes, expected {}", storage.size(), storage_size(facts)));
-    }
-    std::span<std::uint8_t> left{reinterpret_cast<std::uint8_t*>(storage.data()), storage.size()};
-    const auto take = [&left](std::size_t size) {
-        const auto taken = left.first(size);
-        left = left.subspan(size);
-        return taken;
-    };
-    mutable_dataset parts;
-    parts.train.pixels = take(facts.train_size * facts.shape.size());
-    parts.test.pixels = take(facts.test_size * facts.shape.size());
-    parts.train.labels = take(facts.train_size);
-    parts.test.labels = take(facts.test_size);
-    return parts;
-}
-
 std::vector<std::string> files_of(config::dataset_name name) {
     switch (name) {
     case config::dataset_name::fashion_mnist:
@@ -61,6 +35,8 @@ std::vector<std::string> files_of(config::dataset_name name) {
     }
     case config::dataset_name::cifar_100:
         return {"train.bin", "test.bin"};
+    case config::dataset_name::file:
+        break;
     }
     throw error("no files are known", "dataset", "unknown dataset");
 }
@@ -74,6 +50,8 @@ std::vector<std::string> subfolders_of(config::dataset_name name) {
         return {"", "cifar-10-batches-bin", "cifar-10"};
     case config::dataset_name::cifar_100:
         return {"", "cifar-100-binary", "cifar-100"};
+    case config::dataset_name::file:
+        break;
     }
     return {""};
 }
@@ -160,22 +138,44 @@ void read_cifar_files(const dataset_facts& facts, const fs::path& folder, const 
 } // namespace
 
 dataset_facts facts_of(config::dataset_name name) {
+    dataset_facts facts{name, {3, 32, 32}, config::classes_of(name), 50'000, 10'000};
     switch (name) {
     case config::dataset_name::fashion_mnist:
-        return {name, {1, 28, 28}, config::classes_of(name), 60'000, 10'000};
+        facts.shape = {1, 28, 28};
+        facts.train_size = 60'000;
+        return facts;
     case config::dataset_name::cifar_10:
-        return {name, {3, 32, 32}, config::classes_of(name), 50'000, 10'000};
+        facts.mean = {0.49139968F, 0.48215827F, 0.44653124F};
+        facts.deviation = {0.24703233F, 0.24348505F, 0.26158768F};
+        facts.beyond = padding::zero;
+        return facts;
     case config::dataset_name::cifar_100:
-        return {name, {3, 32, 32}, config::classes_of(name), 50'000, 10'000};
+        facts.mean = {0.507F, 0.487F, 0.441F};
+        facts.deviation = {0.267F, 0.256F, 0.276F};
+        facts.beyond = padding::reflect;
+        return facts;
+    case config::dataset_name::file:
+        break;
     }
     throw error("no facts are known", "dataset", "unknown dataset");
 }
 
-std::size_t storage_size(const dataset_facts& facts) {
-    return (facts.train_size + facts.test_size) * (facts.shape.size() + 1);
+dataset_facts facts_of(const config::data_section& settings) {
+    return settings.dataset == config::dataset_name::file ? facts_of(h5::foreign_file::open(settings.path))
+                                                          : facts_of(settings.dataset);
 }
 
-fs::path locate(config::dataset_name name, const std::string& path) {
+std::size_t storage_size(const dataset_facts& facts) {
+    return (facts.train_size + facts.test_size) *
+           (facts.image_bytes() + 1 + (facts.has_clients ? sizeof(std::int32_t) : 0));
+}
+
+fs::path locate(const config::data_section& settings) {
+    const auto name = settings.dataset;
+    const std::string& path = settings.path;
+    if (name == config::dataset_name::file) {
+        return path;
+    }
     const std::size_t files = files_of(name).size();
     std::vector<std::string> places;
     std::string incomplete;
@@ -202,13 +202,15 @@ fs::path locate(config::dataset_name name, const std::string& path) {
                                       : ""));
 }
 
-dataset read(config::dataset_name name, const fs::path& folder, std::span<std::byte> storage) {
-    const dataset_facts facts = facts_of(name);
+dataset read(const dataset_facts& facts, const fs::path& place, std::span<std::byte> storage) {
+    if (facts.name == config::dataset_name::file) {
+        return read_images(h5::foreign_file::open(place), facts, storage);
+    }
     const mutable_dataset parts = divide(facts, storage);
-    if (name == config::dataset_name::fashion_mnist) {
-        read_fashion_mnist(facts, folder, parts);
+    if (facts.name == config::dataset_name::fashion_mnist) {
+        read_fashion_mnist(facts, place, parts);
     } else {
-        read_cifar_files(facts, folder, parts);
+        read_cifar_files(facts, place, parts);
     }
     return view(facts, storage);
 }
@@ -216,7 +218,9 @@ dataset read(config::dataset_name name, const fs::path& folder, std::span<std::b
 dataset view(const dataset_facts& facts, std::span<const std::byte> storage) {
     // `divide` writes nothing, and the result is read-only again.
     const mutable_dataset parts = divide(facts, {const_cast<std::byte*>(storage.data()), storage.size()});
-    return {facts, {parts.train.pixels, parts.train.labels}, {parts.test.pixels, parts.test.labels}};
+    return {facts,
+            {parts.train.pixels, parts.train.labels, parts.train.clients},
+            {parts.test.pixels, parts.test.labels, parts.test.clients}};
 }
 
 } // namespace feddip::data

@@ -187,10 +187,36 @@ partition make_dirichlet(const images_by_class& train, const images_by_class& te
                     dirichlet_draws, alpha, clients, dirichlet_minimum));
 }
 
+shares deal_as_given(std::span<const std::int32_t> owners, std::size_t clients) {
+    shares dealt(clients);
+    for (std::size_t i = 0; i < owners.size(); ++i) {
+        dealt[static_cast<std::size_t>(owners[i])].push_back(static_cast<std::uint32_t>(i));
+    }
+    return dealt;
+}
+
+// Identifiers are 0 or more, and those of test images occur among those of training images (image_file.hpp).
+void require_given(const dataset& data, int clients) {
+    if (data.train.clients.empty()) {
+        cannot_deal("data.partition",
+                    "\"given\" needs /train/clients and /test/clients in the file, which has none");
+    }
+    const std::int64_t named = std::int64_t{std::ranges::max(data.train.clients)} + 1;
+    if (named != clients) {
+        cannot_deal(
+            "federation.clients",
+            fmt::format("it is {0}, but the file has the images of {1} clients; set federation.clients = {1}",
+                        clients, named));
+    }
+}
+
 } // namespace
 
 partition make_partition(const dataset& data, const config::data_section& settings, int clients,
                          std::uint64_t seed) {
+    if (settings.partition == config::partition_kind::given) {
+        require_given(data, clients);
+    }
     const std::size_t needed =
         settings.partition == config::partition_kind::dirichlet ? dirichlet_minimum : 1;
     const std::size_t dealt_to = clients < 1 ? 0 : static_cast<std::size_t>(clients);
@@ -214,6 +240,9 @@ partition make_partition(const dataset& data, const config::data_section& settin
         break;
     case config::partition_kind::dirichlet:
         made = make_dirichlet(train, test, dealt_to, settings.dirichlet_alpha, for_train);
+        break;
+    case config::partition_kind::given:
+        made = {deal_as_given(data.train.clients, dealt_to), deal_as_given(data.test.clients, dealt_to)};
         break;
     }
     for (shares* set : {&made.train, &made.test}) {

@@ -27,6 +27,9 @@ struct partition {
 // client that already has its N_samples/N training images takes no more; drawn again until every client has
 // at least 100 training images and one test image (input_error after 1000 draws).
 //
+// given: as the dataset says, client by client; input_error where it does not say, or has another number of
+// clients. A client may be without test images.
+//
 // Every client has at least one training image, else input_error.
 // A pure function of the labels, the settings and the seed.
 partition make_partition(const dataset& data, const config::data_section& settings, int clients,

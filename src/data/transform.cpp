@@ -1,6 +1,7 @@
 #include "data/transform.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace feddip::data {
 
@@ -9,24 +10,6 @@ namespace {
 constexpr int border = 4;
 constexpr int outside = -1;
 constexpr std::size_t largest_side = 32;
-
-struct normalization {
-    std::array<float, 3> mean, deviation;
-    padding beyond;
-};
-
-normalization normalization_of(config::dataset_name name) {
-    switch (name) {
-    case config::dataset_name::fashion_mnist:
-        break;
-    case config::dataset_name::cifar_10:
-        return {
-            {0.49139968F, 0.48215827F, 0.44653124F}, {0.24703233F, 0.24348505F, 0.26158768F}, padding::zero};
-    case config::dataset_name::cifar_100:
-        return {{0.507F, 0.487F, 0.441F}, {0.267F, 0.256F, 0.276F}, padding::reflect};
-    }
-    return {{0, 0, 0}, {1, 1, 1}, padding::none};
-}
 
 // The coordinate in the image of one in the padded image, `outside` where padding is zero.
 int unpadded(int padded, int size, padding beyond) {
@@ -40,23 +23,41 @@ int unpadded(int padded, int size, padding beyond) {
     return at < 0 ? -at : 2 * (size - 1) - at;
 }
 
+std::vector<float> or_else(const std::vector<float>& values, int channels, float otherwise) {
+    return values.empty() ? std::vector<float>(static_cast<std::size_t>(channels), otherwise) : values;
+}
+
 } // namespace
 
-transform::transform(const dataset_facts& facts) : shape_(facts.shape), padding_{}, value_{} {
-    const normalization n = normalization_of(facts.name);
-    padding_ = n.beyond;
+transform::transform(const dataset_facts& facts)
+    : shape_(facts.shape), padding_(facts.beyond), mean_(or_else(facts.mean, shape_.channels, 0)),
+      deviation_(or_else(facts.deviation, shape_.channels, 1)) {
+    if (facts.pixels == pixel_kind::floats) {
+        return;
+    }
+    value_.resize(mean_.size());
     for (std::size_t c = 0; c < value_.size(); ++c) {
         for (std::size_t byte = 0; byte < value_[c].size(); ++byte) {
-            value_[c][byte] = (static_cast<float>(byte) / 255.0F - n.mean[c]) / n.deviation[c];
+            value_[c][byte] = (static_cast<float>(byte) / 255.0F - mean_[c]) / deviation_[c];
         }
     }
 }
 
 void transform::normalize(std::span<const std::uint8_t> pixels, std::span<float> out) const {
     const auto plane = static_cast<std::size_t>(shape_.height * shape_.width);
-    for (std::size_t c = 0; c < static_cast<std::size_t>(shape_.channels); ++c) {
-        std::ranges::transform(pixels.subspan(c * plane, plane), out.subspan(c * plane).begin(),
-                               [&value = value_[c]](std::uint8_t byte) { return value[byte]; });
+    const bool floats = value_.empty();
+    if (floats) {
+        std::memcpy(out.data(), pixels.data(), pixels.size());
+    }
+    for (std::size_t c = 0; c < mean_.size(); ++c) {
+        const auto channel = out.subspan(c * plane, plane);
+        if (floats) {
+            std::ranges::transform(channel, channel.begin(),
+                                   [&](float x) { return (x - mean_[c]) / deviation_[c]; });
+        } else {
+            std::ranges::transform(pixels.subspan(c * plane, plane), channel.begin(),
+                                   [&value = value_[c]](std::uint8_t byte) { return value[byte]; });
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-// What turns the bytes of an image into what a network sees (spec, section 6).
+// What turns the stored pixels of an image into what a network sees.
 #pragma once
 
 #include "base/random.hpp"
@@ -7,20 +7,19 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace feddip::data {
-
-// How an image continues beyond its border.
-enum class padding { none, zero, reflect };
 
 class transform {
 public:
     explicit transform(const dataset_facts& facts);
 
-    // /255, then (x - mean) / std per channel where the dataset has them.
+    // Bytes /255, then (x - mean) / deviation per channel where the dataset has them. `pixels` are the
+    // image_bytes() of one image.
     void normalize(std::span<const std::uint8_t> pixels, std::span<float> out) const;
     // The same after padding by 4, a random crop and a random flip, for datasets that are augmented; two
-    // offsets and a coin are drawn per image then, else nothing.
+    // offsets and a coin are drawn per image then, else nothing. Those have bytes, and sides up to 32.
     void augment(std::span<const std::uint8_t> pixels, random_stream& random, std::span<float> out) const;
 
     // A crop at a given place: `top` and `left` in 0 .. 8 of the padded image.
@@ -29,7 +28,8 @@ public:
 private:
     image_shape shape_;
     padding padding_;
-    std::array<std::array<float, 256>, 3> value_; // [channel][byte]
+    std::vector<float> mean_, deviation_;       // [channel]
+    std::vector<std::array<float, 256>> value_; // [channel][byte]; empty for floats
 };
 
 } // namespace feddip::data

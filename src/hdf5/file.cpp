@@ -12,19 +12,6 @@ namespace feddip::h5 {
 
 namespace {
 
-std::string innermost_message() {
-    std::string message;
-    const auto keep_first = [](unsigned, const H5E_error2_t* entry, void* target) -> herr_t {
-        auto& text = *static_cast<std::string*>(target);
-        if (text.empty() && entry->desc != nullptr) {
-            text = entry->desc;
-        }
-        return 0;
-    };
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &message);
-    return message.empty() ? "no reason given by HDF5" : message;
-}
-
 // HDF5 reports failure by a negative value, whatever the type.
 template <typename T>
 T check(T result, const char* call, const std::string& where) {
@@ -32,11 +19,6 @@ T check(T result, const char* call, const std::string& where) {
         throw error(fmt::format("{} failed", call), where, innermost_message());
     }
     return result;
-}
-
-// By default HDF5 prints every failure to stderr by itself.
-void silence() {
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 
 property_list_handle property_list(hid_t of, const std::string& where) {
@@ -107,6 +89,23 @@ std::size_t points_in(hid_t space, const std::string& where) {
 }
 
 } // namespace
+
+std::string innermost_message() {
+    std::string message;
+    const auto keep_first = [](unsigned, const H5E_error2_t* entry, void* target) -> herr_t {
+        auto& text = *static_cast<std::string*>(target);
+        if (text.empty() && entry->desc != nullptr) {
+            text = entry->desc;
+        }
+        return 0;
+    };
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &message);
+    return message.empty() ? "no reason given by HDF5" : message;
+}
+
+void silence() {
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
 
 template <>
 hid_t native_type<std::uint8_t>() {

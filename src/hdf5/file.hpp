@@ -71,6 +71,11 @@ hid_t native_type<double>();
 
 using shape = std::vector<hsize_t>;
 
+// By default HDF5 prints every failure to stderr by itself.
+void silence();
+// Why the last call failed.
+std::string innermost_message();
+
 // Arrays of numbers, by absolute path: "/rounds/round". Everything throws feddip::error that names the path.
 class dataset_source {
 public:

@@ -4,6 +4,9 @@ import os
 import struct
 import subprocess
 
+import h5py
+import numpy as np
+
 import program
 import results
 
@@ -104,6 +107,53 @@ def nothing(here):
     del here
 
 
+def own(change=lambda file: None):
+    """A good own.h5 of 600 images, and then a `change`."""
+    def make(here):
+        with h5py.File(here / "own.h5", "w") as file:
+            for part, images in (("train", 600), ("test", 20)):
+                file[f"{part}/images"] = np.zeros((images, 1, 28, 28), np.uint8)
+                file[f"{part}/labels"] = np.arange(images) % 10
+            file.attrs["classes"] = 10
+            change(file)
+    return make
+
+
+def put(path, *arguments, **options):
+    """A dataset in place of the one there."""
+    def change(file):
+        if path in file:
+            del file[path]
+        file.create_dataset(path, *arguments, **options)
+    return change
+
+
+def linked(path, link):
+    def change(file):
+        del file[path]
+        file[path] = link
+    return change
+
+
+def holed(file):
+    """Of the training images only one chunk is stored."""
+    put("train/images", (600, 1, 28, 28), "u1", chunks=(10, 1, 28, 28))(file)
+    file["train/images"][:10] = 1
+
+
+def virtual(file):
+    layout = h5py.VirtualLayout((600, 1, 28, 28), "u1")
+    layout[:] = h5py.VirtualSource("other.h5", "x", (600, 1, 28, 28))
+    del file["train/images"]
+    file.create_virtual_dataset("train/images", layout)
+
+
+def with_clients(train, test):
+    def change(file):
+        file["train/clients"], file["test/clients"] = train, test
+    return change
+
+
 TRAIN = ["train", "tiny.toml"]
 IMAGES, LABELS, TEST_IMAGES, TEST_LABELS = (f"{p}-{k}-ubyte" for p in ("train", "t10k")
                                             for k in ("images-idx3", "labels-idx1"))
@@ -114,6 +164,14 @@ def given(*overrides):
 
 
 DATA = given("data.path=d")
+OWN = given("data.dataset=file", "data.path=own.h5")
+
+
+def own_row(change, path, *parts):
+    return (own(change), OWN, f"own.h5:{path}", *parts)
+
+
+IMAGES_OF = (600, 1, 28, 28)
 
 
 def data(change, part, name):
@@ -216,6 +274,101 @@ ROWS = {
     "more clients than a Dirichlet allows": (fashion_mnist(), given("data.path=d", "data.partition=dirichlet",
                                                                     "federation.clients=601"), "not enough"),
     "more clients than images": (fashion_mnist(), given("data.path=d", "federation.clients=60001"), "60000"),
+
+    # Files of one's own.
+    "a file without a name": (nothing, given("data.dataset=file"), "needs data.path"),
+    "shares that nobody gave": (nothing, given("data.partition=given"), "does not have"),
+    "no file of one's own": (nothing, OWN, "own.h5", "No such file"),
+    "a folder of one's own": (lambda here: (here / "own.h5").mkdir(), OWN, "it is not a file"),
+    "text for HDF5": (text("own.h5", "images\n" * 99), OWN, "HDF5 can't open it"),
+    "half an HDF5 file": (lambda here: own()(here) or os.truncate(here / "own.h5", 3000), OWN, "HDF5 can't open it"),
+    "no images": own_row(lambda f: f.pop("train/images"), "/train/images", "missing"),
+    "no test images": own_row(lambda f: f.pop("test"), "/test/images", "missing"),
+    "no labels": own_row(lambda f: f.pop("test/labels"), "/test/labels", "missing"),
+    "a group for images": own_row(lambda f: f.pop("train/images") and None or f.create_group("train/images"),
+                                  "/train/images", "as a dataset"),
+    "images as doubles": own_row(put("train/images", data=np.zeros(IMAGES_OF)), "/train/images", "uint8 or float32"),
+    "images of signed bytes": own_row(put("train/images", data=np.zeros(IMAGES_OF, "i1")), "/train/images", "uint8 or float32"),
+    "images as records": own_row(put("train/images", IMAGES_OF, [("r", "u1")]), "/train/images", "neither integers"),
+    "images of half floats": own_row(put("train/images", IMAGES_OF, "f2"), "/train/images", "neither integers"),
+    "images as lists": own_row(put("train/images", (600,), h5py.vlen_dtype("u1")), "/train/images", "neither integers"),
+    "flat images": own_row(put("train/images", data=np.zeros((600, 784), "u1")), "/train/images", "N x channels x height x width"),
+    "images with five dimensions": own_row(put("train/images", (6, 1, 28, 28, 1), "u1"), "/train/images",
+                                           "1 to 4 dimensions"),
+    "one number for images": own_row(put("train/images", data=np.uint8(3)), "/train/images", "1 to 4 dimensions"),
+    "images of nothing": own_row(put("train/images", (600, 1, 0, 28), "u1"), "/train/images", "empty"),
+    "test images of another shape": own_row(put("test/images", data=np.zeros((20, 1, 32, 32), "u1")), "/test/images",
+                                            "another shape or type"),
+    "test images of another type": own_row(put("test/images", data=np.zeros((20, 1, 28, 28), "f4")), "/test/images",
+                                           "another shape or type"),
+    "images that are not there": own_row(put("train/images", (1 << 40, 1, 28, 28), "u1", chunks=(1, 1, 28, 28)),
+                                         "/train/images", "chunks are stored"),
+    "more images than bytes": own_row(put("train/images", (1 << 30, 1, 28, 28), "u1"), "/train/images",
+                                      "larger than what is stored"),
+    "a size that overflows": own_row(put("train/images", (1 << 20, 1 << 20, 1 << 20, 1 << 20), "u1",
+                                         chunks=(1, 1, 1, 1)), "/train/images"),
+    "a chunk of gigabytes": own_row(put("train/images", (1 << 22, 1, 28, 28), "u1", chunks=(1 << 22, 1, 28, 28)),
+                                    "/train/images", "larger than 64 MiB"),
+    "images with holes": own_row(holed, "/train/images", "1 of its 60 chunks"),
+    "an image larger than any": own_row(put("train/images", data=np.zeros((1, 1, 5000, 1), "u1")), "/train/images",
+                                        "5000"),
+    "images behind a soft link": own_row(linked("train/images", h5py.SoftLink("/test/images")), "/train/images",
+                                         "soft or external link"),
+    "a group behind a soft link": own_row(linked("train", h5py.SoftLink("/test")), "/train/images",
+                                          "soft or external link"),
+    "images in another file": own_row(linked("train/images", h5py.ExternalLink("/etc/passwd", "/x")), "/train/images",
+                                      "soft or external link"),
+    "bytes in another file": own_row(put("train/images", IMAGES_OF, "u1",
+                                         external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)]), "/train/images",
+                                     "other files"),
+    "images put together from other files": own_row(virtual, "/train/images", "virtual"),
+    "images with checksums": own_row(put("train/images", data=np.zeros(IMAGES_OF, "u1"), fletcher32=True),
+                                     "/train/images", "filter"),
+    "images packed by a plug-in": own_row(put("train/images", data=np.zeros(IMAGES_OF, "u1"), compression="lzf"),
+                                          "/train/images", "filter"),
+    "images that are no numbers": own_row(lambda f: (put("train/images", data=np.full(IMAGES_OF, np.nan, "f4"))(f),
+                                                     put("test/images", data=np.zeros((20, 1, 28, 28), "f4"))(f)),
+                                          "/train/images", "image 0", "not finite"),
+    "labels as fractions": own_row(put("train/labels", data=np.zeros(600)), "/train/labels", "must hold integers"),
+    "too few labels": own_row(put("train/labels", data=np.zeros(599, "u1")), "/train/labels", "each of 600 images"),
+    "labels in columns": own_row(put("train/labels", data=np.zeros((600, 1), "u1")), "/train/labels", "one number"),
+    "a label beyond the classes": own_row(put("train/labels", data=np.full(600, 10)), "/train/labels",
+                                          "label 10 of image 0"),
+    "a label below 0": own_row(put("test/labels", data=np.full(20, -1)), "/test/labels", "label -1 of image 0"),
+    "a label of 64 bits": own_row(put("test/labels", data=np.full(20, 1 << 40)), "/test/labels", "label 2147483647"),
+    "labels as words": own_row(put("train/labels", data=np.full(600, b"cat")), "/train/labels", "must hold integers"),
+    "more classes than a byte can name": own_row(lambda f: f.attrs.__setitem__("classes", 257), "/@classes",
+                                                 "257 is not between 1 and 256"),
+    "no number of classes": own_row(lambda f: f.attrs.pop("classes"), "/@classes", "missing"),
+    "a name for a number of classes": own_row(lambda f: f.attrs.__setitem__("classes", "ten"), "/@classes",
+                                              "one integer"),
+    "two numbers of classes": own_row(lambda f: f.attrs.__setitem__("classes", [10, 10]), "/@classes", "one integer"),
+    "names of another number": own_row(put("class_names", data=np.array(["a", "b"], "S")), "/class_names",
+                                       "2 names for 10 classes"),
+    "names of any length": own_row(put("class_names", data=["a"] * 10), "/class_names", "variable length"),
+    "long names": own_row(put("class_names", (10,), "S257"), "/class_names", "257 bytes"),
+    "numbers for names": own_row(put("class_names", data=np.zeros(10)), "/class_names", "a list of at most 256 texts"),
+    "a mean alone": own_row(put("mean", data=[0.5]), "/deviation", "missing, where /mean is there"),
+    "means of other channels": own_row(lambda f: (put("mean", data=[0.5] * 3)(f), put("deviation", data=[1.0] * 3)(f)),
+                                       "/mean", "each of 1 channels"),
+    "a mean that is no number": own_row(lambda f: (put("mean", data=[np.nan])(f), put("deviation", data=[1.0])(f)),
+                                        "/mean", "not finite"),
+    "no deviation at all": own_row(lambda f: (put("mean", data=[0.0])(f), put("deviation", data=[0.0])(f)),
+                                   "/deviation", "greater than 0"),
+    "clients of half the images": own_row(put("train/clients", data=np.zeros(600, "i4")), "/test/clients", "missing"),
+    "a client below 0": own_row(with_clients(np.full(600, -1), np.zeros(20, "i4")), "/train/clients", "client -1"),
+    "more clients than images": own_row(with_clients(np.full(600, 600), np.zeros(20, "i4")), "/train/clients",
+                                        "client 600"),
+    "a client for testing only": own_row(with_clients(np.arange(600) % 500, np.full(20, 500)), "/test/clients",
+                                         "client 500 of image 0 is not between 0 and 499"),
+    "shares without clients": (own(), [*OWN, "--set", "data.partition=given"], "has none"),
+    "another number of clients": (own(with_clients(np.arange(600) % 300, np.arange(20))),
+                                  [*OWN, "--set", "data.partition=given"], "set federation.clients = 300"),
+    "a client without images": (own(with_clients(np.where(np.arange(600) == 7, 499, 3), np.full(20, 3))),
+                                [*OWN, "--set", "data.partition=given"], "client 0 of 500", "no training image"),
+    "a model for larger images": (own(lambda f: [put(f"{p}/images", data=np.zeros((n, 1, 4, 4), "u1"))(f)
+                                                 for p, n in (("train", 600), ("test", 20))]), OWN,
+                                  "can't build the network"),
 
     # Data.
     "no data there": (nothing, given("data.path=/nowhere/at/all"), "/nowhere/at/all"),

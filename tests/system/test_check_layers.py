@@ -17,6 +17,7 @@ class CheckLayers(unittest.TestCase):
         self.assertTrue(self.found("comm", '#include "io/results.hpp"\n'))
         self.assertTrue(self.found("data", '#include "sparse/mask.hpp"\n'))
         self.assertTrue(self.found("privacy", '#include "sparse/mask.hpp"\n'))
+        self.assertFalse(self.found("data", '#include "hdf5/file.hpp"\n'))
 
     def test_exclusive_headers_have_one_room(self):
         for header in ("mpi.h", "dnnl.hpp", "hdf5.h", "toml++/toml.h", "CLI/CLI.hpp", "sodium.h"):

@@ -41,8 +41,8 @@ void declare_norm(std::vector<parameter>& into, const layer_spec& layer) {
 
 int model_spec::append(layer_spec layer) {
     if (layer.output.channels < 1 || layer.output.height < 1 || layer.output.width < 1) {
-        throw error("can't build the network", fmt::format("layer {}", layers_.size() + 1),
-                    "its input is too small for it");
+        throw input_error("can't build the network", fmt::format("layer {}", layers_.size() + 1),
+                          "its input is too small for it");
     }
     layers_.push_back(std::move(layer));
     return last_value();
@@ -52,7 +52,8 @@ int model_spec::convolution(const std::string& name, const convolution_settings&
     const int input = from == last ? last_value() : from;
     const data::image_shape in = shape(input);
     const auto extent = [&](int size) {
-        return (size + 2 * settings.padding - settings.kernel) / settings.stride + 1;
+        const int places = size + 2 * settings.padding - settings.kernel;
+        return places < 0 ? 0 : places / settings.stride + 1;
     };
     return append({.kind = layer_kind::convolution,
                    .name = name,
@@ -110,8 +111,8 @@ int model_spec::dropout(float probability) {
 
 int model_spec::add(int other) {
     if (shape(other) != shape(last_value())) {
-        throw error("can't build the network", fmt::format("layer {}", layers_.size() + 1),
-                    "it adds two values of different shapes");
+        throw input_error("can't build the network", fmt::format("layer {}", layers_.size() + 1),
+                          "it adds two values of different shapes");
     }
     return append(
         {.kind = layer_kind::add, .name = {}, .inputs = {last_value(), other}, .output = shape(other)});

@@ -39,7 +39,7 @@ struct convolution_settings {
 };
 
 // Each function appends a layer that reads value `from` (default: the last one) and returns the value it
-// makes. Throws feddip::error where the shapes don't fit.
+// makes. Throws input_error where the shapes don't fit.
 class model_spec {
 public:
     explicit model_spec(data::image_shape input) : input_(input) {}

@@ -60,9 +60,9 @@ TEST(locate, finds_plain_and_gzip_files_in_the_folder_given) {
     touch_fashion_mnist(folder.path() / "plain", "");
     touch_fashion_mnist(folder.path() / "packed", ".gz");
 
-    EXPECT_EQ(locate(dataset_name::fashion_mnist, (folder.path() / "plain").string()),
+    EXPECT_EQ(locate({dataset_name::fashion_mnist, (folder.path() / "plain").string()}),
               folder.path() / "plain");
-    EXPECT_EQ(locate(dataset_name::fashion_mnist, (folder.path() / "packed").string()),
+    EXPECT_EQ(locate({dataset_name::fashion_mnist, (folder.path() / "packed").string()}),
               folder.path() / "packed");
 }
 
@@ -72,8 +72,8 @@ TEST(locate, looks_into_the_subfolders_of_the_official_archives) {
     touch(folder.path() / "cifar-100-binary" / "train.bin");
     touch(folder.path() / "cifar-100-binary" / "test.bin");
 
-    EXPECT_EQ(locate(dataset_name::fashion_mnist, folder.path().string()), folder.path() / "fashion-mnist");
-    EXPECT_EQ(locate(dataset_name::cifar_100, folder.path().string()), folder.path() / "cifar-100-binary");
+    EXPECT_EQ(locate({dataset_name::fashion_mnist, folder.path().string()}), folder.path() / "fashion-mnist");
+    EXPECT_EQ(locate({dataset_name::cifar_100, folder.path().string()}), folder.path() / "cifar-100-binary");
 }
 
 TEST(locate, prefers_the_folder_given_to_the_environment) {
@@ -82,8 +82,8 @@ TEST(locate, prefers_the_folder_given_to_the_environment) {
     touch_fashion_mnist(surroundings.path(), "");
     const environment set("FEDDIP_DATA", surroundings.path().string());
 
-    EXPECT_EQ(locate(dataset_name::fashion_mnist, given.path().string()), given.path());
-    EXPECT_EQ(locate(dataset_name::fashion_mnist, ""), surroundings.path());
+    EXPECT_EQ(locate({dataset_name::fashion_mnist, given.path().string()}), given.path());
+    EXPECT_EQ(locate({dataset_name::fashion_mnist, ""}), surroundings.path());
 }
 
 TEST(locate, does_not_look_elsewhere_when_the_folder_given_lacks_a_file) {
@@ -93,8 +93,9 @@ TEST(locate, does_not_look_elsewhere_when_the_folder_given_lacks_a_file) {
     touch_fashion_mnist(surroundings.path(), "");
     const environment set("FEDDIP_DATA", surroundings.path().string());
 
-    const std::string complaint =
-        test::message_of<input_error>([&] { locate(dataset_name::fashion_mnist, given.path().string()); });
+    const std::string complaint = test::message_of<input_error>([&] {
+        locate({dataset_name::fashion_mnist, given.path().string()});
+    });
 
     EXPECT_THAT(complaint, HasSubstr(given.path().string()));
     EXPECT_THAT(complaint, HasSubstr(given.path().string() + " lacks t10k-labels-idx1-ubyte;"));
@@ -105,7 +106,9 @@ TEST(locate, names_every_place_and_what_to_do) {
     const test::temporary_folder empty;
     const environment set("FEDDIP_DATA", empty.path().string());
 
-    const std::string complaint = test::message_of<input_error>([] { locate(dataset_name::cifar_100, ""); });
+    const std::string complaint = test::message_of<input_error>([] {
+        locate({dataset_name::cifar_100, ""});
+    });
 
     for (const std::string& part :
          {std::string("cifar-100"), empty.path().string(), std::string("data/downloads"),
@@ -134,15 +137,16 @@ TEST(view, lays_sets_side_by_side_without_overlap) {
 TEST(read, refuses_storage_of_another_size) {
     std::vector<std::byte> storage(storage_size(facts_of(dataset_name::cifar_10)) - 1);
 
-    EXPECT_THROW(read(dataset_name::cifar_10, "nowhere", storage), error);
+    EXPECT_THROW(read(facts_of(dataset_name::cifar_10), "nowhere", storage), error);
 }
 
 TEST(read, names_a_file_that_is_missing) {
     const test::temporary_folder empty;
     std::vector<std::byte> storage(storage_size(facts_of(dataset_name::cifar_10)));
 
-    EXPECT_THAT(test::message_of<input_error>([&] { read(dataset_name::cifar_10, empty.path(), storage); }),
-                HasSubstr("data_batch_1.bin): there is no such file"));
+    EXPECT_THAT(
+        test::message_of<input_error>([&] { read(facts_of(dataset_name::cifar_10), empty.path(), storage); }),
+        HasSubstr("data_batch_1.bin): there is no such file"));
 }
 
 TEST(read, puts_cifar_100_train_and_test_in_their_places) {
@@ -163,7 +167,7 @@ TEST(read, puts_cifar_100_train_and_test_in_their_places) {
     write("test.bin", facts.test_size, 50);
     std::vector<std::byte> storage(storage_size(facts));
 
-    const dataset d = read(dataset_name::cifar_100, folder.path(), storage);
+    const dataset d = read(facts_of(dataset_name::cifar_100), folder.path(), storage);
 
     EXPECT_EQ(d.train.labels[1234], 34);
     EXPECT_EQ(d.test.labels[1234], 84);
@@ -175,13 +179,13 @@ TEST(read, puts_cifar_100_train_and_test_in_their_places) {
 TEST(read, gets_the_real_fashion_mnist) {
     std::string folder;
     try {
-        folder = locate(dataset_name::fashion_mnist, "").string();
+        folder = locate({dataset_name::fashion_mnist, ""}).string();
     } catch (const input_error& missing) {
         GTEST_SKIP() << missing.what();
     }
     std::vector<std::byte> storage(storage_size(facts_of(dataset_name::fashion_mnist)));
 
-    const dataset d = read(dataset_name::fashion_mnist, folder, storage);
+    const dataset d = read(facts_of(dataset_name::fashion_mnist), folder, storage);
 
     EXPECT_THAT(class_counts(d.train, 10), Each(6000));
     EXPECT_THAT(class_counts(d.test, 10), Each(1000));
@@ -202,7 +206,8 @@ TEST(read, gets_the_real_cifar_10) {
     }
     std::vector<std::byte> storage(storage_size(facts_of(dataset_name::cifar_10)));
 
-    const dataset d = read(dataset_name::cifar_10, locate(dataset_name::cifar_10, folder), storage);
+    const dataset d =
+        read(facts_of(dataset_name::cifar_10), locate({dataset_name::cifar_10, folder}), storage);
 
     EXPECT_THAT(class_counts(d.train, 10), Each(5000));
     EXPECT_THAT(class_counts(d.test, 10), Each(1000));

@@ -1,0 +1,39 @@
+"""A folder of folders of images: [train|test]/[CLIENT]/CLASS/FILES."""
+import functools
+
+from . import pictures
+from .samples import Sample, Unusable, natural
+
+SETS = {"train", "test"}
+
+
+def folders_in(folder):
+    return sorted((path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")),
+                  key=lambda path: natural(path.name))
+
+
+def unusable(reason):
+    raise Unusable(reason)
+
+
+def from_folder(root, by_client, size=None, channels=None):
+    if not root.is_dir():
+        raise Unusable(f"{root}: it is not a folder")
+    inner = folders_in(root)
+    has_sets = {path.name for path in inner} == SETS
+    samples = []
+    for top, name in [(path, path.name) for path in inner] if has_sets else [(root, None)]:
+        for owner in folders_in(top) if by_client else [top]:
+            for folder in folders_in(owner):
+                for path in sorted(folder.rglob("*"), key=lambda p: natural(p.name)):
+                    if path.is_dir() or path.name.startswith("."):
+                        continue
+                    known = path.suffix.lower() in pictures.SUFFIXES
+                    samples.append(Sample(
+                        where=str(path.relative_to(root)), label=folder.name, set=name,
+                        client=owner.name if by_client else None,
+                        load=functools.partial(pictures.load, path, size, channels) if known else
+                        functools.partial(unusable, f"{path.suffix or 'no suffix'} is not that of an image")))
+    if not samples:
+        raise Unusable(f"{root}: there are no folders of images in it")
+    return samples

@@ -1,0 +1,31 @@
+"""One image file as an array."""
+import warnings
+
+import numpy as np
+from PIL import Image
+
+from .samples import Unusable
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+BYTES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}  # Pillow's modes of 8 bits
+GREY = {"1", "L", "LA"}
+
+
+def load(path, size, channels):
+    """The first frame; `size` (height, width) and `channels`, where None, are the image's own."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.mode not in BYTES:
+                    raise Unusable(f"its pixels are not of 8 bits (Pillow's mode {image.mode})")
+                grey = image.mode in GREY if channels is None else channels == 1
+                image = image.convert("L" if grey else "RGB")
+                if size is not None and image.size != (size[1], size[0]):
+                    image = image.resize((size[1], size[0]), Image.BILINEAR)
+                pixels = np.asarray(image)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as problem:
+        raise Unusable("it has too many pixels") from problem
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as problem:  # Pillow's ways to fail
+        raise Unusable("Pillow can't read it") from problem
+    return pixels[np.newaxis] if grey else np.moveaxis(pixels, 2, 0)
