@@ -21,10 +21,10 @@ def arguments() -> argparse.Namespace:
     options.add_results(parser)
     options.add_out(parser, "decision")
     which = parser.add_argument_group("your federation (default: that of the runs)")
-    which.add_argument("--model", choices=("lenet5", "alexnet", "resnet18"))
-    which.add_argument("--dataset", choices=("fashion-mnist", "cifar-10", "cifar-100"))
+    which.add_argument("--model", choices=("lenet5", "alexnet", "resnet18", "resnet50", "custom"))
+    which.add_argument("--dataset", choices=("fashion-mnist", "cifar-10", "cifar-100", "file"))
     which.add_argument(
-        "--partition", choices=("iid", "pathological", "dirichlet"), help="how alike your clients' data are"
+        "--partition", choices=("iid", "pathological", "dirichlet", "given"), help="how alike your clients' data are"
     )
     which.add_argument("--clients", type=int, metavar="N")
     which.add_argument("--clients-per-round", type=int, metavar="K")

@@ -27,9 +27,12 @@ DISPLAY_NAMES = {
     "lenet5": "LeNet-5",
     "alexnet": "AlexNet",
     "resnet18": "ResNet-18",
+    "resnet50": "ResNet-50",
+    "custom": "own network",
     "fashion-mnist": "Fashion-MNIST",
     "cifar-10": "CIFAR-10",
     "cifar-100": "CIFAR-100",
+    "file": "own images",
 }
 
 _SYMBOLS = {
@@ -67,6 +70,7 @@ _BEFORE_THERE_WAS = {
     "communication.value_type": "f32",
     "compute.precision": "f32",
     "faults.drop_probability": 0.0,
+    "model.layers": [],
     "method.variant": "paper",
     "model.norm": "batch",
     "privacy.clip": 0.0,

@@ -10,11 +10,13 @@ namespace feddip::app {
 
 namespace {
 
+void add_overrides(CLI::App& to, std::vector<std::string>& overrides, const char* help) {
+    to.add_option("--set", overrides, help)->allow_extra_args(false)->type_name("section.key=value");
+}
+
 void add_config_arguments(CLI::App& to, std::filesystem::path& config, std::vector<std::string>& overrides) {
     to.add_option("config", config, "The run's configuration (TOML)")->required()->type_name("CONFIG.toml");
-    to.add_option("--set", overrides, "Replace one value of the configuration; may be repeated")
-        ->allow_extra_args(false)
-        ->type_name("section.key=value");
+    add_overrides(to, overrides, "Replace one value of the configuration; may be repeated");
 }
 
 std::string help_text(const CLI::App& parser, const CLI::Error& request) {
@@ -29,6 +31,7 @@ any_command parse_command_line(int argc, const char* const* argv) {
     train_command train;
     check_command check;
     info_command info;
+    export_command taken_home;
     bool version = false;
 
     CLI::App parser("Federated learning with extreme dynamic pruning (FedDIP) over MPI.", "feddip");
@@ -53,6 +56,17 @@ any_command parse_command_line(int argc, const char* const* argv) {
         ->required()
         ->type_name("FILE.h5");
 
+    CLI::App* export_parser = parser.add_subcommand(
+        "export", "Write a checkpoint's model for other programs: ONNX, or NumPy's arrays");
+    export_parser->add_option("checkpoint", taken_home.checkpoint, "Checkpoint")
+        ->required()
+        ->type_name("FILE.h5");
+    export_parser->add_option("--out", taken_home.out, "File to write")
+        ->required()
+        ->type_name("MODEL.onnx|MODEL.npz");
+    add_overrides(*export_parser, taken_home.overrides,
+                  "Replace one value of the run's configuration, such as a data.path that has moved");
+
     try {
         parser.parse(argc, argv);
     } catch (const CLI::Success& request) {
@@ -74,8 +88,11 @@ any_command parse_command_line(int argc, const char* const* argv) {
     if (info_parser->parsed()) {
         return info;
     }
+    if (export_parser->parsed()) {
+        return taken_home;
+    }
     throw input_error("bad usage", "command line",
-                      "a command is needed: train, check or info; feddip --help shows the usage");
+                      "a command is needed: train, check, info or export; feddip --help shows the usage");
 }
 
 } // namespace feddip::app

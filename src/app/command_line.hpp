@@ -25,13 +25,19 @@ struct info_command {
     std::filesystem::path file;
 };
 
+struct export_command {
+    std::filesystem::path checkpoint, out; // .onnx or .npz
+    std::vector<std::string> overrides;
+};
+
 struct version_command {};
 
 struct help_command {
     std::string text;
 };
 
-using any_command = std::variant<train_command, check_command, info_command, version_command, help_command>;
+using any_command =
+    std::variant<train_command, check_command, info_command, export_command, version_command, help_command>;
 
 // Throws input_error where the arguments make no command.
 any_command parse_command_line(int argc, const char* const* argv);

@@ -9,6 +9,7 @@ namespace feddip::app {
 exit_code train(const train_command& command);
 exit_code check(const check_command& command);
 exit_code info(const info_command& command);
+exit_code export_model(const export_command& command);
 exit_code version();
 
 } // namespace feddip::app

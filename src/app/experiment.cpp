@@ -22,7 +22,7 @@ config::run_config load_config(const std::filesystem::path& file, const std::vec
 
 parameter_layout layout_for(const config::run_config& config) {
     const auto facts = data::facts_of(config.data);
-    return nn::layout_of(config.model.name, facts.shape, facts.classes);
+    return nn::layout_of(config.model, facts.shape, facts.classes);
 }
 
 std::filesystem::path results_path(const config::run_config& config, const std::filesystem::path& out) {

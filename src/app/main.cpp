@@ -14,6 +14,7 @@ struct dispatch {
     exit_code operator()(const train_command& c) const { return train(c); }
     exit_code operator()(const check_command& c) const { return check(c); }
     exit_code operator()(const info_command& c) const { return info(c); }
+    exit_code operator()(const export_command& c) const { return export_model(c); }
     exit_code operator()(const version_command&) const { return version(); }
     exit_code operator()(const help_command& c) const {
         fmt::print("{}", c.text);

@@ -9,9 +9,7 @@
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
 #include "fl/roster.hpp"
-#include "nn/models/alexnet.hpp"
-#include "nn/models/lenet5.hpp"
-#include "nn/models/resnet18.hpp"
+#include "nn/models/registry.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -26,15 +24,7 @@ namespace {
 
 nn::model_spec spec_of(const config::run_config& config) {
     const auto facts = data::facts_of(config.data);
-    switch (config.model.name) {
-    case config::model_name::lenet5:
-        return nn::lenet5(facts.shape, facts.classes);
-    case config::model_name::alexnet:
-        return nn::alexnet(facts.shape, facts.classes);
-    case config::model_name::resnet18:
-        return nn::resnet18(facts.shape, facts.classes);
-    }
-    throw error("no work is known", "model.name", "unknown model");
+    return nn::model_of(config.model, facts.shape, facts.classes);
 }
 
 // The mask of w'_0; where data decide on it, one as sparse.

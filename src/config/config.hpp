@@ -11,7 +11,18 @@ namespace feddip::config {
 
 enum class dataset_name { fashion_mnist, cifar_10, cifar_100, file };
 enum class partition_kind { iid, pathological, dirichlet, given };
-enum class model_name { lenet5, alexnet, resnet18 };
+enum class model_name { lenet5, alexnet, resnet18, resnet50, custom };
+// As in nn/models/model.hpp.
+enum class layer_word {
+    convolution,
+    fully_connected,
+    batch_norm,
+    relu,
+    max_pool,
+    global_average_pool,
+    dropout,
+    add,
+};
 enum class variant_kind { paper, authors };
 enum class start_kind { erk, uniform };
 enum class start_mask_kind { global, per_client };
@@ -33,8 +44,27 @@ struct data_section {
     bool operator==(const data_section&) const = default;
 };
 
+// One of [[model.layers]]. Each kind has its own keys (layers.cpp).
+struct layer_section {
+    layer_word kind = layer_word::relu;
+    std::string name; // prefix of its parameters' names, and what others call its output
+    std::string from; // the layer whose output it reads; empty: the one before
+    std::string with; // of add, the other one
+    int outputs = 0;  // channels of a convolution, values of a fully connected layer; there 0: the classes
+    int kernel = 1, stride = 1, padding = 0;
+    bool bias = true;
+    int window = 2;
+    double probability = 0.5;
+
+    bool operator==(const layer_section&) const = default;
+};
+
 struct model_section {
-    model_name name = model_name::lenet5;
+    // Not explicit: the name of a model stands for it.
+    model_section(model_name named = model_name::lenet5) : name(named) {}
+
+    model_name name;
+    std::vector<layer_section> layers; // of model_name::custom
 
     bool operator==(const model_section&) const = default;
 };

@@ -1,5 +1,6 @@
 #include "config/keys.hpp"
 
+#include "config/layers.hpp"
 #include "config/names.hpp"
 #include "config/nearest.hpp"
 
@@ -225,7 +226,9 @@ std::vector<key> make_keys() {
         .has("partition", &data_section::partition)
         .has("classes_per_client", &data_section::classes_per_client, at_least_1)
         .has("dirichlet_alpha", &data_section::dirichlet_alpha, positive);
-    section(table, "model", &run_config::model).has("name", &model_section::name);
+    section(table, "model", &run_config::model)
+        .has("name", &model_section::name)
+        .has("layers", &model_section::layers);
     section(table, "federation", &run_config::federation)
         .has("clients", &federation_section::clients, at_least_1)
         .has("clients_per_round", &federation_section::clients_per_round, at_least_1)

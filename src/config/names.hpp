@@ -31,9 +31,20 @@ inline constexpr auto names<partition_kind> = std::array{
 };
 template <>
 inline constexpr auto names<model_name> = std::array{
-    named<model_name>{model_name::lenet5, "lenet5"},
-    named<model_name>{model_name::alexnet, "alexnet"},
-    named<model_name>{model_name::resnet18, "resnet18"},
+    named<model_name>{model_name::lenet5, "lenet5"},     named<model_name>{model_name::alexnet, "alexnet"},
+    named<model_name>{model_name::resnet18, "resnet18"}, named<model_name>{model_name::resnet50, "resnet50"},
+    named<model_name>{model_name::custom, "custom"},
+};
+template <>
+inline constexpr auto names<layer_word> = std::array{
+    named<layer_word>{layer_word::convolution, "convolution"},
+    named<layer_word>{layer_word::fully_connected, "fully_connected"},
+    named<layer_word>{layer_word::batch_norm, "batch_norm"},
+    named<layer_word>{layer_word::relu, "relu"},
+    named<layer_word>{layer_word::max_pool, "max_pool"},
+    named<layer_word>{layer_word::global_average_pool, "global_average_pool"},
+    named<layer_word>{layer_word::dropout, "dropout"},
+    named<layer_word>{layer_word::add, "add"},
 };
 template <>
 inline constexpr auto names<variant_kind> = std::array{

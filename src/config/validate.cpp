@@ -24,18 +24,21 @@ void require(bool holds, const std::string& where, fmt::format_string<Args...> w
 }
 
 bool fits(model_name model, dataset_name dataset) {
-    return dataset == dataset_name::file || // whose shape is not known yet
+    return dataset == dataset_name::file || model == model_name::custom || // shapes that are not known yet
            (model == model_name::lenet5) == (dataset == dataset_name::fashion_mnist);
 }
 
 } // namespace
 
 void validate(const run_config& c, const std::string& where) {
-    require(
-        fits(c.model.name, c.data.dataset), where,
-        "model.name = \"{}\" does not take data.dataset = \"{}\"; lenet5 takes fashion-mnist, alexnet and "
-        "resnet18 take cifar-10 and cifar-100",
-        name_of(c.model.name), name_of(c.data.dataset));
+    require(fits(c.model.name, c.data.dataset), where,
+            "model.name = \"{}\" does not take data.dataset = \"{}\"; lenet5 takes fashion-mnist, alexnet, "
+            "resnet18 and resnet50 take cifar-10 and cifar-100",
+            name_of(c.model.name), name_of(c.data.dataset));
+    require((c.model.name == model_name::custom) == !c.model.layers.empty(), where, "model.name = \"{}\" {}",
+            name_of(c.model.name),
+            c.model.layers.empty() ? "needs [[model.layers]]"
+                                   : "has its own layers; take \"custom\" for [[model.layers]]");
     require(c.federation.clients_per_round <= c.federation.clients, where,
             "federation.clients_per_round = {} is more than federation.clients = {}",
             c.federation.clients_per_round, c.federation.clients);

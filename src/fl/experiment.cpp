@@ -9,7 +9,7 @@ namespace feddip::fl {
 workplace::workplace(const experiment& what_is_run, transport& all_ranks,
                      std::span<observer* const> all_observers)
     : what(what_is_run), ranks(all_ranks), observers(all_observers), how(make_method(what.config)),
-      network({.model = what.config.model.name,
+      network({.model = what.config.model,
                .input = what.data.facts.shape,
                .classes = what.data.facts.classes,
                .max_batch = std::max(what.config.federation.batch_size, evaluation_batch),

@@ -4,9 +4,7 @@
 #include "nn/elementwise.hpp"
 #include "nn/kernel_choice.hpp"
 #include "nn/layers/blocked.hpp"
-#include "nn/models/alexnet.hpp"
-#include "nn/models/lenet5.hpp"
-#include "nn/models/resnet18.hpp"
+#include "nn/models/registry.hpp"
 #include "nn/sgd.hpp"
 #include "nn/sparse_layers.hpp"
 #include "nn/version.hpp"
@@ -20,18 +18,6 @@
 namespace feddip::nn {
 
 namespace {
-
-model_spec spec_of(config::model_name model, data::image_shape input, int classes) {
-    switch (model) {
-    case config::model_name::lenet5:
-        return lenet5(input, classes);
-    case config::model_name::alexnet:
-        return alexnet(input, classes);
-    case config::model_name::resnet18:
-        return resnet18(input, classes);
-    }
-    throw error("can't build the network", "model", "there is no such model");
-}
 
 // The gradients of values that are still to be read, by value. A value that several layers read gets the sum.
 class open_gradients {
@@ -267,7 +253,7 @@ plan& network::implementation::plan_for(pass kind, int batch) {
 }
 
 network::network(const network_options& options)
-    : network(spec_of(options.model, options.input, options.classes), options.max_batch, options.kernels,
+    : network(model_of(options.model, options.input, options.classes), options.max_batch, options.kernels,
               options.precision) {}
 network::network(const model_spec& model, int max_batch, config::kernel_kind kernels,
                  config::precision_kind precision) {
@@ -327,8 +313,8 @@ batch_score network::evaluate(const data::batch& b, std::span<std::uint8_t> corr
     return context.score;
 }
 
-std::vector<double> uses_per_weight(config::model_name model, data::image_shape input, int classes) {
-    const auto spec = spec_of(model, input, classes);
+std::vector<double> uses_per_weight(const config::model_section& model, data::image_shape input, int classes) {
+    const auto spec = model_of(model, input, classes);
     std::vector<double> uses;
     for (const auto& layer : spec.layers()) {
         if (layer.kind == layer_kind::convolution) {
@@ -340,8 +326,8 @@ std::vector<double> uses_per_weight(config::model_name model, data::image_shape 
     return uses;
 }
 
-parameter_layout layout_of(config::model_name model, data::image_shape input, int classes) {
-    return spec_of(model, input, classes).layout();
+parameter_layout layout_of(const config::model_section& model, data::image_shape input, int classes) {
+    return model_of(model, input, classes).layout();
 }
 
 } // namespace feddip::nn

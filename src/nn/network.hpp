@@ -20,7 +20,7 @@ class model_spec;
 struct sgd_settings;
 
 struct network_options {
-    config::model_name model = config::model_name::lenet5;
+    config::model_section model;
     data::image_shape input{1, 28, 28};
     int classes = 10;
     int max_batch = 128;                                          // larger batches are refused
@@ -90,10 +90,10 @@ private:
 };
 
 // The layout alone, without building a network.
-parameter_layout layout_of(config::model_name model, data::image_shape input, int classes);
+parameter_layout layout_of(const config::model_section& model, data::image_shape input, int classes);
 
 // How often each weight of a prunable tensor is used in the forward pass of one image: at every output pixel
 // of a convolution, once in a fully connected layer. One number per tensor, in layout order.
-std::vector<double> uses_per_weight(config::model_name model, data::image_shape input, int classes);
+std::vector<double> uses_per_weight(const config::model_section& model, data::image_shape input, int classes);
 
 } // namespace feddip::nn

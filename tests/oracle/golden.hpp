@@ -30,7 +30,7 @@ struct digest {
     double norm = 0, projection = 0;
     std::vector<double> values;
 };
-digest digest_of(const std::string& name, std::span<const float> tensor);
+digest digest_of(const std::string& name, std::span<const float> tensor, std::size_t samples);
 
 // goldens/`label`.txt, by tensor. Throws std::runtime_error when it can't be read.
 std::map<std::string, digest> read_golden(const std::string& label);

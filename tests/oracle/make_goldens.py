@@ -158,21 +158,78 @@ class ResNet18(nn.Module):
         return self.fc(functional.avg_pool2d(x, 4).flatten(1))
 
 
+class Bottleneck(nn.Module):
+    def __init__(self, inputs, width, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        if stride != 1 or inputs != 4 * width:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, 4 * width, 1, stride=stride, bias=False), nn.BatchNorm2d(4 * width)
+            )
+        else:
+            self.downsample = nn.Identity()
+
+    def forward(self, x):
+        out = functional.relu(self.bn1(self.conv1(x)))
+        out = functional.relu(self.bn2(self.conv2(out)))
+        return functional.relu(self.bn3(self.conv3(out)) + self.downsample(x))
+
+
+class ResNet50(ResNet18):
+    def __init__(self, classes):
+        super().__init__(classes)
+        inputs = 64
+        for stage, (blocks, width) in enumerate(zip((3, 4, 6, 3), (64, 128, 256, 512)), 1):
+            made = []
+            for block in range(blocks):
+                made.append(Bottleneck(inputs, width, 2 if stage > 1 and block == 0 else 1))
+                inputs = 4 * width
+            setattr(self, f"layer{stage}", nn.Sequential(*made))
+        self.fc = nn.Linear(2048, classes)
+
+
+class Custom(nn.Module):
+    """What network_test.cpp says in the words of [[model.layers]]."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.inner = nn.Conv2d(8, 8, 3, padding=1)
+        self.side = nn.Conv2d(8, 12, 1, stride=2)
+        self.wide = nn.Conv2d(8, 12, 5, stride=2, padding=2)
+        self.head = nn.Linear(12 * 3 * 3, 20)
+        self.last = nn.Linear(20, classes)
+
+    def forward(self, x):
+        stem = functional.relu(self.norm(self.stem(x)))
+        x = functional.relu(self.inner(stem) + stem)
+        x = functional.relu(self.side(x) + self.wide(x))
+        x = functional.max_pool2d(x, 3)
+        x = functional.relu(self.head(x.flatten(1)))
+        return self.last(x)
+
+
 # --- what is written ------------------------------------------------------------------------------------------
 
 
-def digest(name, tensor):
+def digest(name, tensor, samples=SAMPLES):
     """`name norm projection (value)*`: the projection is on the signs, the values are those at the positions,
     that the hash gives."""
     values = tensor.detach().numpy().ravel()
     signs = np.where(uniform(name + ".signs", values.size) < 0.5, -1.0, 1.0)
-    count = min(SAMPLES, values.size)
+    count = min(samples, values.size)
     positions = (uniform(name + ".positions", count) * values.size).astype(np.int64)
     numbers = [np.linalg.norm(values), values @ signs, *values[positions]]
     return " ".join([name, *(f"{x:.10g}" for x in numbers)])
 
 
-def network_golden(label, model, batch_size, shape, classes):
+def network_golden(label, model, batch_size, shape, classes, samples=SAMPLES):
     model = model.double()
     draw_state(model)
     images, labels = draw_batch(label, batch_size, shape, classes)
@@ -183,8 +240,8 @@ def network_golden(label, model, batch_size, shape, classes):
     loss = functional.cross_entropy(model(images), labels)
     loss.backward()
     lines.append(digest("training_loss", loss.reshape(1)))
-    lines += [digest(name, p.grad) for name, p in model.named_parameters()]
-    lines += [digest(name, buffer) for name, buffer in model.named_buffers() if "running" in name]
+    lines += [digest(name, p.grad, samples) for name, p in model.named_parameters()]
+    lines += [digest(name, buffer, samples) for name, buffer in model.named_buffers() if "running" in name]
     return lines
 
 
@@ -222,6 +279,8 @@ def compute():
         "lenet5": network_golden("lenet5", LeNet5(10), 16, (1, 28, 28), 10),
         "alexnet": network_golden("alexnet", AlexNet(10), 6, (3, 32, 32), 10),
         "resnet18": network_golden("resnet18", ResNet18(100), 4, (3, 32, 32), 100),
+        "resnet50": network_golden("resnet50", ResNet50(100), 4, (3, 32, 32), 100, samples=6),
+        "custom": network_golden("custom", Custom(5), 7, (3, 19, 19), 5),
         "local_training": local_training_golden(),
     }
 

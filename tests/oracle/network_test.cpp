@@ -1,7 +1,10 @@
 // Losses, gradients, running statistics and a client's whole local training against PyTorch.
+#include "config/config.hpp"
 #include "nn/models/alexnet.hpp"
 #include "nn/models/lenet5.hpp"
+#include "nn/models/registry.hpp"
 #include "nn/models/resnet18.hpp"
+#include "nn/models/resnet50.hpp"
 #include "nn/network.hpp"
 #include "nn/sgd.hpp"
 #include "oracle/golden.hpp"
@@ -52,6 +55,76 @@ TEST(oracle, alexnet_without_dropout_computes_what_pytorch_computes) {
 
 TEST(oracle, resnet18_computes_what_pytorch_computes) {
     expect_network_matches("resnet18", nn::resnet18({3, 32, 32}, 100), 4, 100);
+}
+
+TEST(oracle, resnet50_computes_what_pytorch_computes) {
+    expect_network_matches("resnet50", nn::resnet50({3, 32, 32}, 100), 4, 100);
+}
+
+TEST(oracle, a_network_in_words_computes_what_pytorch_computes) {
+    const auto config = config::parse(R"(
+[model]
+name = "custom"
+[[model.layers]]
+kind = "convolution"
+name = "stem"
+outputs = 8
+kernel = 3
+padding = 1
+bias = false
+[[model.layers]]
+kind = "batch_norm"
+name = "norm"
+[[model.layers]]
+kind = "relu"
+name = "start"
+[[model.layers]]
+kind = "convolution"
+name = "inner"
+outputs = 8
+kernel = 3
+padding = 1
+[[model.layers]]
+kind = "add"
+with = "start"
+[[model.layers]]
+kind = "relu"
+name = "fork"
+[[model.layers]]
+kind = "convolution"
+name = "side"
+outputs = 12
+stride = 2
+[[model.layers]]
+kind = "convolution"
+name = "wide"
+from = "fork"
+outputs = 12
+kernel = 5
+stride = 2
+padding = 2
+[[model.layers]]
+kind = "add"
+with = "side"
+[[model.layers]]
+kind = "relu"
+[[model.layers]]
+kind = "max_pool"
+window = 3
+[[model.layers]]
+kind = "fully_connected"
+name = "head"
+outputs = 20
+[[model.layers]]
+kind = "relu"
+[[model.layers]]
+kind = "fully_connected"
+name = "last"
+)",
+                                      "test", {});
+    const auto model = nn::model_of(config.model, {3, 19, 19}, 5);
+    expect_network_matches("custom", model, 7, 5);
+    EXPECT_EQ(config::parse(config::to_toml(config), "again", {}), config);
 }
 
 sparse::mask drawn_mask(const parameter_layout& layout, double density) {

@@ -19,7 +19,7 @@ EXCLUSIVE = [
     (r"(H5|hdf5).*\.h", {"hdf5"}),
     (r"toml.*", {"config"}),
     (r"CLI/.*", {"config", "app"}),
-    (r"zlib\.h", {"data"}),
+    (r"zlib\.h", {"data", "io"}),
     (r"sodium.*\.h", {"privacy"}),
     (r"privacy/seeded_key_for_tests\.hpp", set()),  # noise that the seed gives away: for tests alone
 ]

@@ -174,6 +174,15 @@ def own_row(change, path, *parts):
 IMAGES_OF = (600, 1, 28, 28)
 
 
+def layers(*texts):
+    return given("model.name=custom", f"model.layers=[{', '.join('{' + t + '}' for t in texts)}]")
+
+
+def layers_row(*texts, says):
+    """Layers that begin well."""
+    return (nothing, layers("kind='convolution', name='c', outputs=4, kernel=5", "kind='relu', name='r'", *texts), *says)
+
+
 def data(change, part, name):
     return (fashion_mnist(change), DATA, part, name)
 
@@ -274,6 +283,49 @@ ROWS = {
     "more clients than a Dirichlet allows": (fashion_mnist(), given("data.path=d", "data.partition=dirichlet",
                                                                     "federation.clients=601"), "not enough"),
     "more clients than images": (fashion_mnist(), given("data.path=d", "federation.clients=60001"), "60000"),
+
+    # Layers of one's own.
+    "a custom model without layers": (nothing, given("model.name=custom"), "needs [[model.layers]]"),
+    "layers of a model that has its own": (nothing, given("model.layers=[{kind='relu'}]"), "has its own layers"),
+    "a word for layers": (nothing, given("model.name=custom", "model.layers='many'"), "[[model.layers]]"),
+    "a number among layers": (nothing, given("model.name=custom", "model.layers=[3]"), "layer 1: it must be a table"),
+    "too many layers": (nothing, layers(*["kind='relu'"] * 1001), "at most 1000"),
+    "a layer without a kind": (nothing, layers("name='c'"), "layer 1: its kind must be one of"),
+    "an unknown kind": (nothing, layers("kind='conv'"), "layer 1: its kind must be one of"),
+    "a misspelt key of a layer": (nothing, layers("kind='convolution', kernal=3"), "did you mean kernel?"),
+    "a key of another kind of layer": (nothing, layers("kind='relu', kernel=3"), "layer 1: unknown key kernel"),
+    "a kernel of nothing": (nothing, layers("kind='convolution', outputs=3, kernel=0"), "from 1 to 255"),
+    "a fraction of a kernel": (nothing, layers("kind='convolution', outputs=3, kernel=1.5"), "integer from 1 to 255"),
+    "millions of channels": (nothing, layers("kind='convolution', outputs=10000000"), "from 1 to 1048576"),
+    "all dropped out": layers_row("kind='dropout', probability=1", says=["layer 3", "less than 1"]),
+    "a bias that is a number": layers_row("kind='convolution', outputs=1, bias=1", says=["true or false"]),
+    "a name with a path": layers_row("kind='relu', name='../x'", says=["layer 3", "letters, digits"]),
+    "a name given twice": layers_row("kind='fully_connected', name='c'", says=["layer 3 (c)", "earlier layer"]),
+    "no channels": layers_row("kind='convolution', name='d'", says=["layer 3 (d)", "needs outputs"]),
+    "an input too small": layers_row("kind='convolution', name='d', outputs=3, kernel=25",
+                                     says=["layer 3 (d)", "4 x 24 x 24, is too small"]),
+    "a window too large": layers_row("kind='max_pool', window=25", says=["layer 3 (layer3)", "too small"]),
+    "a padding wider than the kernel": layers_row("kind='convolution', outputs=3, kernel=2, padding=2",
+                                                  says=["not smaller than its kernel"]),
+    "a sum of two shapes": layers_row("kind='convolution', name='d', outputs=3", "kind='add', with='r', name='a'",
+                                      says=["layer 4 (a)", "it adds 4 x 24 x 24 of r to 3 x 24 x 24"]),
+    "a sum with nobody": layers_row("kind='add'", says=["layer 3", "needs with"]),
+    "a sum with itself": layers_row("kind='add', with='r'", says=["to itself"]),
+    "a layer that comes later": layers_row("kind='convolution', outputs=3, from='z'", "kind='relu', name='z'",
+                                           says=["no layer before it is called z"]),
+    "a relu after a pool": layers_row("kind='max_pool'", "kind='relu'", says=["layer 4", "must follow"]),
+    "what a relu gets, read twice": layers_row("kind='convolution', name='d', outputs=4", "kind='relu', name='s'",
+                                               "kind='add', with='d'", "kind='fully_connected'",
+                                               says=["only the output of a relu"]),
+    "an output that nobody reads": layers_row("kind='convolution', name='d', outputs=3",
+                                              "kind='convolution', name='e', from='r', outputs=3",
+                                              "kind='fully_connected'", says=["layer 3 (d)", "nothing reads"]),
+    "an end that is no number of classes": layers_row("kind='fully_connected', name='f', outputs=11",
+                                                      says=["layer 3 (f)", "11 x 1 x 1", "10 classes"]),
+    "an end that is a pool": layers_row("kind='convolution', outputs=10", "kind='global_average_pool', name='g'",
+                                        says=["layer 4 (g)", "must be fully connected"]),
+    "a start that is a pool": (nothing, layers("kind='max_pool'"), "layer 1", "it is the first"),
+    "weights beyond all memory": layers_row("kind='fully_connected', outputs=1048576", says=["layer 3", "2^30"]),
 
     # Files of one's own.
     "a file without a name": (nothing, given("data.dataset=file"), "needs data.path"),

@@ -30,7 +30,7 @@ namespace {
 std::vector<double> time_costs(const config::run_config& config) {
     constexpr double per_use = 1.0 / 32;
     const auto facts = data::facts_of(config.data);
-    auto costs = nn::uses_per_weight(config.model.name, facts.shape, facts.classes);
+    auto costs = nn::uses_per_weight(config.model, facts.shape, facts.classes);
     std::ranges::transform(costs, costs.begin(), [&](double uses) { return 1 + per_use * uses; });
     return costs;
 }

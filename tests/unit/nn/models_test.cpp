@@ -32,6 +32,11 @@ TEST(models, resnet18_has_the_parameters_of_the_paper) {
     EXPECT_EQ(layout.size() - layout.trainable_size(), 9600);
 }
 
+TEST(models, resnet50_has_the_parameters_of_the_authors_program) {
+    const parameter_layout layout = layout_of(model_name::resnet50, {3, 32, 32}, 100);
+    EXPECT_EQ(layout.trainable_size(), 23'705'252U);
+}
+
 TEST(models, resnet18_takes_any_number_of_classes) {
     EXPECT_EQ(layout_of(model_name::resnet18, {3, 32, 32}, 100).trainable_size() -
                   layout_of(model_name::resnet18, {3, 32, 32}, 10).trainable_size(),

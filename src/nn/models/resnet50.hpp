@@ -1,0 +1,9 @@
+#pragma once
+
+#include "nn/models/model.hpp"
+
+namespace feddip::nn {
+
+model_spec resnet50(data::image_shape input, int classes);
+
+} // namespace feddip::nn

@@ -1,0 +1,136 @@
+"""feddip export: what other programs compute with the model is what feddip measured."""
+import os
+import pathlib
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+
+import program
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "oracle"))
+try:
+    import torch
+    from torch.nn import functional
+
+    import make_goldens
+    import onnx_in_torch
+except (ImportError, SystemExit) as problem:
+    print(f"skipped: {problem}")
+    sys.exit(program.SKIPPED)
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# npm install --ignore-scripts --prefix build/node onnxruntime-node
+NODE_MODULES = os.environ.get("FEDDIP_NODE_MODULES", str(ROOT / "build" / "node" / "node_modules"))
+LEARNS = [part for setting in ("federation.clients=10", "federation.clients_per_round=2", "federation.rounds=4",
+                               "federation.batch_size=32", "sparsity.target=0.8") for part in ("--set", setting)]
+
+
+def fashion_mnist(kind, header):
+    import gzip
+    plain = program.FASHION_MNIST / f"t10k-{kind}-ubyte"
+    content = plain.read_bytes() if plain.exists() else gzip.decompress(plain.with_name(f"{plain.name}.gz").read_bytes())
+    return np.frombuffer(content, np.uint8, offset=header)
+
+
+def load(model, path):
+    """A model with the arrays of an .npz; strict, so that every name must be right."""
+    with np.load(path) as arrays:
+        model.load_state_dict({name: torch.from_numpy(arrays[name].copy()) for name in arrays.files}, strict=True)
+    return model.eval()
+
+
+class Export(program.Program):
+    def export(self, checkpoint, out, *more):
+        done = self.run_program("export", checkpoint, "--out", out, *more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def assert_close(self, logits, others):
+        self.assertEqual(logits.shape, others.shape)
+        self.assertLess(float((logits - others).abs().max()), 1e-4)
+
+    def in_onnxruntime(self, model, images):
+        images.numpy().tofile(self.folder / "images")
+        done = subprocess.run(["node", pathlib.Path(__file__).with_name("run_onnx.js"), model, "images", "logits",
+                               *map(str, images.shape)], cwd=self.folder, capture_output=True, text=True, check=False,
+                              env={**os.environ, "NODE_PATH": NODE_MODULES}, timeout=program.SECONDS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return torch.from_numpy(np.fromfile(self.folder / "logits", np.float32).reshape(len(images), -1))
+
+    @program.needs_fashion_mnist
+    def test_a_trained_lenet_is_as_right_on_the_whole_test_set_in_every_runtime(self):
+        self.train(*LEARNS, "--out", "r.h5")
+        with h5py.File(self.folder / "r.h5") as file:
+            accuracy, loss = file["rounds/test_accuracy"][-1], file["rounds/test_loss"][-1]
+        self.assertGreater(accuracy, 0.3, "it has learned nothing, so that this test could not fail")
+        told = self.export("r.ckpt-4.h5", "m.npz")
+        self.assertIn("prunable weights alive", told)
+        self.export("r.ckpt-4.h5", "m.onnx")
+
+        images = torch.from_numpy(fashion_mnist("images-idx3", 16).reshape(-1, 1, 28, 28).astype(np.float32) / 255)
+        labels = torch.from_numpy(fashion_mnist("labels-idx1", 8).astype(np.int64))
+        with torch.no_grad():
+            logits = load(make_goldens.LeNet5(10), self.folder / "m.npz")(images)
+            self.assertEqual(int((logits.argmax(1) == labels).sum()), round(accuracy * len(labels)))
+            self.assertAlmostEqual(float(functional.cross_entropy(logits, labels)), loss, 5)
+            of_graph, notes = onnx_in_torch.run(self.folder / "m.onnx", images)
+            self.assert_close(of_graph, logits)
+        self.assertEqual((notes["dataset"], notes["rounds"]), ("fashion-mnist", "4"))
+
+        with np.load(self.folder / "m.npz") as arrays:
+            alive = sum(int((arrays[n] != 0).sum()) for n in arrays.files if arrays[n].ndim > 1)
+        self.assertIn(f"{alive} of 61470 prunable weights alive", told)
+        packed = (self.folder / "m.npz").stat().st_size
+        self.assertLess(packed, (self.folder / "m.onnx").stat().st_size, "zeros are not packed")
+        if (pathlib.Path(NODE_MODULES) / "onnxruntime-node").is_dir():
+            self.assert_close(self.in_onnxruntime("m.onnx", images), logits)
+        else:
+            print(f"without onnxruntime: it is not in {NODE_MODULES}", file=sys.stderr)
+
+    def test_a_resnet_on_own_images_with_norms_and_skip_connections(self):
+        rng = np.random.default_rng(1)
+        with h5py.File(self.folder / "own.h5", "w") as file:
+            for part, n in (("train", 40), ("test", 12)):
+                file[f"{part}/images"] = rng.integers(0, 256, (n, 3, 32, 32), np.uint8)
+                file[f"{part}/labels"] = np.arange(n) % 4
+            file.attrs["classes"] = 4
+            file["class_names"] = np.array(["a", "b", "c", "d"], "S")
+            file["mean"], file["deviation"] = np.float32([0.5] * 3), np.float32([0.25] * 3)
+        self.train("--set", "data.dataset=file", "--set", "data.path=own.h5", "--set", "model.name=resnet18", "--set",
+                   "federation.clients=4", "--set", "federation.rounds=1", "--out", "r.h5")
+        (self.folder / "own.h5").rename(self.folder / "moved.h5")
+        self.assert_refused(self.run_program("export", "r.ckpt-1.h5", "--out", "m.npz"), "own.h5", "No such file")
+        for out in ("m.npz", "m.onnx"):
+            self.export("r.ckpt-1.h5", out, "--set", "data.path=moved.h5")
+        images = torch.from_numpy(rng.normal(size=(20, 3, 32, 32)).astype(np.float32))
+        with torch.no_grad():
+            logits = load(make_goldens.ResNet18(4), self.folder / "m.npz")(images)
+            of_graph, notes = onnx_in_torch.run(self.folder / "m.onnx", images)
+        self.assert_close(of_graph, logits)
+        self.assertEqual(notes["classes"], "a\nb\nc\nd")
+        self.assertEqual(notes["deviation"], "0.25 0.25 0.25")
+        if (pathlib.Path(NODE_MODULES) / "onnxruntime-node").is_dir():
+            self.assert_close(self.in_onnxruntime("m.onnx", images), logits)
+
+    @program.needs_fashion_mnist
+    def test_what_is_no_model_to_take_home_is_refused(self):
+        self.train("--set", "federation.rounds=1", "--out", "r.h5")
+        self.write("t.h5", "feddip checkpoint 1\nbytes 3\n")
+        for arguments, part in ((("r.h5", "--out", "m.npz"), "no whole checkpoint"),
+                                (("none.h5", "--out", "m.npz"), "No such file"),
+                                (("t.h5", "--out", "m.npz"), "no whole checkpoint"),
+                                (("r.ckpt-1.h5", "--out", "m.pt"), "must end in .onnx or .npz"),
+                                (("r.ckpt-1.h5", "--out", "none/m.npz"), "does not exist"),
+                                (("r.ckpt-1.h5", "--out", "m.npz", "--set", "method.name=dispfl"), "of its own"),
+                                (("r.ckpt-1.h5", "--out", "m.npz", "--set", "model.name=alexnet", "--set",
+                                  "data.dataset=cifar-10"), "another number of parameters"),
+                                (("r.ckpt-1.h5",), "--out is required")):
+            with self.subTest(arguments=arguments):
+                self.assert_refused(self.run_program("export", *arguments), part)
+                self.assertFalse(list(self.folder.glob("m.*")))
+
+
+if __name__ == "__main__":
+    program.main()
