@@ -24,7 +24,7 @@ void expect_loss(const std::string& name, double loss, const std::map<std::strin
 }
 
 void expect_network_matches(const std::string& label, const nn::model_spec& model, int batch_size,
-                            int classes) {
+                            int classes, double of_gradients = 1e-4) {
     constexpr double tolerance = 1e-4;
     const auto golden = oracle::read_golden(label);
     nn::network net(model, batch_size);
@@ -40,7 +40,7 @@ void expect_network_matches(const std::string& label, const nn::model_spec& mode
     for (const parameter& p : net.layout().parameters()) {
         const std::span<const float> values =
             p.trainable() ? net.gradients().subspan(p.offset, p.size) : net.state().subspan(p.offset, p.size);
-        oracle::expect_close(p.name, values, golden.at(p.name), tolerance);
+        oracle::expect_close(p.name, values, golden.at(p.name), p.trainable() ? of_gradients : tolerance);
     }
     EXPECT_EQ(golden.size(), net.layout().parameters().size() + 2);
 }
@@ -58,7 +58,9 @@ TEST(oracle, resnet18_computes_what_pytorch_computes) {
 }
 
 TEST(oracle, resnet50_computes_what_pytorch_computes) {
-    expect_network_matches("resnet50", nn::resnet50({3, 32, 32}, 100), 4, 100);
+    // Some inputs of its ReLUs are within 1e-8 of 0, where rounding decides the gradient: images changed by
+    // 3e-6 change PyTorch's gradients by 2e-3, those changed by 1e-6 by 2e-6.
+    expect_network_matches("resnet50", nn::resnet50({3, 32, 32}, 100), 4, 100, 1e-2);
 }
 
 TEST(oracle, a_network_in_words_computes_what_pytorch_computes) {

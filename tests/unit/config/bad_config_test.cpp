@@ -72,21 +72,22 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     types, bad_file,
-    testing::Values(bad{"[federation]\nrounds = 1.0", "bad value of federation.rounds (bad.toml:2): expected "
-                                                      "an integer, found a floating-point number"},
-                    bad{"[federation]\nrounds = \"10\"", "expected an integer, found a string"},
-                    bad{"[federation]\nrank0_trains = 1", "expected true or false, found an integer"},
-                    bad{"[federation]\nrounds = [1]", "expected an integer, found an array"},
-                    bad{"[federation]\nrounds = true", "expected an integer, found a boolean"},
-                    bad{"[federation]\nrounds = 1979-05-27", "found a date"},
-                    bad{"[optimizer]\ndecay = \"fast\"", "expected a number, found a string"},
-                    bad{"[data]\npath = 3", "expected a string, found an integer"},
-                    bad{"[data]\npartition = 3",
-                        "expected one of \"iid\", \"pathological\", \"dirichlet\", found an integer"},
-                    bad{"[data]\npartition = \"idd\"", "\"idd\" is unknown, did you mean \"iid\"?"},
-                    bad{"[data]\ndataset = \"cifar10\"", "did you mean \"cifar-10\"?"},
-                    bad{"[compute]\nkernels = \"automatic\"", "did you mean \"auto\"?"},
-                    bad{"[data]\npath = \"a\\u0000b\"", "NUL"}));
+    testing::Values(
+        bad{"[federation]\nrounds = 1.0", "bad value of federation.rounds (bad.toml:2): expected "
+                                          "an integer, found a floating-point number"},
+        bad{"[federation]\nrounds = \"10\"", "expected an integer, found a string"},
+        bad{"[federation]\nrank0_trains = 1", "expected true or false, found an integer"},
+        bad{"[federation]\nrounds = [1]", "expected an integer, found an array"},
+        bad{"[federation]\nrounds = true", "expected an integer, found a boolean"},
+        bad{"[federation]\nrounds = 1979-05-27", "found a date"},
+        bad{"[optimizer]\ndecay = \"fast\"", "expected a number, found a string"},
+        bad{"[data]\npath = 3", "expected a string, found an integer"},
+        bad{"[data]\npartition = 3",
+            "expected one of \"iid\", \"pathological\", \"dirichlet\", \"given\", found an integer"},
+        bad{"[data]\npartition = \"idd\"", "\"idd\" is unknown, did you mean \"iid\"?"},
+        bad{"[data]\ndataset = \"cifar10\"", "did you mean \"cifar-10\"?"},
+        bad{"[compute]\nkernels = \"automatic\"", "did you mean \"auto\"?"},
+        bad{"[data]\npath = \"a\\u0000b\"", "NUL"}));
 
 INSTANTIATE_TEST_SUITE_P(
     values, bad_file,

@@ -22,12 +22,20 @@ run_config parse_text(const std::string& toml, const std::vector<std::string>& o
     return parse(toml, "test.toml", overrides);
 }
 
+model_section one_layer() {
+    model_section model{model_name::custom};
+    layer_section& layer = model.layers.emplace_back();
+    layer.kind = layer_word::fully_connected;
+    layer.name = "only";
+    return model;
+}
+
 // No value is a default one.
 run_config unusual_config() {
     run_config c;
     c.data = {dataset_name::cifar_100, "/data/\"quoted\" \\ tab\t and ünïcode", partition_kind::dirichlet, 17,
               0.1};
-    c.model = {model_name::resnet18};
+    c.model = one_layer();
     c.federation = {1000, 31, 77, 3, 20, 9'007'199'254'740'993, false, 5};
     c.method = {"fedprox", variant_kind::authors};
     c.fedprox = {0.1};
@@ -64,7 +72,8 @@ partition = "pathological"
 classes_per_client = 20
 dirichlet_alpha = 0.25
 [model]
-name = "resnet18"
+name = "custom"
+layers = [{kind = "fully_connected", name = "only"}]
 [federation]
 clients = 20
 clients_per_round = 4
@@ -140,7 +149,7 @@ path = "run.h5"
 
     run_config expected;
     expected.data = {dataset_name::cifar_100, "somewhere", partition_kind::pathological, 20, 0.25};
-    expected.model = {model_name::resnet18};
+    expected.model = one_layer();
     expected.federation = {20, 4, 600, 2, 64, 7, false, 10};
     expected.method = {"fedavg", variant_kind::authors};
     expected.fedprox = {1};
