@@ -54,30 +54,17 @@ public:
         return *this;
     }
     node& has(const char* name, float value) {
-        protobuf_message a;
-        a.text(attribute_field::name, name);
-        a.number(attribute_field::f, value);
-        a.integer(attribute_field::type, f_attribute);
-        message_.message(node_field::attribute, a);
-        return *this;
+        return has(name, f_attribute, [&](protobuf_message& a) { a.number(attribute_field::f, value); });
     }
     node& has(const char* name, int value) {
-        protobuf_message a;
-        a.text(attribute_field::name, name);
-        a.integer(attribute_field::i, value);
-        a.integer(attribute_field::type, i_attribute);
-        message_.message(node_field::attribute, a);
-        return *this;
+        return has(name, i_attribute, [&](protobuf_message& a) { a.integer(attribute_field::i, value); });
     }
     node& has(const char* name, const std::vector<int>& values) {
-        protobuf_message a;
-        a.text(attribute_field::name, name);
-        for (const int value : values) {
-            a.integer(attribute_field::ints, value);
-        }
-        a.integer(attribute_field::type, ints_attribute);
-        message_.message(node_field::attribute, a);
-        return *this;
+        return has(name, ints_attribute, [&](protobuf_message& a) {
+            for (const int value : values) {
+                a.integer(attribute_field::ints, value);
+            }
+        });
     }
     void put_into(protobuf_message& graph) {
         message_.text(node_field::output, output_);
@@ -87,6 +74,16 @@ public:
     }
 
 private:
+    template <typename Fill>
+    node& has(const char* name, int type, const Fill& fill) {
+        protobuf_message a;
+        a.text(attribute_field::name, name);
+        fill(a);
+        a.integer(attribute_field::type, type);
+        message_.message(node_field::attribute, a);
+        return *this;
+    }
+
     const char* operation_;
     std::string output_;
     protobuf_message message_;

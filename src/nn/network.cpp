@@ -313,7 +313,8 @@ batch_score network::evaluate(const data::batch& b, std::span<std::uint8_t> corr
     return context.score;
 }
 
-std::vector<double> uses_per_weight(const config::model_section& model, data::image_shape input, int classes) {
+std::vector<double> uses_per_weight(const config::model_section& model, data::image_shape input,
+                                    int classes) {
     const auto spec = model_of(model, input, classes);
     std::vector<double> uses;
     for (const auto& layer : spec.layers()) {
