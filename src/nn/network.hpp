@@ -20,7 +20,7 @@ class model_spec;
 struct sgd_settings;
 
 struct network_options {
-    config::model_section model;
+    config::model_section model = {};
     data::image_shape input{1, 28, 28};
     int classes = 10;
     int max_batch = 128;                                          // larger batches are refused
