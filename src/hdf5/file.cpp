@@ -56,6 +56,22 @@ datatype_handle string_type(const std::string& where) {
     return type;
 }
 
+property_list_handle links_with_groups(const std::string& where) {
+    property_list_handle links = property_list(H5P_LINK_CREATE, where);
+    check(H5Pset_create_intermediate_group(links.id(), 1), "H5Pset_create_intermediate_group", where);
+    return links;
+}
+
+// HDF5 makes an attribute but never again.
+attribute_handle make_attribute(hid_t object, const char* attribute, hid_t type, hid_t space,
+                                const std::string& where) {
+    if (check(H5Aexists(object, attribute), "H5Aexists", where) > 0) {
+        check(H5Adelete(object, attribute), "H5Adelete", where);
+    }
+    return attribute_handle(
+        check(H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT), "H5Acreate2", where));
+}
+
 std::vector<const char*> pointers_to(const std::vector<std::string>& values) {
     std::vector<const char*> pointers;
     pointers.reserve(values.size());
@@ -139,6 +155,9 @@ file file::create(std::string name) {
     // Attributes whose order is known may together be larger than 64 KiB: the hostnames of a large job.
     check(H5Pset_attr_creation_order(creation.id(), H5P_CRT_ORDER_TRACKED), "H5Pset_attr_creation_order",
           name);
+    // What finds the pieces of a growing dataset takes 2 KB each by default, whether there are any or not.
+    constexpr unsigned half_of_an_index_node = 4;
+    check(H5Pset_istore_k(creation.id(), half_of_an_index_node), "H5Pset_istore_k", name);
     file_handle made(check(H5Fcreate(unique_name().c_str(), H5F_ACC_TRUNC, creation.id(), access.id()),
                            "H5Fcreate", name));
     return {std::move(made), std::move(name)};
@@ -155,12 +174,17 @@ file file::open(std::span<const std::byte> image, std::string name) {
 }
 
 std::vector<std::byte> file::image(std::size_t room) const {
+    std::vector<std::byte> bytes;
+    image_into(bytes, room);
+    return bytes;
+}
+
+void file::image_into(std::vector<std::byte>& bytes, std::size_t room) const {
     check(H5Fflush(handle_.id(), H5F_SCOPE_GLOBAL), "H5Fflush", name_);
     const ssize_t size = check(H5Fget_file_image(handle_.id(), nullptr, 0), "H5Fget_file_image", name_);
-    std::vector<std::byte> bytes(room + static_cast<std::size_t>(size));
+    bytes.resize(room + static_cast<std::size_t>(size));
     check(H5Fget_file_image(handle_.id(), bytes.data() + room, bytes.size() - room), "H5Fget_file_image",
           name_);
-    return bytes;
 }
 
 bool file::has(const std::string& path) const {
@@ -210,13 +234,55 @@ void file::write_raw(const std::string& path, hid_t type, const void* values, st
     if (points_in(space.id(), where(path)) != count) {
         throw error("can't write dataset", where(path), "its shape does not match its values");
     }
-    const property_list_handle links = property_list(H5P_LINK_CREATE, where(path));
-    check(H5Pset_create_intermediate_group(links.id(), 1), "H5Pset_create_intermediate_group", where(path));
+    const property_list_handle links = links_with_groups(where(path));
     const dataset_handle dataset(
         check(H5Dcreate2(handle_.id(), path.c_str(), type, space.id(), links.id(), H5P_DEFAULT, H5P_DEFAULT),
               "H5Dcreate2", where(path)));
     if (count > 0) {
         check(H5Dwrite(dataset.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), "H5Dwrite", where(path));
+    }
+}
+
+void file::write_growing_raw(const std::string& path, hid_t type, const shape& row, hsize_t chunk_rows) {
+    shape now{0};
+    shape chunk{chunk_rows};
+    for (const hsize_t n : row) {
+        now.push_back(n);
+        chunk.push_back(std::max<hsize_t>(n, 1)); // none may be empty
+    }
+    const shape without_limit(now.size(), H5S_UNLIMITED);
+    const int rank = static_cast<int>(now.size());
+    const dataspace_handle space(
+        check(H5Screate_simple(rank, now.data(), without_limit.data()), "H5Screate_simple", where(path)));
+    const property_list_handle layout = property_list(H5P_DATASET_CREATE, where(path));
+    check(H5Pset_chunk(layout.id(), rank, chunk.data()), "H5Pset_chunk", where(path));
+    const property_list_handle links = links_with_groups(where(path));
+    const dataset_handle dataset(
+        check(H5Dcreate2(handle_.id(), path.c_str(), type, space.id(), links.id(), layout.id(), H5P_DEFAULT),
+              "H5Dcreate2", where(path)));
+}
+
+void file::append_raw(const std::string& path, hid_t type, const void* values, std::size_t count,
+                      hsize_t rows) {
+    shape whole = shape_of(path);
+    shape added = whole;
+    shape start(whole.size(), 0);
+    added[0] = rows;
+    start[0] = whole[0];
+    whole[0] += rows;
+    const dataspace_handle in_memory = simple_space(added, where(path));
+    if (points_in(in_memory.id(), where(path)) != count) {
+        throw error("can't write dataset", where(path), "its shape does not match its values");
+    }
+
+    const dataset_handle dataset = open_dataset(path);
+    check(H5Dset_extent(dataset.id(), whole.data()), "H5Dset_extent", where(path));
+    if (count > 0) {
+        const dataspace_handle in_file(check(H5Dget_space(dataset.id()), "H5Dget_space", where(path)));
+        check(H5Sselect_hyperslab(in_file.id(), H5S_SELECT_SET, start.data(), nullptr, added.data(), nullptr),
+              "H5Sselect_hyperslab", where(path));
+        check(H5Dwrite(dataset.id(), type, in_memory.id(), in_file.id(), H5P_DEFAULT, values), "H5Dwrite",
+              where(path));
     }
 }
 
@@ -248,9 +314,7 @@ std::vector<std::string> file::read_strings(const std::string& path) const {
 void file::set_raw_attribute(const std::string& path, const char* attribute, hid_t type, const void* value) {
     const object_handle object = open_object(path);
     const dataspace_handle space = scalar_space(where(path));
-    const attribute_handle made(
-        check(H5Acreate2(object.id(), attribute, type, space.id(), H5P_DEFAULT, H5P_DEFAULT), "H5Acreate2",
-              where(path)));
+    const attribute_handle made = make_attribute(object.id(), attribute, type, space.id(), where(path));
     check(H5Awrite(made.id(), type, value), "H5Awrite", where(path));
 }
 
@@ -264,9 +328,7 @@ void file::set_attribute(const std::string& path, const char* attribute,
     const object_handle object = open_object(path);
     const datatype_handle type = string_type(where(path));
     const dataspace_handle space = simple_space({values.size()}, where(path));
-    const attribute_handle made(
-        check(H5Acreate2(object.id(), attribute, type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT),
-              "H5Acreate2", where(path)));
+    const attribute_handle made = make_attribute(object.id(), attribute, type.id(), space.id(), where(path));
     if (!values.empty()) {
         check(H5Awrite(made.id(), type.id(), pointers_to(values).data()), "H5Awrite", where(path));
     }

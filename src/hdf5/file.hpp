@@ -114,6 +114,8 @@ public:
 
     // The file's bytes behind `room` bytes that the caller fills.
     std::vector<std::byte> image(std::size_t room = 0) const;
+    // The same into `bytes`, whose memory is used again.
+    void image_into(std::vector<std::byte>& bytes, std::size_t room = 0) const;
     const std::string& name() const override { return name_; }
 
     bool has(const std::string& path) const override;
@@ -129,9 +131,20 @@ public:
     }
     void write(const std::string& path, const std::vector<std::string>& values);
 
+    // A dataset of no rows yet, each of the shape `row`; the file has room for `chunk_rows` >= 1 at a time.
+    template <typename T>
+    void write_growing(const std::string& path, const shape& row, hsize_t chunk_rows) {
+        write_growing_raw(path, native_type<T>(), row, chunk_rows);
+    }
+    // Puts `rows` behind those that are there.
+    template <typename T>
+    void append(const std::string& path, std::span<const T> values, hsize_t rows) {
+        append_raw(path, native_type<T>(), values.data(), values.size(), rows);
+    }
+
     std::vector<std::string> read_strings(const std::string& path) const;
 
-    // Attributes of the group or dataset at `path`.
+    // Attributes of the group or dataset at `path`; one that is there is replaced.
     template <typename T>
     void set_attribute(const std::string& path, const char* attribute, T value) {
         set_raw_attribute(path, attribute, native_type<T>(), &value);
@@ -162,6 +175,8 @@ private:
     std::size_t readable_size(const std::string& path, std::size_t value_size) const override;
     void write_raw(const std::string& path, hid_t type, const void* values, std::size_t count,
                    const shape& dimensions);
+    void write_growing_raw(const std::string& path, hid_t type, const shape& row, hsize_t chunk_rows);
+    void append_raw(const std::string& path, hid_t type, const void* values, std::size_t count, hsize_t rows);
     void read_raw(const std::string& path, hid_t type, void* values) const override;
     void set_raw_attribute(const std::string& path, const char* attribute, hid_t type, const void* value);
     void read_raw_attribute(const std::string& path, const char* attribute, hid_t type, void* value) const;

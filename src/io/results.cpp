@@ -3,12 +3,11 @@
 #include "base/error.hpp"
 #include "hdf5/file.hpp"
 #include "io/columns.hpp"
+#include "io/growing_results.hpp"
 
 #include <fmt/chrono.h>
 
-#include <algorithm>
 #include <ctime>
-#include <numeric>
 
 namespace feddip::io {
 
@@ -16,50 +15,6 @@ namespace {
 
 std::string now_utc() {
     return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-}
-
-void describe(h5::file& file, const std::string& path, const char* units, const char* long_name) {
-    file.set_attribute(path, "units", std::string(units));
-    file.set_attribute(path, "long_name", std::string(long_name));
-}
-
-std::vector<int> counted(std::size_t n) {
-    std::vector<int> numbers(n);
-    std::iota(numbers.begin(), numbers.end(), 0);
-    return numbers;
-}
-
-void write_axis(h5::file& file, const std::string& path, const std::vector<int>& values, const char* name,
-                const char* long_name) {
-    file.write(path, values);
-    describe(file, path, "1", long_name);
-    file.make_scale(path, name);
-}
-
-void attach(h5::file& file, const std::string& path, const std::vector<std::string>& axes) {
-    for (std::size_t i = 0; i < axes.size(); ++i) {
-        file.attach_scale(path, static_cast<unsigned>(i), axes[i]);
-    }
-}
-
-void write_header(h5::file& file, const results_header& h) {
-    file.set_attribute("/", "feddip_version", h.made_by.feddip_version);
-    file.set_attribute("/", "git_commit", h.made_by.git_commit);
-    file.set_attribute("/", "config_toml", h.info.config_toml);
-    file.set_attribute("/", "created", h.created);
-    file.set_attribute("/", "method", h.info.method);
-    file.set_attribute("/", "model", h.info.model);
-    file.set_attribute("/", "dataset", h.info.dataset);
-    file.set_attribute("/", "seed", h.info.seed);
-    file.set_attribute("/", "rounds", h.info.rounds);
-    file.set_attribute("/", "clients_per_round", h.info.clients_per_round);
-    file.set_attribute("/", "parameters", h.made_by.parameters);
-    file.set_attribute("/", "prunable_parameters", h.made_by.prunable_parameters);
-    file.set_attribute("/", "mpi_ranks", h.info.mpi_ranks);
-    file.set_attribute("/", "threads_per_rank", h.info.threads_per_rank);
-    file.set_attribute("/", "hostnames", h.info.hostnames);
-    file.set_attribute("/", "library_versions", h.made_by.library_versions);
-    file.set_attribute("/", "complete", h.complete ? 1 : 0);
 }
 
 results_header read_header(const h5::file& file) {
@@ -83,75 +38,6 @@ results_header read_header(const h5::file& file) {
     h.complete = file.attribute<int>("/", "complete") != 0;
     h.info.layer_names = file.read_strings("/layers/name");
     return h;
-}
-
-void write_rounds(h5::file& file, std::span<const fl::round_record> rounds) {
-    for (const round_column& c : round_columns) {
-        const std::string path = std::string("/rounds/") + c.name;
-        write_column(file, path, c, rounds, {rounds.size()});
-        describe(file, path, c.units, c.long_name);
-        if (&c == &round_columns[0]) {
-            file.make_scale(path, c.name);
-        } else {
-            file.attach_scale(path, 0, "/rounds/round");
-        }
-    }
-}
-
-// Dimensions in netCDF are seen from their own group downwards only, so that each group has its own round
-// axis.
-void write_round_axis(h5::file& file, const std::string& path, std::span<const fl::round_record> rounds) {
-    write_column(file, path, round_columns[0], rounds, {rounds.size()});
-    describe(file, path, round_columns[0].units, round_columns[0].long_name);
-    file.make_scale(path, round_columns[0].name);
-}
-
-void write_layers(h5::file& file, const std::vector<std::string>& names,
-                  std::span<const fl::round_record> rounds) {
-    write_round_axis(file, "/layers/round", rounds);
-    write_axis(file, "/layers/layer", counted(names.size()), "layer", "index of the prunable tensor");
-    file.write("/layers/name", names);
-    describe(file, "/layers/name", "1", "name of the prunable tensor");
-    attach(file, "/layers/name", {"/layers/layer"});
-
-    std::vector<double> densities(rounds.size() * names.size(), fl::not_measured);
-    for (std::size_t t = 0; t < rounds.size(); ++t) {
-        const std::vector<double>& row = rounds[t].layer_density;
-        std::copy_n(row.begin(), std::min(row.size(), names.size()),
-                    densities.begin() + static_cast<std::ptrdiff_t>(t * names.size()));
-    }
-    file.write("/layers/density", std::span<const double>(densities), {rounds.size(), names.size()});
-    describe(file, "/layers/density", "1", "share of weights of the tensor that are alive");
-    attach(file, "/layers/density", {"/layers/round", "/layers/layer"});
-}
-
-std::size_t slots_in(int clients_per_round, std::span<const fl::round_record> rounds) {
-    auto slots = static_cast<std::size_t>(std::max(clients_per_round, 0));
-    for (const fl::round_record& r : rounds) {
-        slots = std::max(slots, r.clients.size());
-    }
-    return slots;
-}
-
-void write_clients(h5::file& file, int clients_per_round, std::span<const fl::round_record> rounds) {
-    const std::size_t slots = slots_in(clients_per_round, rounds);
-    fl::client_record nobody;
-    nobody.id = -1;
-    nobody.included = 0;
-    std::vector<fl::client_record> clients(rounds.size() * slots, nobody);
-    for (std::size_t t = 0; t < rounds.size(); ++t) {
-        std::copy(rounds[t].clients.begin(), rounds[t].clients.end(),
-                  clients.begin() + static_cast<std::ptrdiff_t>(t * slots));
-    }
-
-    write_round_axis(file, "/clients/round", rounds);
-    write_axis(file, "/clients/slot", counted(slots), "slot", "slot of the sampled client");
-    for (const client_column& c : client_columns) {
-        const std::string path = std::string("/clients/") + c.name;
-        write_column(file, path, c, std::span<const fl::client_record>(clients), {rounds.size(), slots});
-        describe(file, path, c.units, c.long_name);
-        attach(file, path, {"/clients/round", "/clients/slot"});
-    }
 }
 
 void read_layers(const h5::file& file, std::span<fl::round_record> rounds) {
@@ -200,12 +86,10 @@ std::string created_at(const std::filesystem::path& path) {
 
 std::vector<std::byte> encode_results(const results_header& header,
                                       std::span<const fl::round_record> rounds) {
-    h5::file file = h5::file::create("results");
-    write_header(file, header);
-    write_rounds(file, rounds);
-    write_layers(file, header.info.layer_names, rounds);
-    write_clients(file, header.info.clients_per_round, rounds);
-    return file.image();
+    growing_results file(header);
+    file.grow_to(rounds);
+    const auto image = file.image();
+    return {image.begin(), image.end()};
 }
 
 results read_results(const std::filesystem::path& path) {
@@ -224,13 +108,14 @@ results read_results(const std::filesystem::path& path) {
     return r;
 }
 
-results_writer::results_writer(std::filesystem::path path, provenance made_by) : path_(std::move(path)) {
-    header_.made_by = std::move(made_by);
-}
+results_writer::results_writer(std::filesystem::path path, provenance made_by)
+    : path_(std::move(path)), made_by_(std::move(made_by)) {}
+
+results_writer::~results_writer() = default;
 
 void results_writer::on_start(const fl::run_info& info, const fl::run_state& state) {
-    header_.info = info;
-    header_.created = created_at(path_);
+    file_ = std::make_unique<growing_results>(
+        results_header{.info = info, .made_by = made_by_, .created = created_at(path_), .complete = false});
     write(state, flush::later);
 }
 
@@ -242,13 +127,16 @@ void results_writer::on_round(const fl::run_state& state) {
 }
 
 void results_writer::on_finish(const fl::run_state& state, bool complete) {
-    header_.complete = complete;
+    if (complete) {
+        file_->complete();
+    }
     write(state, flush::now);
 }
 
 void results_writer::write(const fl::run_state& state, flush when) {
     const stopwatch writing;
-    replace_file(path_, encode_results(header_, state.history), when);
+    file_->grow_to(state.history);
+    replace_file(path_, file_->image(), when);
     seconds_to_write_ = writing.seconds();
     since_last_write_.lap();
 }

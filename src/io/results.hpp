@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,14 +41,17 @@ std::vector<std::byte> encode_results(const results_header& header, std::span<co
 // Throws error for a file that can't be read or is not a results file.
 results read_results(const std::filesystem::path& path);
 
-// Writes the file anew after each round, so that it can be read at any time while the run goes on. Where one
-// writing takes more than 2 % of the time since the last, rounds are left out until it no longer does, and
-// the file lags behind by those; on_finish always writes, and only then waits for the disk: should the
-// machine crash before, the checkpoint has what the file had. A file that is already there lends its
-// `created`.
+class growing_results;
+
+// Replaces the file after each round, so that it can be read at any time while the run goes on; in memory it
+// only grows by the round. Where one writing takes more than 2 % of the time since the last, rounds are left
+// out until it no longer does, and the file lags behind by those; on_finish always writes, and only then
+// waits for the disk: should the machine crash before, the checkpoint has what the file had. A file that is
+// already there lends its `created`.
 class results_writer : public fl::observer {
 public:
     results_writer(std::filesystem::path path, provenance made_by);
+    ~results_writer() override;
 
     void on_start(const fl::run_info& info, const fl::run_state& state) override;
     void on_round(const fl::run_state& state) override;
@@ -57,7 +61,8 @@ private:
     void write(const fl::run_state& state, flush when);
 
     std::filesystem::path path_;
-    results_header header_;
+    provenance made_by_;
+    std::unique_ptr<growing_results> file_; // from on_start on
     stopwatch since_last_write_;
     double seconds_to_write_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "base/error.hpp"
 #include "hdf5/file.hpp"
 #include "io/files.hpp"
+#include "io/growing_results.hpp"
 #include "io/results.hpp"
 #include "io/schema.hpp"
 #include "unit/io/compare.hpp"
@@ -119,6 +120,48 @@ TEST(results, have_the_shapes_of_the_schema) {
     EXPECT_EQ(file.shape_of("/rounds/bytes_up"), (h5::shape{4}));
     EXPECT_EQ(file.shape_of("/layers/density"), (h5::shape{4, 2}));
     EXPECT_EQ(file.shape_of("/clients/id"), (h5::shape{4, testing::example_slots}));
+}
+
+TEST(growing_results, are_the_same_however_they_grew) {
+    // Past one chunk of rows, with a round that has more clients than was said, and one with none.
+    fl::run_state state = example_state(300);
+    state.history[200].clients.push_back(state.history[200].clients[0]);
+    state.history[250].clients.clear();
+    const std::span<const fl::round_record> history(state.history);
+    const results_header header{example_info(300), example_provenance(), "2001-02-03T04:05:06Z", false};
+    growing_results grown(header);
+    for (const std::size_t rounds : {0, 1, 2, 127, 128, 129, 200, 201, 202, 251, 300}) {
+        grown.grow_to(history.first(rounds));
+        const scratch_folder folder;
+        replace_file(folder / "grown.h5", grown.image());
+        replace_file(folder / "at_once.h5", encode_results(header, history.first(rounds)));
+        const results r = read_results(folder / "grown.h5");
+        ASSERT_EQ(r.rounds.size(), rounds);
+        expect_same(r.rounds, read_results(folder / "at_once.h5").rounds);
+        EXPECT_FALSE(r.header.complete);
+    }
+
+    grown.complete();
+
+    const scratch_folder folder;
+    replace_file(folder / "complete.h5", grown.image());
+    const results r = read_results(folder / "complete.h5");
+    EXPECT_TRUE(r.header.complete);
+    EXPECT_EQ(r.rounds[200].clients.size(), testing::example_slots + 1U);
+    EXPECT_TRUE(r.rounds[250].clients.empty());
+    expect_same(r.rounds[299], state.history[299]);
+}
+
+TEST(growing_results, hold_rounds_without_clients_or_layers) {
+    fl::run_info info = example_info(3);
+    info.clients_per_round = 0;
+    info.layer_names.clear();
+    fl::run_state state = example_state(3);
+    for (fl::round_record& r : state.history) {
+        r.clients.clear();
+        r.layer_density.clear();
+    }
+    expect_same(written_and_read(info, state).rounds, state.history);
 }
 
 TEST(results_writer, can_be_followed_while_the_run_goes_on) {
