@@ -60,17 +60,6 @@ preempted() {
     known=$(scontrol show job "$job") && [[ $known == *JobState=RUNNING* && $known =~ PreemptTime=[0-9] ]]
 }
 
-# Two jobs that write the same files would spoil them.
-ensure_alone() { # RESULTS
-    local record=${1%.h5}.job other
-    if [[ -f $record ]] && other=$(<"$record") && [[ $other != "$job" ]] &&
-        [[ -n $(squeue --noheader --states=RUNNING,COMPLETING --jobs="$other" 2>/dev/null) ]]; then
-        say "Job $other is at this run"
-        exit 0
-    fi
-    echo "$job" >"$record"
-}
-
 # Puts this job back into the queue, unless it keeps coming back without having finished a round.
 requeue() { # RESULTS
     local record=${1%.h5}.requeues rounds before= stalled=0
@@ -131,7 +120,6 @@ train() {
         say "Complete already"
         exit 0
     fi
-    ensure_alone "$results"
 
     export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1} OMP_PLACES=cores FEDDIP_PROGRESS=line
     command=$(launcher)
@@ -153,7 +141,8 @@ train() {
     if "$make_way" && ((status == 75 || status > 128)); then
         requeue "$results"
     fi
-    rm -f "${results%.h5}.job" "${results%.h5}.requeues"
+    # Where nothing was started, another job may be at this run, and the count is its own.
+    ((status == 2)) || rm -f "${results%.h5}.requeues"
     if ((status == 0)) && ! is_done "$results"; then
         die "not complete ($results): the launcher ended without an error, but before the run's end"
     fi

@@ -16,12 +16,14 @@
 #include "io/checkpoint.hpp"
 #include "io/client_files.hpp"
 #include "io/files.hpp"
+#include "io/lease.hpp"
 #include "io/results.hpp"
 
 #include <fmt/format.h>
 #include <omp.h>
 
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -33,6 +35,7 @@ namespace {
 struct observation {
     std::filesystem::path results, checkpoints;
     progress_style style = progress_style::none;
+    std::unique_ptr<io::run_lease> lease;
     std::optional<fl::run_state> resumed;
 };
 
@@ -54,8 +57,13 @@ observation prepare_observation(const train_command& command, const config::run_
     o.style = choose_progress_style();
     o.results = results_path(config, command.out);
     o.checkpoints = io::checkpoint_stem(o.results, config.checkpoint.path);
-    io::ensure_writable(o.results, command.resume);
-    io::ensure_checkpoints_writable(o.checkpoints, command.resume);
+    const auto ensure_free = [&] {
+        io::ensure_writable(o.results, command.resume);
+        io::ensure_checkpoints_writable(o.checkpoints, command.resume);
+    };
+    ensure_free();
+    o.lease = std::make_unique<io::run_lease>(o.results, o.checkpoints);
+    ensure_free(); // another job may have come and gone
     if (command.resume) {
         o.resumed = state_to_resume(o.checkpoints, config);
     }
@@ -129,7 +137,10 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
     io::checkpoint_writer checkpoints(observed.checkpoints, config.checkpoint,
                                       [&] { return since_start.seconds(); });
     io::results_writer results(observed.results, provenance_of(layout));
-    const std::vector<fl::observer*> observers{&checkpoints, &results, &shown};
+    std::vector<fl::observer*> observers{&checkpoints, &results, &shown};
+    if (first) {
+        observers.insert(observers.begin(), observed.lease.get());
+    }
 
     io::client_files residuals(io::checkpoint_stem(results_path(config, command.out), config.checkpoint.path),
                                config.checkpoint.none() ? io::versions::newest : io::versions::all);

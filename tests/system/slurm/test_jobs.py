@@ -154,14 +154,11 @@ class JobScripts(unittest.TestCase):
         self.assertIn("submit it again", self.read("r.log"))
 
     def test_a_run_that_another_job_is_at_is_left_to_it(self):
-        (self.folder / "r.job").write_text("5\n")
-        (self.folder / "queue").write_text("5 debug feddip R\n")
-        self.assertEqual(self.train(), 0)
-        self.assertEqual(self.read("feddip.asked"), "")
-        self.assertEqual(self.read("r.job"), "5\n")
-        (self.folder / "queue").unlink()
-        self.assertEqual(self.train(ENDS=0), 0)
-        self.assertNotEqual(self.read("feddip.asked"), "")
+        (self.folder / "r.requeues").write_text("1:3 of 10, not complete\n")
+        self.assertEqual(self.train(ENDS=2), 2)
+        self.assertEqual(self.read("r.requeues"), "1:3 of 10, not complete\n")
+        self.assertEqual(self.train(ENDS=1), 1)
+        self.assertEqual(self.read("r.requeues"), "")
 
     def test_a_sweep_runs_its_line_and_skips_what_is_complete(self):
         (self.folder / "list").write_text("c.toml --out a.h5 --set x.y=1\nc.toml --out b.h5 --set x.y=2 --set x.z=3\n")

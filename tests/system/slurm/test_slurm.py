@@ -225,6 +225,52 @@ class Slurm(unittest.TestCase):
                 self.assertEqual(self.slurm.job(job)["JobState"], "CANCELLED")
                 self.assert_same_bits(name)
 
+    def test_of_two_jobs_on_the_same_run_at_the_same_instant_one_writes_it(self):
+        jobs = [self.submit("both", 1), self.submit("both", 1)]
+        self.wait_for("a checkpoint", "both", lambda: list(self.folder.glob("both.ckpt-*.h5")))
+        lease = dict(line.split(" ", 1) for line in (self.folder / "both.lease").read_text().splitlines())
+        winner = lease["job"]
+        loser, = {*jobs} - {winner}
+        held = [pid for pid in self.ranks("both")
+                if f"SLURM_JOB_ID={winner}\0".encode() in pathlib.Path(f"/proc/{pid}/environ").read_bytes()]
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+        self.wait_for_state("both", loser, *ENDED)
+        for pid in held:
+            os.kill(pid, signal.SIGCONT)
+        self.wait_for_state("both", winner, *ENDED)
+        self.assertEqual(self.slurm.job(winner)["JobState"], "COMPLETED", self.log("both"))
+        self.assertEqual(self.slurm.job(loser)["JobState"], "FAILED", self.log("both"))
+        self.assertEqual(self.slurm.job(loser)["ExitCode"], "2:0")
+        refusals = [line for line in self.log("both").splitlines() if "another job is at this run" in line]
+        self.assertEqual(len(refusals), 1, self.log("both"))
+        self.assertRegex(refusals[0], rf"^feddip: error: another job is at this run \(both.h5\): job {winner} "
+                                      r"\(process \d+ on n[12]\) has it until \S+ \S+ UTC")
+        self.assert_same_bits("both")
+        self.assertFalse((self.folder / "both.lease").exists())
+
+    def test_a_lease_is_taken_over_when_slurm_says_that_its_job_is_gone(self):
+        other = self.slurm.run("sbatch", "--parsable", "--wrap=sleep 600").strip()
+        ended = self.slurm.run("sbatch", "--parsable", "--wrap=true").strip()
+        self.wait_for_state("", other, "RUNNING")
+        self.wait_for_state("", ended, "COMPLETED")
+        holders = {"running": other, "ended": ended, "unknown": "424242"}
+        for name, holder in holders.items():
+            (self.folder / f"{name}.lease").write_text(
+                f"feddip lease 1\ntoken 0123\nhost n9\nboot x\npid_namespace x\npid 1\nstarted 1\n"
+                f"cluster feddip-test\njob {holder}\nrestarts 0\nmilliseconds 600000\n")
+        submitted = {name: self.submit(name, 1) for name in holders}
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.wait_for_state(name, job, *ENDED)
+                if name == "running":
+                    self.assertEqual(self.slurm.job(job)["ExitCode"], "2:0", self.log(name))
+                    self.assertIn(f"another job is at this run (running.h5): job {other} ", self.log(name))
+                else:
+                    self.assertEqual(self.slurm.job(job)["JobState"], "COMPLETED", self.log(name))
+                    self.assert_same_bits(name)
+        self.slurm.run("scancel", other)
+
     def test_an_array_skips_what_is_complete_and_requeues_its_tasks_one_by_one(self):
         arrays = {}
         for nodes in NODES:

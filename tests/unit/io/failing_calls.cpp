@@ -39,6 +39,7 @@ ssize_t __real_write(int, const void*, std::size_t);
 int __real_fsync(int);
 int __real_rename(const char*, const char*);
 int __real_unlink(const char*);
+int __real_link(const char*, const char*);
 int __real_close(int);
 
 int __wrap_open(const char* path, int flags, ...) {
@@ -62,6 +63,10 @@ int __wrap_fsync(int fd) {
 
 int __wrap_rename(const char* from, const char* to) {
     return fails_now() ? -1 : __real_rename(from, to);
+}
+
+int __wrap_link(const char* from, const char* to) {
+    return fails_now() ? -1 : __real_link(from, to);
 }
 
 int __wrap_unlink(const char* path) {

@@ -3,9 +3,9 @@
 
 namespace feddip::io::testing {
 
-// Counts the calls of open, write, fsync, rename, unlink and close in this thread while it lives; one at a
-// time. The `nth` (from 1) fails with `error_number` without having an effect, or ends the process at once
-// when that is 0. A failing write has written half before.
+// Counts the calls of open, write, fsync, rename, link, unlink and close in this thread while it lives; one
+// at a time. The `nth` (from 1) fails with `error_number` without having an effect, or ends the process at
+// once when that is 0. A failing write has written half before.
 class failing_call {
 public:
     failing_call(int nth, int error_number);

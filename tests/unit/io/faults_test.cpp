@@ -7,9 +7,9 @@
 #include "unit/io/compare.hpp"
 #include "unit/io/example_run.hpp"
 #include "unit/io/failing_calls.hpp"
+#include "unit/io/in_a_process.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <cerrno>
 #include <functional>
@@ -28,16 +28,12 @@ constexpr int more_calls_than_there_are = 100;
 // Runs `act` in a process of its own that ends at the nth call; whether it was ended there.
 bool ended_at_call(int nth, const std::function<void()>& act) {
     constexpr int finished = 7;
-    const pid_t child = ::fork();
-    if (child == 0) {
+    const pid_t child = testing::start_process([&] {
         const failing_call last(nth, 0);
         act();
-        ::_exit(finished);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    EXPECT_TRUE(WIFEXITED(status));
-    return WEXITSTATUS(status) != finished;
+        return finished;
+    });
+    return testing::end_of(child) != finished;
 }
 
 void write_checkpoint(const std::filesystem::path& stem, int round) {
