@@ -1,0 +1,76 @@
+"""The analysis as a package that pip installs, and the notebook that uses it."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+try:
+    import matplotlib
+    import scipy  # noqa: F401
+    import xarray  # noqa: F401
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+import feddip_analysis
+
+ANALYSIS = Path(feddip_analysis.__file__).resolve().parent.parent
+
+
+def files_of(package):
+    found = (path.relative_to(package) for path in package.rglob("*") if path.is_file())
+    return {path for path in found if "__pycache__" not in path.parts}
+
+
+class Package(unittest.TestCase):
+    def test_what_pip_installs_is_all_there(self):
+        with tempfile.TemporaryDirectory() as holder:
+            folder = Path(holder)
+            source = folder / "source"
+            wanted = ("feddip_analysis", "pyproject.toml")
+            source.mkdir()
+            for name in wanted:
+                copy = shutil.copytree if (ANALYSIS / name).is_dir() else shutil.copy
+                copy(ANALYSIS / name, source / name)
+            offline = ("--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation")
+            pip = [sys.executable, "-m", "pip", "install", *offline, "--target", folder / "installed", source]
+            done = subprocess.run(pip, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ""})
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+            installed = folder / "installed" / "feddip_analysis"
+            self.assertEqual(files_of(installed), files_of(ANALYSIS / "feddip_analysis"))
+            use = "from feddip_analysis import watch as w; print(len(w.read_thresholds()))"
+            path = os.environ | {"PYTHONPATH": str(folder / "installed")}
+            used = subprocess.run([sys.executable, "-c", use], cwd=folder, capture_output=True, text=True, env=path)
+            self.assertEqual((used.returncode, used.stderr), (0, ""))
+            self.assertGreater(int(used.stdout), 0)
+
+
+class Notebook(unittest.TestCase):
+    def test_its_cells_run_one_after_another(self):
+        matplotlib.use("Agg")
+        notebook = json.loads((ANALYSIS / "first_look.ipynb").read_text())
+        self.assertEqual(notebook["nbformat"], 4)
+        code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        self.assertFalse([cell for cell in notebook["cells"] if cell.get("outputs")])  # they bloat the history
+        names = {}
+        printed = io.StringIO()
+        with contextlib.chdir(ANALYSIS), contextlib.redirect_stdout(printed):
+            for cell in code:
+                exec(compile(cell, "first_look.ipynb", "exec"), names)  # noqa: S102
+        self.assertGreater(len(names["runs"]), 1)
+        self.assertEqual(len(names["axes"].lines), len(names["runs"]))
+        self.assertTrue(all(megabytes > 0 for megabytes in names["traffic"].values()))
+        for group in names["groups"]:
+            self.assertIn(f"{group.label}: ", printed.getvalue())
+
+
+if __name__ == "__main__":
+    unittest.main()
