@@ -170,6 +170,8 @@ struct communication_section {
 // How the server makes one update of many.
 struct aggregation_section {
     std::string rule = "mean"; // checked against fl's registry
+    int hostile = 0;           // clients of a round that are assumed to be
+    double clip = 0; // bound of norm_bound, radius of centered_clipping; 0: the median of the round's
 
     bool operator==(const aggregation_section&) const = default;
 };

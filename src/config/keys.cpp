@@ -275,7 +275,9 @@ std::vector<key> make_keys() {
         .has("value_type", &communication_section::value_type)
         .has("reconfiguration_upload", &communication_section::reconfiguration_upload);
     section(table, "aggregation", &run_config::aggregation)
-        .has("rule", &aggregation_section::rule, not_empty);
+        .has("rule", &aggregation_section::rule, not_empty)
+        .has("hostile", &aggregation_section::hostile, at_least_0<int>)
+        .has("clip", &aggregation_section::clip, at_least_0<double>);
     section(table, "compute", &run_config::compute)
         .has("threads", &compute_section::threads, at_least_1)
         .has("kernels", &compute_section::kernels)

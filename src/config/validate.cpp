@@ -42,6 +42,11 @@ void validate(const run_config& c, const std::string& where) {
     require(c.federation.clients_per_round <= c.federation.clients, where,
             "federation.clients_per_round = {} is more than federation.clients = {}",
             c.federation.clients_per_round, c.federation.clients);
+    require(
+        c.aggregation.hostile <= (c.federation.clients_per_round - 1) / 2, where,
+        "aggregation.hostile = {} is no minority of federation.clients_per_round = {}; no rule withstands "
+        "more than {}",
+        c.aggregation.hostile, c.federation.clients_per_round, (c.federation.clients_per_round - 1) / 2);
     require(c.data.dataset != dataset_name::file || !c.data.path.empty(), where,
             "data.dataset = \"file\" needs data.path, the name of an HDF5 file; data/import.py makes one");
     require(c.data.partition != partition_kind::given || c.data.dataset == dataset_name::file, where,

@@ -1,5 +1,6 @@
 #include "fl/aggregator.hpp"
 
+#include "base/log.hpp"
 #include "fl/packing.hpp"
 #include "fl/training.hpp"
 
@@ -59,9 +60,26 @@ std::optional<aggregate> aggregator::close(aggregation& updates, const training_
     }
     now.record.mpi_bytes = handed_to_mpi_.since_last(all.bytes_sent);
     now.record.clients = records_of(now.who, all.clients);
-    const auto counted = included(now.record.clients, now.plan.round);
-    now.record.train_loss = counted.train_loss;
-    return counted.samples > 0 ? std::optional(updates.result(counted.samples)) : std::nullopt;
+    const auto usable = included(now.record.clients, now.plan.round);
+    now.record.train_loss = usable.train_loss;
+    if (usable.samples == 0) {
+        return std::nullopt;
+    }
+    if (usable.updates < rule_->least_updates()) {
+        log::warning(
+            "round {}: the rule of aggregation needs {} updates and got {}; the model stays as it is",
+            now.record.round, rule_->least_updates(), usable.updates);
+        now.record.train_loss = not_measured;
+        std::ranges::for_each(now.record.clients, [](auto& c) { c.included = 0; });
+        return std::nullopt;
+    }
+    if (const auto slots = updates.left_out(); !slots.empty()) {
+        for (const int slot : slots) {
+            now.record.clients[now.who.slots[static_cast<std::size_t>(slot)]].included = 0;
+        }
+        now.record.train_loss = included(now.record.clients, now.plan.round).train_loss;
+    }
+    return updates.result(usable.samples);
 }
 
 } // namespace feddip::fl

@@ -26,11 +26,12 @@ participation included(std::span<const client_record> clients, int round) {
         all_dropped_out = all_dropped_out && c.dropped_out != 0;
         if (c.included != 0) {
             p.samples += c.samples;
+            ++p.updates;
             p.train_loss += c.train_loss * c.samples;
         }
     }
     if (all_dropped_out) {
-        return {.samples = 0, .train_loss = not_measured};
+        return {.samples = 0, .updates = 0, .train_loss = not_measured};
     }
     if (p.samples == 0) {
         throw error(

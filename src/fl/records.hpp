@@ -15,6 +15,7 @@ std::vector<client_record> records_of(const cast& who, std::span<const client_re
 
 struct participation {
     std::uint64_t samples = 0;
+    int updates = 0;
     double train_loss = 0; // mean, weighted by samples
 };
 

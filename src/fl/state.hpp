@@ -38,7 +38,7 @@ struct client_record {
     std::uint64_t bytes_up = 0;        // encoded payload
     std::uint64_t bytes_positions = 0; // of these, the coded positions
     std::int32_t included =
-        1; // 0: not in the average, for NaN or Inf in the update, or because it dropped out
+        1; // 0: not in the average: NaN or Inf in the update, left out by the rule, or dropped out
     std::int32_t dropped_out = 0;            // 1: got the model, and trained and sent nothing
     double simulated_seconds = not_measured; // its own, over the links of the config (link_model.hpp)
     std::int32_t sparse_kernels = 0;         // 1: trained through the sparse kernels, 0: through oneDNN

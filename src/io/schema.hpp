@@ -77,7 +77,9 @@ inline constexpr client_column client_columns[] = {
     {"bytes_up", "byte", "encoded payload sent by the client", &fl::client_record::bytes_up},
     {"bytes_positions", "byte", "of the payload sent by the client, the coded positions",
      &fl::client_record::bytes_positions, true},
-    {"included", "1", "1 where the update entered the average, 0 where it held NaN or Inf or there is none",
+    {"included", "1",
+     "1 where the update entered the average, 0 where it held NaN or Inf, the rule left it out or there is "
+     "none",
      &fl::client_record::included},
     {"dropped_out", "1", "1 where the client received the model and then neither trained nor sent anything",
      &fl::client_record::dropped_out, true},

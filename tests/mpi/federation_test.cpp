@@ -142,7 +142,9 @@ TEST_P(federation_rule, over_mpi_ends_in_the_bits_of_one_rank) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(rules, federation_rule, testing::Values("median"));
+INSTANTIATE_TEST_SUITE_P(rules, federation_rule,
+                         testing::Values("median", "trimmed_mean", "krum", "multi_krum", "geometric_median",
+                                         "centered_clipping", "norm_bound"));
 
 // Clients that drop out leave slots to fewer ranks, and whole rounds to none.
 TEST(federation_faults, over_mpi_end_in_the_bits_of_one_rank) {

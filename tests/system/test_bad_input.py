@@ -261,6 +261,8 @@ ROWS = {
     "unknown dataset": (nothing, given("data.dataset=mnist"), "fashion-mnist"),
     "unknown model": (nothing, given("model.name=lenet"), "lenet5"),
     "unknown rule of aggregation": (nothing, given("aggregation.rule=meen"), "choose one of mean, median"),
+    "fewer than no hostile clients": (nothing, given("aggregation.hostile=-1"), "at least 0"),
+    "a negative bound of norms": (nothing, given("aggregation.clip=-1"), "at least 0"),
     "unknown method": (nothing, given("method.name=fedip"), "feddip"),
     "unknown variant": (nothing, given("method.variant=author"), "authors"),
     "a variant that the method lacks": (nothing, given("method.name=fedavg", "method.variant=authors"),
@@ -269,6 +271,14 @@ ROWS = {
 
     # Combinations.
     "more per round than there are": (nothing, given("federation.clients_per_round=501"), "more than"),
+    "as many hostile clients as honest ones": (nothing, given("aggregation.hostile=2", "aggregation.rule=median"),
+                                               "no minority of federation.clients_per_round = 4"),
+    "a mean among hostile clients": (nothing, given("aggregation.hostile=1"),
+                                     "the mean withstands no hostile client"),
+    "too few clients for Krum": (nothing, given("aggregation.rule=krum", "aggregation.hostile=1"), "needs 5 clients per round"),
+    "too few clients for Multi-Krum": (nothing, given("aggregation.rule=multi_krum", "federation.clients_per_round=2"),
+                                       "needs 3 clients per round"),
+    "a rule where there is no server": (nothing, given("aggregation.rule=median", "method.name=dispfl"), "no server"),
     "an end less sparse than the start": (nothing, given("sparsity.initial=0.95"), "sparsity.target"),
     "only final rounds": (nothing, given("sparsity.final_rounds=2"), "leaves none of the federation.rounds = 2"),
     "a floor above the density": (nothing, given("sparsity.layer_floor=0.2"), "more than what sparsity.target"),

@@ -4,8 +4,8 @@
 //  - sums (mean.cpp): each upload joins a sum along the slot tree as soon as it is there, and is let go.
 //  Where
 //    clients' supports differ, a second sum carries who sent what: coverage.
-//  - rules that need all updates (median.cpp): uploads stay on the rank that trained them until collect(),
-//  where
+//  - rules that need all updates (coordinate_wise.hpp, combination.hpp): uploads stay on the rank that
+//  trained them until collect(), where
 //    they are cut into slices of coordinates (slices.hpp), one slice to each rank; no rank holds them all.
 //  - secret sums: add() masks the fixed-point values of each upload, and collect() needs nothing but sums
 //  modulo
@@ -46,6 +46,10 @@ public:
     // Collective, once all are added.
     virtual void collect() = 0;
 
+    // On rank 0, afterwards: the slots whose updates have no part in the result, beside those that were not
+    // included.
+    virtual std::vector<int> left_out() const { return {}; }
+
     // On rank 0, afterwards: what the uploads amount to, of which those that are included have `samples`
     // images together, at least one.
     virtual aggregate result(std::uint64_t samples) = 0;
@@ -66,9 +70,12 @@ public:
     // Collective.
     virtual std::unique_ptr<aggregation> start(const aggregation_setting& setting,
                                                transport& ranks) const = 0;
+
+    // With fewer updates than this a round leaves the model as it is.
+    virtual int least_updates() const { return 1; }
 };
 
-// Throws input_error for an unknown name.
+// Throws input_error for an unknown name, and where a round has too few clients for as many hostile ones.
 std::unique_ptr<aggregation_rule> make_aggregation_rule(const config::run_config& config);
 std::vector<std::string> aggregation_names();
 

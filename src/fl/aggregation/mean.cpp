@@ -1,5 +1,6 @@
 // The mean of the clients' weights, weighted by samples, along the slot tree (McMahan et al. 2017, FedAvg).
 // What a client did not send counts as zero, or, with plan.averages_senders, does not count.
+#include "base/error.hpp"
 #include "fl/aggregation/rules.hpp"
 #include "fl/message.hpp"
 
@@ -120,7 +121,11 @@ public:
 
 } // namespace
 
-std::unique_ptr<aggregation_rule> make_mean(const config::run_config&) {
+std::unique_ptr<aggregation_rule> make_mean(const config::run_config& config) {
+    if (config.aggregation.hostile > 0) {
+        throw input_error("impossible combination", "aggregation.rule",
+                          "the mean withstands no hostile client; choose another rule, or hostile = 0");
+    }
     return std::make_unique<mean_rule>();
 }
 

@@ -16,7 +16,35 @@ struct entry {
     std::unique_ptr<aggregation_rule> (*make)(const config::run_config&);
 };
 
-constexpr std::array entries{entry{"mean", make_mean}, entry{"median", make_median}};
+constexpr std::array entries{
+    entry{"mean", make_mean},
+    entry{"median", make_median},
+    entry{"trimmed_mean", make_trimmed_mean},
+    entry{"krum", make_krum},
+    entry{"multi_krum", make_multi_krum},
+    entry{"geometric_median", make_geometric_median},
+    entry{"centered_clipping", make_centered_clipping},
+    entry{"norm_bound", make_norm_bound},
+};
+
+void check_server(const config::run_config& config) {
+    if (make_method(config)->neighbours() > 0 && config.aggregation.rule != "mean") {
+        throw input_error(
+            "impossible combination", "aggregation.rule",
+            fmt::format("method.name = \"{}\" has no server that could aggregate by it", config.method.name));
+    }
+}
+
+void check_clients(const aggregation_rule& rule, const config::run_config& config) {
+    const auto& [name, hostile, clip] = config.aggregation;
+    if (config.federation.clients_per_round < rule.least_updates()) {
+        throw input_error("impossible combination", "aggregation",
+                          fmt::format("rule = \"{}\" with hostile = {} needs {} clients per round, and "
+                                      "federation.clients_per_round is {}; take more, or lower hostile",
+                                      name, hostile, rule.least_updates(),
+                                      config.federation.clients_per_round));
+    }
+}
 
 } // namespace
 
@@ -32,7 +60,10 @@ std::unique_ptr<aggregation_rule> make_aggregation_rule(const config::run_config
         throw input_error(fmt::format("unknown rule \"{}\"", config.aggregation.rule), "aggregation.rule",
                           fmt::format("choose one of {}", fmt::join(aggregation_names(), ", ")));
     }
-    return found->make(config);
+    auto rule = found->make(config);
+    check_server(config);
+    check_clients(*rule, config);
+    return rule;
 }
 
 } // namespace feddip::fl

@@ -7,5 +7,16 @@ namespace feddip::fl {
 
 std::unique_ptr<aggregation_rule> make_mean(const config::run_config& config);
 std::unique_ptr<aggregation_rule> make_median(const config::run_config& config);
+std::unique_ptr<aggregation_rule> make_trimmed_mean(const config::run_config& config);
+std::unique_ptr<aggregation_rule> make_krum(const config::run_config& config);
+std::unique_ptr<aggregation_rule> make_multi_krum(const config::run_config& config);
+std::unique_ptr<aggregation_rule> make_geometric_median(const config::run_config& config);
+std::unique_ptr<aggregation_rule> make_centered_clipping(const config::run_config& config);
+std::unique_ptr<aggregation_rule> make_norm_bound(const config::run_config& config);
+
+// The least number of updates of which more are honest than hostile.
+constexpr int majority_over(int hostile) {
+    return 2 * hostile + 1;
+}
 
 } // namespace feddip::fl

@@ -28,13 +28,18 @@ sparse::mask cut(const sparse::mask& whole, coordinate_range range) {
 } // namespace
 
 slicer::slicer(const aggregation_setting& setting, transport& ranks)
-    : ranks_(ranks), coordinates_(setting.layout.size() +
-                                  (setting.plan.squared_gradients ? setting.layout.prunable_size() : 0)) {}
+    : ranks_(ranks), model_(setting.model),
+      coordinates_(setting.layout.size() +
+                   (setting.plan.squared_gradients ? setting.layout.prunable_size() : 0)) {}
 
 coordinate_range slicer::range_of(int rank) const {
     const auto ranks = static_cast<std::size_t>(ranks_.size());
     const auto r = static_cast<std::size_t>(rank);
-    return {coordinates_ * r / ranks, coordinates_ * (r + 1) / ranks};
+    const std::size_t blocks = (coordinates_ + block - 1) / block;
+    const auto boundary = [&](std::size_t part) {
+        return std::min(coordinates_, block * (blocks * part / ranks));
+    };
+    return {boundary(r), boundary(r + 1)};
 }
 
 void slicer::add(int slot, const upload& sent) {
@@ -104,6 +109,11 @@ std::vector<float> slicer::join(std::span<const float> mine) {
         std::ranges::copy(take_rest<float>(part), std::back_inserter(all));
     }
     return all;
+}
+
+aggregate slicer::split(std::span<const float> joined) const {
+    const auto squares = joined.begin() + static_cast<std::ptrdiff_t>(weights());
+    return {.state = {joined.begin(), squares}, .squared_gradients = {squares, joined.end()}, .senders = {}};
 }
 
 } // namespace feddip::fl

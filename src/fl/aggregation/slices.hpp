@@ -37,10 +37,19 @@ struct coordinate_range {
 // Collects this rank's uploads and exchanges them.
 class slicer {
 public:
+    // Slices are whole blocks of so many coordinates, the last one shorter.
+    static constexpr std::size_t block = 4096;
+
     slicer(const aggregation_setting& setting, transport& ranks);
 
-    std::size_t coordinates() const { return coordinates_; }
+    // Coordinates before the squared gradients.
+    std::size_t weights() const { return model_.state.size(); }
     coordinate_range range_of(int rank) const;
+
+    // What the clients were sent there; of squared gradients 0.
+    float kept(std::size_t coordinate) const {
+        return coordinate < weights() ? model_.state[coordinate] : 0.0F;
+    }
 
     // Not included uploads are forgotten.
     void add(int slot, const upload& sent);
@@ -52,11 +61,15 @@ public:
     // for each coordinate of this rank's slice.
     std::vector<float> join(std::span<const float> mine);
 
+    // The weights and the squared gradients of what was joined.
+    aggregate split(std::span<const float> joined) const;
+
 private:
     std::vector<std::byte> packed_for(int rank) const;
     std::vector<update_slice> unpacked(std::span<const std::byte> message, coordinate_range range) const;
 
     transport& ranks_;
+    const global_model& model_;
     std::size_t coordinates_;
     std::vector<update_slice> added_; // of all coordinates
 };

@@ -49,7 +49,7 @@ run_config unusual_config() {
     c.regularization = {2.0 / 3000, 20, staircase_kind::code};
     c.optimizer = {1.0, 1.0, 1e-300};
     c.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk_residual};
-    c.aggregation = {.rule = "median"};
+    c.aggregation = {.rule = "median", .hostile = 1, .clip = 1.5};
     c.compute = {64, kernel_kind::sparse, precision_kind::bf16};
     c.checkpoint = {"kept here", 0, 7.5, 9};
     c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
@@ -122,6 +122,8 @@ value_type = "bf16"
 reconfiguration_upload = "topk"
 [aggregation]
 rule = "median"
+hostile = 1
+clip = 1.5
 [compute]
 threads = 3
 kernels = "sparse"
@@ -163,7 +165,7 @@ path = "run.h5"
     expected.regularization = {2e-3, 20, staircase_kind::code};
     expected.optimizer = {0.05, 0.99, 0};
     expected.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk};
-    expected.aggregation = {.rule = "median"};
+    expected.aggregation = {.rule = "median", .hostile = 1, .clip = 1.5};
     expected.compute = {3, kernel_kind::sparse, precision_kind::bf16};
     expected.checkpoint = {"kept", 0, 30, 5};
     expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};

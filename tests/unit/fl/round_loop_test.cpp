@@ -6,7 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
 using namespace feddip;
 using test::small_federation;
@@ -295,4 +297,28 @@ TEST(round_loop, records_what_the_round_would_take_over_the_links_of_the_config)
         }
         EXPECT_NEAR(with.history[t].simulated_seconds, slowest, 1e-12);
     }
+}
+
+// Krum needs all three clients of a round.
+TEST(round_loop, keeps_the_model_where_too_few_updates_are_left_for_the_rule) {
+    small_federation federation;
+    federation.config.aggregation.rule = "krum";
+    federation.config.federation.rounds = 6;
+    federation.config.faults.drop_probability = 0.3;
+
+    federation.run();
+
+    std::set<bool> kept;
+    auto before = federation.seen.started_from.model;
+    for (const auto& state : federation.seen.states) {
+        const auto& clients = state.history.back().clients;
+        const auto dropped = std::ranges::count(clients, 1, &fl::client_record::dropped_out);
+        const auto taken = std::ranges::count(clients, 1, &fl::client_record::included);
+        EXPECT_EQ(taken, dropped == 0 ? 1 : 0);
+        EXPECT_EQ(state.model.state == before.state, dropped > 0);
+        EXPECT_EQ(std::isnan(state.history.back().train_loss), dropped > 0);
+        kept.insert(dropped > 0);
+        before = state.model;
+    }
+    EXPECT_EQ(kept.size(), 2U) << "both must happen";
 }

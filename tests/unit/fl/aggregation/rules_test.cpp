@@ -1,8 +1,6 @@
 // What the rules of aggregation make of two clients' uploads, on one rank; tests/mpi has them on several.
 #include "base/error.hpp"
-#include "fl/aggregation/aggregation.hpp"
-#include "fl/in_process_transport.hpp"
-#include "unit/fl/small_uploads.hpp"
+#include "unit/fl/aggregation/aggregated.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,38 +11,6 @@ using namespace feddip;
 using namespace feddip::fl;
 using namespace feddip::test;
 using testing::ElementsAre;
-
-namespace {
-
-struct client {
-    std::vector<float> weights;
-    std::uint32_t samples;
-    std::vector<float> squared_gradients = {};
-    sparse::mask own_mask = {};
-};
-
-aggregate aggregated(const std::string& rule, const round_plan& plan, const std::vector<client>& clients) {
-    config::run_config config;
-    config.aggregation.rule = rule;
-    in_process_transport ranks;
-    const auto model = model_of_first_two();
-    const std::vector<int> owners(clients.size(), 0);
-    const auto round = make_aggregation_rule(config)->start({plan, tiny_layout, model, owners}, ranks);
-    std::uint64_t samples = 0;
-    for (std::size_t s = 0; s < clients.size(); ++s) {
-        auto record = client_with(clients[s].samples);
-        round->add(static_cast<int>(s), make_upload(plan, tiny_layout, model,
-                                                    {.weights = clients[s].weights,
-                                                     .squared_gradients = clients[s].squared_gradients,
-                                                     .own_mask = &clients[s].own_mask},
-                                                    record));
-        samples += record.included != 0 ? record.samples : 0;
-    }
-    round->collect();
-    return round->result(samples);
-}
-
-} // namespace
 
 TEST(mean, weighs_clients_by_their_samples) {
     const std::vector<client> clients{{weights_a, 1}, {weights_b, 3}};
@@ -121,10 +87,11 @@ TEST(every_rule, leaves_out_updates_with_nan_or_infinity) {
     for (const auto& rule : aggregation_names()) {
         for (const auto content :
              {upload_content::in_mask, upload_content::all_weights, upload_content::largest}) {
-            const auto all = aggregated(rule, sending(content), {{poisoned, 7}, {weights_b, 1}});
+            const auto all = aggregated(rule, sending(content),
+                                        {{poisoned, 7}, {weights_b, 1}, {weights_b, 1}, {weights_b, 1}});
 
-            EXPECT_EQ(all.state.back(), 20.0F) << rule;
-            EXPECT_EQ(all.state.front(), 4.0F) << rule;
+            EXPECT_FLOAT_EQ(all.state.back(), 20.0F) << rule;
+            EXPECT_FLOAT_EQ(all.state.front(), 4.0F) << rule;
         }
     }
 }

@@ -1,0 +1,89 @@
+#include "fl/aggregation/coordinate_wise.hpp"
+
+#include "fl/aggregation/slices.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace feddip::fl {
+
+namespace {
+
+class coordinate_wise final : public aggregation {
+public:
+    coordinate_wise(const coordinate_rule& rule, const aggregation_setting& setting, transport& ranks)
+        : rule_(rule), setting_(setting), ranks_(ranks), slices_(setting, ranks) {}
+
+    void add(int slot, upload sent) override { slices_.add(slot, sent); }
+
+    void collect() override {
+        const auto updates = slices_.exchange();
+        const auto range = slices_.range_of(ranks_.rank());
+        std::vector<float> made(range.size()), samples_sent(range.size());
+        std::vector<std::size_t> next(updates.size()); // value of each update
+        std::vector<float> sent;
+        for (std::size_t i = 0; i < range.size(); ++i) {
+            sent.clear();
+            for (std::size_t u = 0; u < updates.size(); ++u) {
+                if (updates[u].sent.support[i]) {
+                    sent.push_back(updates[u].sent.values[next[u]++]);
+                    samples_sent[i] += static_cast<float>(updates[u].samples);
+                }
+            }
+            const float kept = slices_.kept(range.first + i);
+            made[i] = sent.empty() ? kept : rule_(sent, kept);
+        }
+        made_ = slices_.join(made);
+        if (setting_.plan.averages_senders) {
+            samples_sent_ = slices_.join(samples_sent);
+        }
+    }
+
+    aggregate result(std::uint64_t samples) override {
+        auto all = slices_.split(made_);
+        for (std::size_t i = 0; i < setting_.layout.prunable_size() && !samples_sent_.empty(); ++i) {
+            all.senders.push_back(samples_sent_[i] / static_cast<float>(samples));
+        }
+        return all;
+    }
+
+private:
+    const coordinate_rule& rule_;
+    const aggregation_setting setting_;
+    transport& ranks_;
+    slicer slices_;
+    std::vector<float> made_, samples_sent_; // of all coordinates, on rank 0
+};
+
+class coordinate_wise_rule final : public aggregation_rule {
+public:
+    coordinate_wise_rule(coordinate_rule rule, int least_updates)
+        : rule_(std::move(rule)), least_updates_(least_updates) {}
+
+    std::unique_ptr<aggregation> start(const aggregation_setting& setting, transport& ranks) const override {
+        return std::make_unique<coordinate_wise>(rule_, setting, ranks);
+    }
+    int least_updates() const override { return least_updates_; }
+
+private:
+    coordinate_rule rule_;
+    int least_updates_;
+};
+
+} // namespace
+
+float median_of(std::span<float> values) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::ranges::nth_element(values, middle);
+    if (values.size() % 2 != 0) {
+        return *middle;
+    }
+    const float below = *std::max_element(values.begin(), middle);
+    return below + (*middle - below) / 2;
+}
+
+std::unique_ptr<aggregation_rule> make_coordinate_wise(coordinate_rule rule, int least_updates) {
+    return std::make_unique<coordinate_wise_rule>(std::move(rule), least_updates);
+}
+
+} // namespace feddip::fl

@@ -1,0 +1,54 @@
+// What a rule of aggregation makes of some clients' uploads of the tiny model, on one rank.
+#pragma once
+
+#include "fl/aggregation/aggregation.hpp"
+#include "fl/in_process_transport.hpp"
+#include "unit/fl/small_uploads.hpp"
+
+#include <string>
+#include <vector>
+
+namespace feddip::test {
+
+struct client {
+    std::vector<float> weights;
+    std::uint32_t samples;
+    std::vector<float> squared_gradients = {};
+    sparse::mask own_mask = {};
+};
+
+struct aggregated_round {
+    fl::aggregate all;
+    std::vector<int> left_out;
+};
+
+inline aggregated_round round_of(const config::aggregation_section& settings, const fl::round_plan& plan,
+                                 const std::vector<client>& clients) {
+    config::run_config config;
+    config.federation.clients_per_round = 2 * settings.hostile + 3;
+    config.aggregation = settings;
+    fl::in_process_transport ranks;
+    const auto model = model_of_first_two();
+    const std::vector<int> owners(clients.size(), 0);
+    const auto rule = fl::make_aggregation_rule(config);
+    const auto round = rule->start({plan, tiny_layout, model, owners}, ranks);
+    std::uint64_t samples = 0;
+    for (std::size_t s = 0; s < clients.size(); ++s) {
+        auto record = client_with(clients[s].samples);
+        round->add(static_cast<int>(s), fl::make_upload(plan, tiny_layout, model,
+                                                        {.weights = clients[s].weights,
+                                                         .squared_gradients = clients[s].squared_gradients,
+                                                         .own_mask = &clients[s].own_mask},
+                                                        record));
+        samples += record.included != 0 ? record.samples : 0;
+    }
+    round->collect();
+    return {round->result(samples), round->left_out()};
+}
+
+inline fl::aggregate aggregated(const std::string& rule, const fl::round_plan& plan,
+                                const std::vector<client>& clients) {
+    return round_of({.rule = rule}, plan, clients).all;
+}
+
+} // namespace feddip::test
