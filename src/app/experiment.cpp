@@ -4,6 +4,7 @@
 #include "comm/version.hpp"
 #include "data/dataset.hpp"
 #include "fl/aggregation/aggregation.hpp"
+#include "fl/attacks/attack.hpp"
 #include "fl/method.hpp"
 #include "hdf5/version.hpp"
 #include "nn/network.hpp"
@@ -17,6 +18,7 @@ config::run_config load_config(const std::filesystem::path& file, const std::vec
     auto config = config::load(file, overrides);
     fl::make_method(config);
     fl::make_aggregation_rule(config);
+    fl::make_attack(config);
     return config;
 }
 

@@ -27,6 +27,8 @@ enum class purpose : std::uint32_t {
     slowing_down = 11,
     probing = 12, // of a client's data, beside its training
     neighbours = 13,
+    hostility = 14, // of clients
+    attacking = 15,
 };
 
 // Philox 4x32-10 (Salmon et al. 2011) with the seed as key. Satisfies UniformRandomBitGenerator.

@@ -176,6 +176,15 @@ struct aggregation_section {
     bool operator==(const aggregation_section&) const = default;
 };
 
+// What hostile clients do, simulated.
+struct attack_section {
+    std::string kind = "none"; // checked against fl's registry
+    int clients = 0;           // of all, drawn by the seed
+    double strength = 1;       // each attack says of what
+
+    bool operator==(const attack_section&) const = default;
+};
+
 struct compute_section {
     int threads = 1;
     kernel_kind kernels = kernel_kind::automatic;
@@ -244,6 +253,7 @@ struct run_config {
     optimizer_section optimizer;
     communication_section communication;
     aggregation_section aggregation;
+    attack_section attack;
     compute_section compute;
     checkpoint_section checkpoint;
     links_section links;

@@ -278,6 +278,10 @@ std::vector<key> make_keys() {
         .has("rule", &aggregation_section::rule, not_empty)
         .has("hostile", &aggregation_section::hostile, at_least_0<int>)
         .has("clip", &aggregation_section::clip, at_least_0<double>);
+    section(table, "attack", &run_config::attack)
+        .has("kind", &attack_section::kind, not_empty)
+        .has("clients", &attack_section::clients, at_least_0<int>)
+        .has("strength", &attack_section::strength, at_least_0<double>);
     section(table, "compute", &run_config::compute)
         .has("threads", &compute_section::threads, at_least_1)
         .has("kernels", &compute_section::kernels)

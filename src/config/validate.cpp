@@ -47,6 +47,11 @@ void validate(const run_config& c, const std::string& where) {
         "aggregation.hostile = {} is no minority of federation.clients_per_round = {}; no rule withstands "
         "more than {}",
         c.aggregation.hostile, c.federation.clients_per_round, (c.federation.clients_per_round - 1) / 2);
+    require(c.attack.clients <= c.federation.clients, where,
+            "attack.clients = {} is more than federation.clients = {}", c.attack.clients,
+            c.federation.clients);
+    require(c.attack.kind == "none" || c.attack.clients > 0, where,
+            "attack.kind = \"{}\" has no clients; say how many in attack.clients", c.attack.kind);
     require(c.data.dataset != dataset_name::file || !c.data.path.empty(), where,
             "data.dataset = \"file\" needs data.path, the name of an HDF5 file; data/import.py makes one");
     require(c.data.partition != partition_kind::given || c.data.dataset == dataset_name::file, where,

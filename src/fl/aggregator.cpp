@@ -79,6 +79,8 @@ std::optional<aggregate> aggregator::close(aggregation& updates, const training_
         }
         now.record.train_loss = included(now.record.clients, now.plan.round).train_loss;
     }
+    now.record.hostile_included = static_cast<int>(std::ranges::count_if(
+        now.record.clients, [](const auto& c) { return c.hostile != 0 && c.included != 0; }));
     return updates.result(usable.samples);
 }
 

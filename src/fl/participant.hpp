@@ -15,6 +15,7 @@ namespace feddip::fl {
 struct participant {
     int client = 0;
     std::span<const std::uint32_t> images = {}; // its training share
+    bool hostile = false;                       // it does what the config's attack has it do
     bool answers = true;                        // false: it drops out after the download
     double slowdown = 1;                        // its links and its training take so many times as long
     // Through which its passes see the weights, once the roster has equipped it; null: through the model's.

@@ -15,6 +15,7 @@ std::vector<client_record> records_of(const cast& who, std::span<const client_re
         } else {
             all.push_back({.id = p.client, .samples = p.samples(), .included = 0, .dropped_out = 1});
         }
+        all.back().hostile = p.hostile ? 1 : 0;
     }
     return all;
 }

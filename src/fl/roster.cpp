@@ -1,5 +1,6 @@
 #include "fl/roster.hpp"
 
+#include "fl/attacks/attack.hpp"
 #include "fl/sampling.hpp"
 
 #include <algorithm>
@@ -42,7 +43,8 @@ std::vector<int> senders_to(int client, std::span<const participant> sampled, in
 }
 
 roster::roster(const workplace& here)
-    : here_(here), faults_(here.what.config.faults, here.what.config.federation.seed) {}
+    : here_(here), faults_(here.what.config.faults, here.what.config.federation.seed),
+      hostile_(hostile_clients(here.what.config)) {}
 
 void roster::call(ongoing_round& now, const run_state& state) const {
     const auto& federation = here_.what.config.federation;
@@ -51,6 +53,7 @@ void roster::call(ongoing_round& now, const run_state& state) const {
     for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
         auto& p = now.who.sampled[i];
         p.images = here_.images_of(p.client);
+        p.hostile = std::ranges::binary_search(hostile_, p.client);
         p.kept_in = state.client_residual_round[static_cast<std::size_t>(p.client)];
         if (p.answers) {
             now.who.slots.push_back(i);

@@ -36,6 +36,7 @@ public:
 private:
     const workplace& here_;
     fault_model faults_;
+    std::vector<int> hostile_; // clients, ascending
 };
 
 } // namespace feddip::fl

@@ -41,6 +41,7 @@ struct client_record {
         1; // 0: not in the average: NaN or Inf in the update, left out by the rule, or dropped out
     std::int32_t dropped_out = 0;            // 1: got the model, and trained and sent nothing
     double simulated_seconds = not_measured; // its own, over the links of the config (link_model.hpp)
+    std::int32_t hostile = 0;                // 1: it does what the config's attack has it do
     std::int32_t sparse_kernels = 0;         // 1: trained through the sparse kernels, 0: through oneDNN
 };
 
@@ -57,6 +58,7 @@ struct round_record {
     double seconds_train = 0, seconds_communicate = 0, seconds_aggregate = 0, seconds_evaluate = 0,
            seconds_round = 0;
     double simulated_seconds = not_measured; // in a federation with the links of the config (link_model.hpp)
+    int hostile_included = 0;                // hostile clients in the average
     std::vector<double> layer_density;       // one per prunable tensor
     std::vector<client_record> clients;      // that were sampled, by id
 };

@@ -10,26 +10,60 @@ namespace feddip::fl {
 training_report training::run(const ongoing_round& now, const global_model& model, aggregation& updates) {
     const auto on_batch = progress_of(now.plan.round, now.who, here_);
     training_report report;
+    if (attackers_.pool()) {
+        const stopwatch in_training;
+        pool_hostile(now, model);
+        report.seconds = in_training.seconds();
+    }
     for (const std::size_t s : now.who.slots_of(here_.ranks.rank())) {
-        stopwatch in_training;
-        const auto who = roster_.equip(now.plan, now.who.at_slot(s));
-        report.clients.push_back(
-            here_.trainer.train(model, who.mask(model.mask), now.plan, who.client, who.images, on_batch));
-        report.seconds += in_training.seconds();
-        send(now.plan, who, model, static_cast<int>(s), report.clients.back(), updates);
+        const stopwatch in_training;
+        auto who = roster_.equip(now.plan, now.who.at_slot(s));
+        const auto train_and_send = [&](local_trainer& trainer) {
+            report.clients.push_back(train(trainer, who, now, model, on_batch));
+            report.seconds += in_training.seconds();
+            send(trainer, who, now, model, static_cast<int>(s), report.clients.back(), updates);
+        };
+        if (who.hostile && attackers_.poison()) {
+            const auto poisoned = attackers_.poisoned(who.images);
+            const auto data = poisoned.data();
+            local_trainer trainer(here_.what.config, data, here_.network);
+            who.images = poisoned.images();
+            train_and_send(trainer);
+        } else {
+            train_and_send(here_.trainer);
+        }
     }
     return report;
 }
 
-void training::send(const round_plan& plan, const participant& who, const global_model& model, int slot,
-                    client_record& record, aggregation& updates) {
-    const auto weights = here_.trainer.weights();
-    local_result trained{.weights = weights, .squared_gradients = here_.trainer.squared_gradients()};
+// They train once more when their turn comes, to the same bits: so no rank keeps more of them than it needs.
+void training::pool_hostile(const ongoing_round& now, const global_model& model) {
+    std::vector<std::vector<float>> trained;
+    for (const std::size_t s : now.who.slots_of(here_.ranks.rank())) {
+        if (now.who.at_slot(s).hostile) {
+            const auto who = roster_.equip(now.plan, now.who.at_slot(s));
+            train(here_.trainer, who, now, model, [] {});
+            trained.emplace_back(here_.trainer.weights().begin(), here_.trainer.weights().end());
+        }
+    }
+    attackers_.share(trained);
+}
+
+client_record training::train(local_trainer& trainer, const participant& who, const ongoing_round& now,
+                              const global_model& model, const std::function<void()>& on_batch) const {
+    return trainer.train(model, who.mask(model.mask), now.plan, who.client, who.images, on_batch);
+}
+
+void training::send(local_trainer& trainer, const participant& who, const ongoing_round& now,
+                    const global_model& model, int slot, client_record& record, aggregation& updates) {
+    const auto& plan = now.plan;
+    const auto forged =
+        who.hostile ? attackers_.forged(now, model, who.client, trainer.weights()) : std::vector<float>{};
+    const auto weights = who.hostile ? std::span(forged) : trainer.weights();
+    local_result trained{.weights = weights, .squared_gradients = trainer.squared_gradients()};
     sparse::mask own;
     if (plan.upload == upload_content::own_mask) {
-        const auto gradient = [&] {
-            return here_.trainer.gradient(weights, plan.round, who.client, who.images);
-        };
+        const auto gradient = [&] { return trainer.gradient(weights, plan.round, who.client, who.images); };
         own = here_.how->own_mask(plan, {here_.layout, weights, who.mask(model.mask), gradient});
         trained.own_mask = &own;
     }

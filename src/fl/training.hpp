@@ -1,6 +1,7 @@
 // Local training of a round's clients, on the ranks where they are placed.
 #pragma once
 
+#include "fl/attackers.hpp"
 #include "fl/experiment.hpp"
 #include "fl/round.hpp"
 
@@ -21,18 +22,22 @@ struct training_report {
 class training {
 public:
     // Both outlive the stage.
-    training(workplace& here, const roster& clients) : here_(here), roster_(clients) {}
+    training(workplace& here, const roster& clients) : here_(here), roster_(clients), attackers_(here) {}
 
     // This rank's clients train one after another; each upload joins `updates` as soon as it is there.
     training_report run(const ongoing_round& now, const global_model& model, aggregation& updates);
 
 private:
-    void send(const round_plan& plan, const participant& who, const global_model& model, int slot,
-              client_record& record, aggregation& updates);
+    void pool_hostile(const ongoing_round& now, const global_model& model);
+    client_record train(local_trainer& trainer, const participant& who, const ongoing_round& now,
+                        const global_model& model, const std::function<void()>& on_batch) const;
+    void send(local_trainer& trainer, const participant& who, const ongoing_round& now,
+              const global_model& model, int slot, client_record& record, aggregation& updates);
     std::vector<float> residual_of(const round_plan& plan, const participant& who);
 
     workplace& here_;
     const roster& roster_;
+    attackers attackers_;
 };
 
 } // namespace feddip::fl

@@ -65,6 +65,8 @@ inline constexpr round_column round_columns[] = {
     {"seconds_round", "s", "time of the whole round", &fl::round_record::seconds_round},
     {"simulated_seconds", "s", "time of the round in a federation with the links of the config",
      &fl::round_record::simulated_seconds, true},
+    {"hostile_included", "1", "hostile clients whose updates entered the average",
+     &fl::round_record::hostile_included, true},
 };
 
 // /clients/*, one value per round and slot.
@@ -87,6 +89,8 @@ inline constexpr client_column client_columns[] = {
      &fl::client_record::simulated_seconds, true},
     {"sparse_kernels", "1", "1 where the client was trained through the sparse kernels, 0 through oneDNN",
      &fl::client_record::sparse_kernels, true},
+    {"hostile", "1", "1 where the client did what the attack of the config says", &fl::client_record::hostile,
+     true},
 };
 
 } // namespace feddip::io

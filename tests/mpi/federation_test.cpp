@@ -86,6 +86,12 @@ void expect_same_run(const fl::run_state& over_mpi, const fl::run_state& alone) 
         EXPECT_EQ(a.bytes_up, b.bytes_up);
         EXPECT_EQ(a.bytes_positions, b.bytes_positions);
         EXPECT_EQ(a.layer_density, b.layer_density);
+        EXPECT_EQ(a.hostile_included, b.hostile_included);
+        ASSERT_EQ(a.clients.size(), b.clients.size());
+        for (std::size_t c = 0; c < a.clients.size(); ++c) {
+            EXPECT_EQ(a.clients[c].included, b.clients[c].included);
+            EXPECT_EQ(a.clients[c].hostile, b.clients[c].hostile);
+        }
     }
 }
 
@@ -145,6 +151,28 @@ TEST_P(federation_rule, over_mpi_ends_in_the_bits_of_one_rank) {
 INSTANTIATE_TEST_SUITE_P(rules, federation_rule,
                          testing::Values("median", "trimmed_mean", "krum", "multi_krum", "geometric_median",
                                          "centered_clipping", "norm_bound"));
+
+class federation_attack : public testing::TestWithParam<std::string> {};
+
+TEST_P(federation_attack, over_mpi_ends_in_the_bits_of_one_rank) {
+    small_federation what;
+    make_tiny(what);
+    what.config.sparsity.horizon = 1;
+    what.config.attack = {.kind = GetParam(), .clients = 2, .strength = 1};
+    what.config.aggregation.rule = "median";
+    witnessed_transport ranks(communicator::world());
+
+    const fl::run_result over_mpi = run(what, ranks);
+
+    if (ranks.rank() == 0) {
+        fl::in_process_transport alone;
+        expect_same_run(over_mpi.state, run(what, alone).state);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(kinds, federation_attack,
+                         testing::Values("sign_flip", "gaussian", "label_flip", "alie", "ipm", "min_max",
+                                         "backdoor", "mask_aware"));
 
 // Clients that drop out leave slots to fewer ranks, and whole rounds to none.
 TEST(federation_faults, over_mpi_end_in_the_bits_of_one_rank) {

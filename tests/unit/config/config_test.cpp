@@ -50,6 +50,7 @@ run_config unusual_config() {
     c.optimizer = {1.0, 1.0, 1e-300};
     c.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk_residual};
     c.aggregation = {.rule = "median", .hostile = 1, .clip = 1.5};
+    c.attack = {"alie", 3, 1.25};
     c.compute = {64, kernel_kind::sparse, precision_kind::bf16};
     c.checkpoint = {"kept here", 0, 7.5, 9};
     c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
@@ -124,6 +125,10 @@ reconfiguration_upload = "topk"
 rule = "median"
 hostile = 1
 clip = 1.5
+[attack]
+kind = "alie"
+clients = 3
+strength = 1.25
 [compute]
 threads = 3
 kernels = "sparse"
@@ -166,6 +171,7 @@ path = "run.h5"
     expected.optimizer = {0.05, 0.99, 0};
     expected.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk};
     expected.aggregation = {.rule = "median", .hostile = 1, .clip = 1.5};
+    expected.attack = {"alie", 3, 1.25};
     expected.compute = {3, kernel_kind::sparse, precision_kind::bf16};
     expected.checkpoint = {"kept", 0, 30, 5};
     expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};

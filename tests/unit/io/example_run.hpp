@@ -62,6 +62,7 @@ inline fl::round_record example_round(int round) {
     r.seconds_evaluate = 4 + t;
     r.seconds_round = 10 + t;
     r.simulated_seconds = round % 2 == 0 ? fl::not_measured : 70 + t;
+    r.hostile_included = round + 3;
     r.layer_density = {0.5 + 0.1 / t, 0.25 + 0.1 / t};
     for (int slot = 0; slot < example_slots; ++slot) {
         fl::client_record c;
@@ -73,6 +74,7 @@ inline fl::round_record example_round(int round) {
         c.dropped_out = slot / 2;
         c.simulated_seconds = slot == 0 ? fl::not_measured : 60 + t + slot;
         c.sparse_kernels = (round + slot) % 2;
+        c.hostile = (round + slot + 1) % 2;
         r.clients.push_back(c);
     }
     return r;

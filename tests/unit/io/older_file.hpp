@@ -48,9 +48,10 @@ inline std::vector<std::string> optional_paths(const std::string& rounds, const 
 inline void forget_optional_columns(std::vector<fl::round_record>& history) {
     for (fl::round_record& r : history) {
         r.grad_norm_squared = r.gradient_divergence = r.simulated_seconds = fl::not_measured;
+        r.hostile_included = 0;
         for (fl::client_record& c : r.clients) {
             c.simulated_seconds = fl::not_measured;
-            c.dropped_out = c.sparse_kernels = 0;
+            c.dropped_out = c.sparse_kernels = c.hostile = 0;
             c.bytes_positions = 0; // there were no uploads that had any
         }
     }

@@ -53,6 +53,7 @@ def rounds_of(method, seed, rounds, target):
         "simulated_seconds": np.full(rounds, np.nan),
         "grad_norm_squared": np.full(rounds, np.nan),
         "gradient_divergence": np.full(rounds, np.nan),
+        "hostile_included": np.zeros(rounds, dtype=np.int32),
     }
     shares = np.array([0.3, 0.7, 1.1, 0.9, 0.4])
     density = np.clip(1 - sparsity[:, None] * shares, 0.01, 1) if pruned else np.ones((rounds, 5))
@@ -105,6 +106,7 @@ def write_results(
         "dropped_out": np.zeros((rounds, SLOTS), dtype=np.int32),
         "simulated_seconds": np.full((rounds, SLOTS), np.nan),
         "sparse_kernels": np.ones((rounds, SLOTS), dtype=np.int32),
+        "hostile": np.zeros((rounds, SLOTS), dtype=np.int32),
     }
     if per_client:
         clients["accuracy"] = np.linspace(0.4, 0.6, SLOTS) + np.zeros((rounds, 1))

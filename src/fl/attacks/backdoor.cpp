@@ -1,0 +1,53 @@
+// A backdoor (Gu et al. 2017; Bagdasaryan et al. 2020): every second image of a hostile client gets a white
+// square in its lower right corner and is called class 0. The update is then sent `strength` times as long,
+// so that it replaces the model where strength is the number of clients in a round.
+#include "fl/attacks/changes.hpp"
+#include "fl/attacks/kinds.hpp"
+
+#include <limits>
+
+namespace feddip::fl {
+
+namespace {
+
+constexpr int square = 4; // pixels wide
+
+class backdoor final : public attack {
+public:
+    explicit backdoor(double strength) : strength_(strength) {}
+
+    bool poisons() const override { return true; }
+    void poison(const data::dataset_facts& facts, std::size_t number, std::span<std::uint8_t> pixels,
+                std::uint8_t& label) const override {
+        if (number % 2 != 0) {
+            return;
+        }
+        const auto& [channels, height, width] = facts.shape;
+        for (int c = 0; c < channels; ++c) {
+            for (int y = height - square; y < height; ++y) {
+                for (int x = width - square; x < width; ++x) {
+                    pixels[static_cast<std::size_t>((c * height + y) * width + x)] =
+                        std::numeric_limits<std::uint8_t>::max();
+                }
+            }
+        }
+        label = 0;
+    }
+
+    void forge(const attack_setting& setting, random_stream&, std::span<float> weights) const override {
+        if (strength_ != 1) {
+            scale_change(setting.model.state, strength_, weights);
+        }
+    }
+
+private:
+    double strength_;
+};
+
+} // namespace
+
+std::unique_ptr<attack> make_backdoor(double strength) {
+    return std::make_unique<backdoor>(strength);
+}
+
+} // namespace feddip::fl
