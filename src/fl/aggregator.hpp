@@ -21,7 +21,8 @@ public:
     std::unique_ptr<aggregation> open(const ongoing_round& now, const global_model& model) const;
 
     // Collective. On rank 0 writes down who sent what, and returns what the updates amount to: nothing where
-    // all clients dropped out, or too many for the rule. Throws feddip::error where no client sent a finite update.
+    // all clients dropped out, or too many for the rule. Throws feddip::error where no client sent a finite
+    // update.
     std::optional<aggregate> close(aggregation& updates, const training_report& mine, ongoing_round& now);
 
 private:

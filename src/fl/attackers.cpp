@@ -12,7 +12,7 @@ poisoned_share::poisoned_share(const attack& how, const data::dataset& data,
                                std::span<const std::uint32_t> images)
     : of_(data), numbers_(images.size()) {
     std::iota(numbers_.begin(), numbers_.end(), 0U);
-    const std::size_t size = data.facts.shape.size();
+    const std::size_t size = data.facts.image_bytes();
     for (const std::uint32_t i : images) {
         const auto image = data.train.pixels.subspan(i * size, size);
         pixels_.insert(pixels_.end(), image.begin(), image.end());

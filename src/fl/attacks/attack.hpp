@@ -39,7 +39,7 @@ public:
     virtual bool pools() const { return false; }
 
     // Whether they train on other images or labels than they were given; then what becomes of the number-th
-    // image of a client's share.
+    // image of a client's share, of facts.image_bytes() bytes.
     virtual bool poisons() const { return false; }
     virtual void poison(const data::dataset_facts& facts, std::size_t number, std::span<std::uint8_t> pixels,
                         std::uint8_t& label) const {

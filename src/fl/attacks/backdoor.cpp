@@ -1,16 +1,27 @@
 // A backdoor (Gu et al. 2017; Bagdasaryan et al. 2020): every second image of a hostile client gets a white
-// square in its lower right corner and is called class 0. The update is then sent `strength` times as long,
-// so that it replaces the model where strength is the number of clients in a round.
+// square (255, or 1 where pixels are floats) in its lower right corner and is called class 0. The update is
+// then sent `strength` times as long, so that it replaces the model where strength is the number of clients
+// in a round.
 #include "fl/attacks/changes.hpp"
 #include "fl/attacks/kinds.hpp"
 
-#include <limits>
+#include <algorithm>
+#include <cstring>
 
 namespace feddip::fl {
 
 namespace {
 
 constexpr int square = 4; // pixels wide
+
+void whiten(std::span<std::uint8_t> pixels, std::size_t at, data::pixel_kind kind) {
+    if (kind == data::pixel_kind::floats) {
+        constexpr float white = 1;
+        std::memcpy(&pixels[at * sizeof white], &white, sizeof white);
+    } else {
+        pixels[at] = 255;
+    }
+}
 
 class backdoor final : public attack {
 public:
@@ -24,10 +35,9 @@ public:
         }
         const auto& [channels, height, width] = facts.shape;
         for (int c = 0; c < channels; ++c) {
-            for (int y = height - square; y < height; ++y) {
-                for (int x = width - square; x < width; ++x) {
-                    pixels[static_cast<std::size_t>((c * height + y) * width + x)] =
-                        std::numeric_limits<std::uint8_t>::max();
+            for (int y = std::max(0, height - square); y < height; ++y) {
+                for (int x = std::max(0, width - square); x < width; ++x) {
+                    whiten(pixels, static_cast<std::size_t>((c * height + y) * width + x), facts.pixels);
                 }
             }
         }
