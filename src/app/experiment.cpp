@@ -48,6 +48,7 @@ fl::run_info describe_run(const config::run_config& config, const parameter_layo
     info.rounds = config.federation.rounds;
     info.clients_per_round = config.federation.clients_per_round;
     info.threads_per_rank = config.compute.threads;
+    info.measures_layer_norms = config.analysis.layer_norms_every > 0;
     for (const auto& weight : layout.weights()) {
         info.layer_names.push_back(weight.name.substr(0, weight.name.rfind('.')));
     }

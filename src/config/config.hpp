@@ -228,6 +228,7 @@ struct faults_section {
 // What is measured beside the training, which it changes nothing of.
 struct analysis_section {
     int convergence_every = 0; // rounds between measurements of the global gradient; 0: never
+    int layer_norms_every = 0; // of how large each layer's weights and gradient are; 0: never
 
     bool operator==(const analysis_section&) const = default;
 };

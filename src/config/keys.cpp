@@ -302,7 +302,8 @@ std::vector<key> make_keys() {
         .has("slow_probability", &faults_section::slow_probability, a_share)
         .has("slow_factor", &faults_section::slow_factor, a_slowdown);
     section(table, "analysis", &run_config::analysis)
-        .has("convergence_every", &analysis_section::convergence_every, at_least_0<int>);
+        .has("convergence_every", &analysis_section::convergence_every, at_least_0<int>)
+        .has("layer_norms_every", &analysis_section::layer_norms_every, at_least_0<int>);
     section(table, "output", &run_config::output).has("path", &output_section::path);
     return table;
 }

@@ -2,8 +2,20 @@
 
 #include "fl/convergence.hpp"
 #include "fl/evaluation.hpp"
+#include "fl/first_client.hpp"
+#include "fl/layer_norms.hpp"
+
+#include <utility>
 
 namespace feddip::fl {
+
+namespace {
+
+bool is_due(int every, int round) {
+    return every > 0 && (round + 1) % every == 0;
+}
+
+} // namespace
 
 bool evaluates(const config::federation_section& federation, int round) {
     return (round + 1) % federation.evaluate_every == 0 || round + 1 == federation.rounds;
@@ -14,12 +26,14 @@ void measurement::run(ongoing_round& now, const global_model& model) {
     if (evaluates(config.federation, now.plan.round)) {
         evaluate(model, now.record);
     }
-    const int analysed = config.analysis.convergence_every;
-    if (analysed > 0 && (now.plan.round + 1) % analysed == 0) {
+    if (is_due(config.analysis.convergence_every, now.plan.round)) {
         const auto gradients = measure_gradients(model, data, shares, here_.network, here_.ranks,
                                                  config.federation.seed, now.plan.round);
         now.record.grad_norm_squared = gradients.norm_squared;
         now.record.gradient_divergence = gradients.divergence;
+    }
+    if (here_.at_server() && is_due(config.analysis.layer_norms_every, now.plan.round)) {
+        measure_layers(model, now.plan.round, now.record);
     }
     now.record.seconds_evaluate = now.phase.lap();
 }
@@ -39,6 +53,16 @@ void measurement::evaluate(const global_model& model, round_record& record) {
             c.accuracy = by_client[static_cast<std::size_t>(c.id)];
         }
     }
+}
+
+// The gradient is that of one minibatch of the first client.
+void measurement::measure_layers(const global_model& model, int round, round_record& record) {
+    const auto gradient =
+        here_.trainer.gradient(model.state, round, first_client::id, here_.images_of(first_client::id));
+    auto norms = measure_layer_norms(here_.layout, model.mask, model.state, gradient);
+    record.layer_weight_norm = std::move(norms.weights);
+    record.layer_gradient_norm = std::move(norms.gradients);
+    record.layer_alive_gradient_norm = std::move(norms.alive_gradients);
 }
 
 } // namespace feddip::fl

@@ -13,11 +13,12 @@ class measurement {
 public:
     explicit measurement(workplace& here) : here_(here) {}
 
-    // Collective: accuracy, and gradients where the analysis asks for them, at w'_{t+1}.
+    // Collective: accuracy, and gradients and norms where the analysis asks for them, at w'_{t+1}.
     void run(ongoing_round& now, const global_model& model);
 
 private:
     void evaluate(const global_model& model, round_record& record);
+    void measure_layers(const global_model& model, int round, round_record& record);
 
     workplace& here_;
 };

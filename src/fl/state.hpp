@@ -60,7 +60,8 @@ struct round_record {
     double simulated_seconds = not_measured; // in a federation with the links of the config (link_model.hpp)
     int hostile_included = 0;                // hostile clients in the average
     std::vector<double> layer_density;       // one per prunable tensor
-    std::vector<client_record> clients;      // that were sampled, by id
+    std::vector<double> layer_weight_norm, layer_gradient_norm, layer_alive_gradient_norm; // layer_norms.hpp
+    std::vector<client_record> clients; // that were sampled, by id
 };
 
 // What a checkpoint holds (beside the config): with it a run goes on bit for bit.
@@ -81,6 +82,7 @@ struct run_info {
     int rounds = 0, clients_per_round = 0, mpi_ranks = 1, threads_per_rank = 1;
     std::vector<std::string> hostnames;   // one per rank
     std::vector<std::string> layer_names; // of the prunable tensors
+    bool measures_layer_norms = false;
 };
 
 } // namespace feddip::fl

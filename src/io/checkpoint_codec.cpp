@@ -193,9 +193,13 @@ void write_history(h5::file& file, std::span<const fl::round_record> rounds) {
     for (const round_column& c : round_columns) {
         write_column(file, std::string("/history/") + c.name, c, rounds, {rounds.size()});
     }
-    const auto densities = join(rounds, &fl::round_record::layer_density);
-    file.write("/history/layer_density_per_round", densities.per_round);
-    file.write("/history/layer_density", densities.values);
+    for (const layer_column& c : layer_columns) {
+        const auto lists = join(rounds, c.member);
+        if (!c.on_request || !lists.values.empty()) {
+            file.write(fmt::format("/history/{}_per_round", c.history), lists.per_round);
+            file.write(fmt::format("/history/{}", c.history), lists.values);
+        }
+    }
     const auto clients = join(rounds, &fl::round_record::clients);
     file.write("/history/clients_per_round", clients.per_round);
     for (const client_column& c : client_columns) {
@@ -209,12 +213,17 @@ std::vector<fl::round_record> read_history(const h5::dataset_source& file) {
     for (const round_column& c : round_columns) {
         read_column(file, std::string("/history/") + c.name, c, std::span(rounds));
     }
-    const joined_lists<double> densities{file.read<std::uint32_t>("/history/layer_density_per_round"),
-                                         file.read<double>("/history/layer_density")};
-    require(densities.per_round.size() == rounds.size() &&
-                total(densities.per_round) == densities.values.size(),
-            file, "the layer densities are incomplete");
-    split(densities, std::span(rounds), &fl::round_record::layer_density);
+    for (const layer_column& c : layer_columns) {
+        const auto path = fmt::format("/history/{}", c.history);
+        if (c.on_request && !file.has(path)) {
+            continue;
+        }
+        const joined_lists<double> lists{file.read<std::uint32_t>(path + "_per_round"),
+                                         file.read<double>(path)};
+        require(lists.per_round.size() == rounds.size() && total(lists.per_round) == lists.values.size(),
+                file, "the values of layers are incomplete");
+        split(lists, std::span(rounds), c.member);
+    }
 
     joined_lists<fl::client_record> clients{file.read<std::uint32_t>("/history/clients_per_round"), {}};
     require(clients.per_round.size() == rounds.size(), file, "the client records are incomplete");

@@ -3,7 +3,10 @@
 #include "io/columns.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
+#include <string>
+#include <vector>
 
 namespace feddip::io {
 
@@ -59,6 +62,28 @@ void write_axis_that_grows(h5::file& file, const std::string& path, hsize_t chun
     file.make_scale(path, round_columns[0].name);
 }
 
+std::vector<layer_column> columns_of_layers(const results_header& header) {
+    std::vector<layer_column> columns;
+    std::ranges::copy_if(layer_columns, std::back_inserter(columns), [&](const layer_column& c) {
+        return !c.on_request || header.info.measures_layer_norms;
+    });
+    return columns;
+}
+
+// NaN in rounds in which it was not measured.
+void append_layers(h5::file& file, const results_header& header, std::span<const fl::round_record> rounds) {
+    const std::size_t layers = header.info.layer_names.size();
+    for (const layer_column& c : columns_of_layers(header)) {
+        std::vector<double> values(rounds.size() * layers, fl::not_measured);
+        for (std::size_t t = 0; t < rounds.size(); ++t) {
+            const std::vector<double>& row = rounds[t].*c.member;
+            std::copy_n(row.begin(), std::min(row.size(), layers),
+                        values.begin() + static_cast<std::ptrdiff_t>(t * layers));
+        }
+        file.append(std::string("/layers/") + c.name, std::span<const double>(values), rounds.size());
+    }
+}
+
 // All that a file has before the first round. Dimensions in netCDF are seen from their own group downwards
 // only, so that each group has its own round axis.
 void write_frame(h5::file& file, const results_header& header, std::size_t slots) {
@@ -82,9 +107,12 @@ void write_frame(h5::file& file, const results_header& header, std::size_t slots
     file.write("/layers/name", names);
     describe(file, "/layers/name", "1", "name of the prunable tensor");
     attach(file, "/layers/name", {"/layers/layer"});
-    file.write_growing<double>("/layers/density", {names.size()}, chunk_rows);
-    describe(file, "/layers/density", "1", "share of weights of the tensor that are alive");
-    attach(file, "/layers/density", {"/layers/round", "/layers/layer"});
+    for (const layer_column& c : columns_of_layers(header)) {
+        const std::string path = std::string("/layers/") + c.name;
+        file.write_growing<double>(path, {names.size()}, chunk_rows);
+        describe(file, path, "1", c.long_name);
+        attach(file, path, {"/layers/round", "/layers/layer"});
+    }
 
     write_axis(file, "/clients/slot", counted(slots), "slot", "slot of the sampled client");
     for (const client_column& c : client_columns) {
@@ -95,7 +123,7 @@ void write_frame(h5::file& file, const results_header& header, std::size_t slots
     }
 }
 
-void append_rounds(h5::file& file, std::size_t layers, std::size_t slots,
+void append_rounds(h5::file& file, const results_header& header, std::size_t slots,
                    std::span<const fl::round_record> rounds) {
     for (const char* group : {"/layers/", "/clients/"}) {
         append_column(file, std::string(group) + round_columns[0].name, round_columns[0], rounds,
@@ -105,18 +133,15 @@ void append_rounds(h5::file& file, std::size_t layers, std::size_t slots,
         append_column(file, std::string("/rounds/") + c.name, c, rounds, rounds.size());
     }
 
-    std::vector<double> densities(rounds.size() * layers, fl::not_measured);
+    append_layers(file, header, rounds);
+
     fl::client_record nobody;
     nobody.id = -1;
     nobody.included = 0;
     std::vector<fl::client_record> clients(rounds.size() * slots, nobody);
     for (std::size_t t = 0; t < rounds.size(); ++t) {
-        const std::vector<double>& row = rounds[t].layer_density;
-        std::copy_n(row.begin(), std::min(row.size(), layers),
-                    densities.begin() + static_cast<std::ptrdiff_t>(t * layers));
         std::ranges::copy(rounds[t].clients, clients.begin() + static_cast<std::ptrdiff_t>(t * slots));
     }
-    file.append("/layers/density", std::span<const double>(densities), rounds.size());
     for (const client_column& c : client_columns) {
         append_column(file, std::string("/clients/") + c.name, c, std::span<const fl::client_record>(clients),
                       rounds.size());
@@ -144,7 +169,7 @@ void growing_results::grow_to(std::span<const fl::round_record> history) {
     }
     const auto added = history.subspan(rounds_);
     if (!added.empty()) {
-        append_rounds(file_, header_.info.layer_names.size(), slots_, added);
+        append_rounds(file_, header_, slots_, added);
         rounds_ = history.size();
     }
 }

@@ -4,6 +4,7 @@
 #include "hdf5/file.hpp"
 #include "io/columns.hpp"
 #include "io/growing_results.hpp"
+#include "io/schema.hpp"
 
 #include <fmt/chrono.h>
 
@@ -37,19 +38,26 @@ results_header read_header(const h5::file& file) {
     h.made_by.library_versions = file.strings_attribute("/", "library_versions");
     h.complete = file.attribute<int>("/", "complete") != 0;
     h.info.layer_names = file.read_strings("/layers/name");
+    h.info.measures_layer_norms = file.has("/layers/weight_norm");
     return h;
 }
 
 void read_layers(const h5::file& file, std::span<fl::round_record> rounds) {
-    const h5::shape shape = file.shape_of("/layers/density");
-    const std::vector<double> densities = file.read<double>("/layers/density");
-    if (shape.size() != 2 || shape[0] != rounds.size()) {
-        throw error("can't read dataset", file.name() + ":/layers/density",
-                    "it has another length than the rest");
-    }
-    for (std::size_t t = 0; t < rounds.size(); ++t) {
-        const auto row = densities.begin() + static_cast<std::ptrdiff_t>(t * shape[1]);
-        rounds[t].layer_density.assign(row, row + static_cast<std::ptrdiff_t>(shape[1]));
+    for (const layer_column& c : layer_columns) {
+        const std::string path = std::string("/layers/") + c.name;
+        if (c.on_request && !file.has(path)) {
+            continue;
+        }
+        const h5::shape shape = file.shape_of(path);
+        const std::vector<double> values = file.read<double>(path);
+        if (shape.size() != 2 || shape[0] != rounds.size()) {
+            throw error("can't read dataset", file.name() + ":" + path,
+                        "it has another length than the rest");
+        }
+        for (std::size_t t = 0; t < rounds.size(); ++t) {
+            const auto row = values.begin() + static_cast<std::ptrdiff_t>(t * shape[1]);
+            (rounds[t].*c.member).assign(row, row + static_cast<std::ptrdiff_t>(shape[1]));
+        }
     }
 }
 

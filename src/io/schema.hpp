@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <variant>
+#include <vector>
 
 namespace feddip::io {
 
@@ -67,6 +68,27 @@ inline constexpr round_column round_columns[] = {
      &fl::round_record::simulated_seconds, true},
     {"hostile_included", "1", "hostile clients whose updates entered the average",
      &fl::round_record::hostile_included, true},
+};
+
+// /layers/*, one value per round and prunable tensor.
+struct layer_column {
+    const char* name;
+    const char* history; // in a checkpoint, under /history
+    const char* long_name;
+    std::vector<double> fl::round_record::*member;
+    bool on_request; // there only where the run measures it
+};
+inline constexpr layer_column layer_columns[] = {
+    {"density", "layer_density", "share of weights of the tensor that are alive",
+     &fl::round_record::layer_density, false},
+    {"weight_norm", "layer_weight_norm", "L2 norm of the tensor's weights",
+     &fl::round_record::layer_weight_norm, true},
+    {"gradient_norm", "layer_gradient_norm",
+     "L2 norm of the gradient of a minibatch with respect to all weights of the tensor",
+     &fl::round_record::layer_gradient_norm, true},
+    {"alive_gradient_norm", "layer_alive_gradient_norm",
+     "L2 norm of the gradient of a minibatch with respect to the alive weights of the tensor",
+     &fl::round_record::layer_alive_gradient_norm, true},
 };
 
 // /clients/*, one value per round and slot.

@@ -25,8 +25,10 @@ public:
             throw input_error("impossible combination", "sparsity.start_scale",
                               "in dispfl each client starts from a mask of its own; take \"dense\"");
         }
-        if (config.analysis.convergence_every > 0) {
-            throw input_error("impossible combination", "analysis.convergence_every",
+        if (config.analysis.convergence_every > 0 || config.analysis.layer_norms_every > 0) {
+            throw input_error("impossible combination",
+                              config.analysis.convergence_every > 0 ? "analysis.convergence_every"
+                                                                    : "analysis.layer_norms_every",
                               "dispfl has no global model whose gradient there could be; set it to 0");
         }
     }

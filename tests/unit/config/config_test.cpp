@@ -55,7 +55,7 @@ run_config unusual_config() {
     c.checkpoint = {"kept here", 0, 7.5, 9};
     c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
     c.faults = {0.0625, 1.0, 1.5};
-    c.analysis = {25};
+    c.analysis = {25, 50};
     c.output = {"out\nwith a line break.h5"};
     return c;
 }
@@ -150,6 +150,7 @@ slow_probability = 0.2
 slow_factor = 4
 [analysis]
 convergence_every = 10
+layer_norms_every = 20
 [output]
 path = "run.h5"
 )");
@@ -176,7 +177,7 @@ path = "run.h5"
     expected.checkpoint = {"kept", 0, 30, 5};
     expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};
     expected.faults = {0.1, 0.2, 4};
-    expected.analysis = {10};
+    expected.analysis = {10, 20};
     expected.output = {"run.h5"};
     EXPECT_EQ(c, expected);
     EXPECT_EQ(differences(c, run_config{}).size(), keys().size()) << "the example leaves a default untested";

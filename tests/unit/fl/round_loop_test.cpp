@@ -72,6 +72,34 @@ TEST(round_loop, learns_and_tells_its_observers_about_every_round) {
     EXPECT_LT(history.back().train_loss, history.front().train_loss);
 }
 
+TEST(round_loop, measures_the_norms_of_layers_when_asked_and_changes_nothing_else) {
+    small_federation plain;
+    small_federation measured;
+    measured.config.analysis.layer_norms_every = 2;
+
+    const auto a = plain.run().state;
+    const auto b = measured.run().state;
+
+    EXPECT_TRUE(a.model.state == b.model.state);
+    for (const auto& record : b.history) {
+        EXPECT_EQ(record.layer_weight_norm.size(), record.round % 2 == 0 ? 5U : 0U);
+    }
+    const auto& last = b.history.back();
+    double squares = 0;
+    for (std::size_t l = 0; l < 5; ++l) {
+        squares += std::pow(last.layer_weight_norm[l], 2);
+        EXPECT_LE(last.layer_alive_gradient_norm[l], last.layer_gradient_norm[l]);
+        EXPECT_GT(last.layer_gradient_norm[l], 0);
+    }
+    const auto weights = std::span(b.model.state).first(b.model.mask.size());
+    double expected = 0;
+    for (const float w : weights) {
+        expected += std::pow(w, 2);
+    }
+    EXPECT_NEAR(squares, expected, 1e-6 * expected);
+    EXPECT_TRUE(a.history.back().layer_weight_norm.empty());
+}
+
 TEST(round_loop, keeps_the_model_pruned_to_the_schedule) {
     small_federation federation;
 

@@ -30,7 +30,9 @@ void expect_same_columns(const Record& a, const Record& b, std::span<const colum
 
 inline void expect_same(const fl::round_record& a, const fl::round_record& b) {
     expect_same_columns<fl::round_record>(a, b, round_columns);
-    EXPECT_EQ(a.layer_density, b.layer_density);
+    for (const layer_column& c : layer_columns) {
+        EXPECT_EQ(a.*c.member, b.*c.member) << c.name;
+    }
     ASSERT_EQ(a.clients.size(), b.clients.size());
     for (std::size_t i = 0; i < a.clients.size(); ++i) {
         expect_same_columns<fl::client_record>(a.clients[i], b.clients[i], client_columns);

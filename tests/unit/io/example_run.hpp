@@ -32,6 +32,7 @@ inline fl::run_info example_info(int rounds) {
     info.threads_per_rank = 1;
     info.hostnames = {"node01", "node02"};
     info.layer_names = {"conv1.weight", "fc1.weight"};
+    info.measures_layer_norms = true;
     return info;
 }
 
@@ -64,6 +65,9 @@ inline fl::round_record example_round(int round) {
     r.simulated_seconds = round % 2 == 0 ? fl::not_measured : 70 + t;
     r.hostile_included = round + 3;
     r.layer_density = {0.5 + 0.1 / t, 0.25 + 0.1 / t};
+    r.layer_weight_norm = {3 + t, 4 + t};
+    r.layer_gradient_norm = {0.3 / t, 0.4 / t};
+    r.layer_alive_gradient_norm = {0.2 / t, 0.1 / t};
     for (int slot = 0; slot < example_slots; ++slot) {
         fl::client_record c;
         c.id = (round + 2 * slot) % example_clients;
