@@ -1,42 +1,88 @@
 #!/usr/bin/env python3
-"""Prints the runs of jobs/reproduce.sh beside those of the authors' program.
+"""Prints runs of feddip beside those of the authors' program.
 
-    jobs/compare_with_authors.py RESULTS_FOLDER
+    jobs/compare_with_authors.py RESULTS...    (files, or folders such as that of jobs/reproduce.sh)
 
 Test accuracy in percent: after rounds 20, 50 and 100, and the mean over the last 10 rounds; mean over seeds, and in
-brackets the least and the most.
+brackets the least and the most. What a run is, its own config says; runs in another setting than the authors' curves
+are named and left out.
 """
 import csv
 import pathlib
 import sys
+import tomllib
 
 import h5py
 import numpy as np
 
-REFERENCE = pathlib.Path(__file__).parent / "reference" / "lenet5-fashion-mnist-iid-T100.csv"
-VARIANTS = {  # ours: the authors' columns start with
+REFERENCE = pathlib.Path(__file__).parent / "reference"
+ROUNDS = 100
+SETTING = {  # of all of the authors' runs
+    "data": {"dataset": "fashion-mnist", "partition": "iid"},
+    "model": {"name": "lenet5"},
+    "federation": {"clients": 50, "clients_per_round": 5, "rounds": ROUNDS, "local_epochs": 5, "batch_size": 128},
+    "optimizer": {"learning_rate": 0.1, "decay": 0.998, "weight_decay": 5e-4},
+}
+SPARSE_SETTING = {"initial": 0.5, "target": 0.9, "horizon": 5}
+VARIANTS = {  # ours: the authors' runs are called
     "fedavg": "fedavg",
     "feddip-nested": "feddip-0.90-nested",
     "feddip-regrow": "feddip-0.90-regrow",
+    "fedprox": "fedavg",  # their proximal term is always 0
+    "snip": "snip-0.90",
+    "prunefl": "prunefl-0.90",
+    "prunetrain": "prunetrain-0.90",
+    "feddst": "feddst-0.90",
 }
 
 
 def reference_runs():
-    """Accuracy per round of each of the authors' runs, by column name."""
-    with open(REFERENCE, newline="") as file:
+    """Accuracy per round of each of the authors' runs, by name; NaN in rounds without evaluation."""
+    with open(REFERENCE / "lenet5-fashion-mnist-iid-T100.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0] if name != "round"}
+    runs = {name: np.array([float(row[name]) for row in rows]) for name in rows[0] if name != "round"}
+    with open(REFERENCE / "baselines-lenet5-fashion-mnist-iid-T100.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            accuracy = runs.setdefault(row["run"], np.full(ROUNDS, np.nan))
+            accuracy[int(row["round"]) - 1] = float(row["test_accuracy"])
+    return runs
 
 
-def our_runs(folder, variant):
-    """Accuracy per round of each complete run of a variant."""
-    runs = []
-    for path in sorted(folder.glob(f"{variant}-seed*.h5")):
+def difference(config):
+    """The first key in which a run's config is not the authors' setting, or nothing."""
+    wanted = SETTING | ({} if config["method"]["name"] in ("fedavg", "fedprox") else {"sparsity": SPARSE_SETTING})
+    for section, keys in wanted.items():
+        for key, value in keys.items():
+            if config[section][key] != value:
+                return f"{section}.{key} = {config[section][key]}, the authors' runs have {value}"
+    return None
+
+
+def variant_of(config):
+    """The name of a run in VARIANTS, and whose variant of the method it is."""
+    name = config["method"]["name"]
+    if name == "feddip":
+        return ("feddip-regrow" if config["sparsity"]["regrow"] else "feddip-nested"), "feddip"
+    papers = name != "fedavg" and config["method"].get("variant") == "paper"
+    return name, "feddip (paper)" if papers else "feddip"
+
+
+def our_runs(paths):
+    """Accuracy per round of each complete run, by (variant, whose)."""
+    files = [file for path in paths for file in (sorted(path.glob("*.h5")) if path.is_dir() else [path])]
+    runs = {}
+    for path in files:
         if ".ckpt-" in path.name:
             continue
         with h5py.File(path) as file:
-            if file.attrs["complete"]:
-                runs.append(file["rounds/test_accuracy"][:])
+            if not file.attrs["complete"]:
+                continue
+            config = tomllib.loads(file.attrs["config_toml"])
+            variant = variant_of(config)
+            if reason := difference(config) or (variant[0] not in VARIANTS and "the authors have no such program"):
+                print(f"left out: {path}: {reason}", file=sys.stderr)
+                continue
+            runs.setdefault(variant, []).append(file["rounds/test_accuracy"][:])
     return runs
 
 
@@ -51,17 +97,20 @@ def figures(runs):
             cell([run[90:100].mean() for run in runs])]
 
 
-def main(folder):
+def main(paths):
     reference = reference_runs()
+    ours = our_runs(paths)
     print(f"{'run':<26} {'runs':>4} {'round 20':>20} {'round 50':>20} {'round 100':>20} {'mean of last 10':>20}")
     for variant, prefix in VARIANTS.items():
-        theirs = [run for name, run in reference.items() if name.startswith(prefix)]
-        for whose, runs in (("feddip", our_runs(folder, variant)), ("authors", theirs)):
+        lines = {whose: runs for (name, whose), runs in ours.items() if name == variant}
+        if lines:
+            lines["authors"] = [run for name, run in reference.items() if name.startswith(prefix)]
+        for whose, runs in lines.items():
             if runs:
                 print(f"{f'{variant}, {whose}':<26} {len(runs):>4} " + " ".join(f"{cell:>20}" for cell in figures(runs)))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    main(pathlib.Path(sys.argv[1]))
+    main([pathlib.Path(argument) for argument in sys.argv[1:]])

@@ -1,0 +1,100 @@
+"""Runs find their place beside those of the authors' program by what their config says."""
+import csv
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+
+JOBS = pathlib.Path(__file__).parents[2] / "jobs"
+
+CONFIG = """
+[data]
+dataset = "fashion-mnist"
+partition = "iid"
+[model]
+name = "lenet5"
+[federation]
+clients = 50
+clients_per_round = 5
+rounds = {rounds}
+local_epochs = 5
+batch_size = 128
+[method]
+name = "{method}"
+variant = "{variant}"
+[sparsity]
+initial = 0.5
+target = {target}
+horizon = 5
+regrow = {regrow}
+[optimizer]
+learning_rate = 0.1
+decay = 0.998
+weight_decay = 5e-4
+"""
+
+
+class CompareWithAuthors(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def write(self, name, *, method="snip", variant="authors", target=0.9, regrow="false", rounds=100, complete=1,
+              accuracy=0.5):
+        with h5py.File(self.folder / name, "w") as file:
+            file.attrs["complete"] = complete
+            file.attrs["config_toml"] = CONFIG.format(method=method, variant=variant, target=target, regrow=regrow,
+                                                      rounds=rounds)
+            file["rounds/test_accuracy"] = np.full(rounds, accuracy)
+        return self.folder / name
+
+    def compare(self, *paths):
+        """The table's lines, by name: number of runs, then the other columns; and what was said of files left out."""
+        done = subprocess.run([sys.executable, "-B", JOBS / "compare_with_authors.py", *paths], capture_output=True,
+                              text=True, check=True)
+        lines = done.stdout.splitlines()[1:]
+        return {line[:26].strip(): line[26:].split() for line in lines}, done.stderr
+
+    def test_files_and_folders_are_taken_alike(self):
+        a, b = self.write("a.h5", accuracy=0.6), self.write("b.h5", accuracy=0.8)
+        by_file, _ = self.compare(a, b)
+        by_folder, _ = self.compare(self.folder)
+        self.assertEqual(by_file, by_folder)
+        self.assertEqual(by_file["snip, feddip"][:2], ["2", "70.00"])
+
+    def test_the_authors_line_is_their_curve(self):
+        with open(JOBS / "reference" / "baselines-lenet5-fashion-mnist-iid-T100.csv", newline="") as file:
+            at_50 = [100 * float(row["test_accuracy"]) for row in csv.DictReader(file)
+                     if row["run"].startswith("prunefl-0.90-") and row["round"] == "50"]
+        table, _ = self.compare(self.write("a.h5", method="prunefl"))
+        self.assertEqual(table["prunefl, authors"][0], str(len(at_50)))
+        self.assertIn(f"{np.mean(at_50):.2f}", table["prunefl, authors"])
+
+    def test_variants_have_lines_of_their_own(self):
+        table, _ = self.compare(
+            self.write("a.h5"), self.write("b.h5", variant="paper"),
+            self.write("c.h5", method="feddip", variant="paper"),
+            self.write("d.h5", method="feddip", variant="paper", regrow="true"))
+        self.assertEqual({name for name in table if "authors" not in name},
+                         {"snip, feddip", "snip, feddip (paper)", "feddip-nested, feddip", "feddip-regrow, feddip"})
+
+    def test_other_settings_are_left_out_by_name(self):
+        table, said = self.compare(self.write("a.h5", target=0.95), self.write("b.h5", rounds=60),
+                                   self.write("c.h5", method="dispfl"), self.write("d.h5", complete=0))
+        self.assertEqual(table, {})
+        self.assertIn("a.h5: sparsity.target = 0.95", said)
+        self.assertIn("b.h5: federation.rounds = 60", said)
+        self.assertIn("c.h5: the authors have no such program", said)
+
+    def test_dense_methods_do_not_depend_on_the_sparsity(self):
+        table, _ = self.compare(self.write("a.h5", method="fedavg", target=0.95))
+        self.assertIn("fedavg, feddip", table)
+
+
+if __name__ == "__main__":
+    unittest.main()
