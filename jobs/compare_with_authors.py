@@ -34,6 +34,7 @@ VARIANTS = {  # ours: the authors' runs are called
     "prunetrain": "prunetrain-0.90",
     "feddst": "feddst-0.90",
 }
+HAVE_VARIANTS = ("fedprox", "snip", "prunefl", "feddst")  # method.variant means something
 
 
 def reference_runs():
@@ -63,7 +64,7 @@ def variant_of(config):
     name = config["method"]["name"]
     if name == "feddip":
         return ("feddip-regrow" if config["sparsity"]["regrow"] else "feddip-nested"), "feddip"
-    papers = name != "fedavg" and config["method"].get("variant") == "paper"
+    papers = name in HAVE_VARIANTS and config["method"].get("variant", "paper") == "paper"
     return name, "feddip (paper)" if papers else "feddip"
 
 
