@@ -91,6 +91,9 @@ def figures(runs):
     """The four columns of one line of the table."""
     def cell(values):
         values = 100 * np.array(values)
+        values = values[~np.isnan(values)]
+        if not len(values):
+            return "-"
         spread = f" [{values.min():.1f}, {values.max():.1f}]" if len(values) > 1 else ""
         return f"{values.mean():.2f}{spread}"
 

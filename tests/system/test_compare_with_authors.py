@@ -10,6 +10,9 @@ import h5py
 import numpy as np
 
 JOBS = pathlib.Path(__file__).parents[2] / "jobs"
+sys.path.insert(0, str(JOBS))
+
+import compare_with_authors  # noqa: E402
 
 CONFIG = """
 [data]
@@ -90,6 +93,10 @@ class CompareWithAuthors(unittest.TestCase):
         self.assertIn("a.h5: sparsity.target = 0.95", said)
         self.assertIn("b.h5: federation.rounds = 60", said)
         self.assertIn("c.h5: the authors have no such program", said)
+
+    def test_rounds_that_were_not_measured_have_no_number(self):
+        stopped = np.where(np.arange(100) < 50, 0.25, np.nan)
+        self.assertEqual(compare_with_authors.figures([stopped]), ["25.00", "25.00", "-", "-"])
 
     def test_dense_methods_do_not_depend_on_the_sparsity(self):
         table, _ = self.compare(self.write("a.h5", method="fedavg", target=0.95))
