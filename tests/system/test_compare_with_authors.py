@@ -1,7 +1,8 @@
 """Runs find their place beside those of the authors' program by what their config says."""
+import contextlib
 import csv
+import io
 import pathlib
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -58,10 +59,10 @@ class CompareWithAuthors(unittest.TestCase):
 
     def compare(self, *paths):
         """The table's lines, by name: number of runs, then the other columns; and what was said of files left out."""
-        done = subprocess.run([sys.executable, "-B", JOBS / "compare_with_authors.py", *paths], capture_output=True,
-                              text=True, check=True)
-        lines = done.stdout.splitlines()[1:]
-        return {line[:26].strip(): line[26:].split() for line in lines}, done.stderr
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+            compare_with_authors.main(paths)
+        lines = out.getvalue().splitlines()[1:]
+        return {line[:26].strip(): line[26:].split() for line in lines}, err.getvalue()
 
     def test_files_and_folders_are_taken_alike(self):
         a, b = self.write("a.h5", accuracy=0.6), self.write("b.h5", accuracy=0.8)
