@@ -56,6 +56,7 @@ class Published:
         """By their names."""
         made: dict[str, Callable[[], str]] = {
             "reproduction": self.reproduction,
+            "baselines": self.baselines,
             "claims": lambda: claims_overview(self.claims),
             "planned": self.planned,
             "final": lambda: _by_family(self.families, _final),
@@ -163,6 +164,30 @@ class Published:
         )
         difference = tables.comparison(compare(regrowing, nested))
         return f"{markdown(rows)}\nRegrowing minus nested, {LAST}: {difference} points, 95 % interval.\n"
+
+    def baselines(self) -> str:
+        """The methods that FedDIP is compared with, as its authors run them, beside their program."""
+        theirs = _baseline_reference(
+            self.root / "jobs" / "reference" / "baselines-lenet5-fashion-mnist-iid-T100.csv"
+        )
+        runs = list(self._runs("baselines"))
+        rows = []
+        for method in ("snip", "prunefl", "feddst", "prunetrain"):
+            ours = [run.accuracy.values for run in runs if run.attrs["method"] == method]
+            reference = [curve for name, curve in theirs.items() if name.startswith(f"{method}-")]
+            for whose, curves in (("feddip", ours), ("authors", reference)):
+                if curves:
+                    rows.append(_reproduced(f"{METHOD_NAMES[method]}, {whose}", curves))
+        return markdown(rows)
+
+
+def _baseline_reference(path: Path) -> dict[str, np.ndarray]:
+    """Accuracy per round of each of the authors' runs; NaN where it was not measured."""
+    runs: dict[str, np.ndarray] = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            runs.setdefault(row["run"], np.full(100, np.nan))[int(row["round"]) - 1] = float(row["test_accuracy"])
+    return runs
 
 
 def claims_overview(found: Sequence[Claim]) -> str:
@@ -295,6 +320,9 @@ def _majority(setting: Setting, own: Sequence[Entry]) -> dict[str, str]:
 def _reproduced(name: str, curves: Sequence[np.ndarray]) -> dict[str, str]:
     def cell(values: list[float], digits: int) -> str:
         percents = 100 * np.array(values)
+        percents = percents[~np.isnan(percents)]
+        if not len(percents):
+            return MISSING
         beside = f" ({percents.min():.1f} - {percents.max():.1f})" if len(percents) > 1 else ""
         return f"{percents.mean():.{digits}f}{beside}"
 
