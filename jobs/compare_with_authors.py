@@ -17,13 +17,18 @@ import numpy as np
 
 REFERENCE = pathlib.Path(__file__).parent / "reference"
 ROUNDS = 100
-SETTING = {  # of all of the authors' runs
+SETTING = {  # of all of the authors' runs; a key that an older file lacks is taken to be so
     "data": {"dataset": "fashion-mnist", "partition": "iid"},
     "model": {"name": "lenet5"},
     "federation": {"clients": 50, "clients_per_round": 5, "rounds": ROUNDS, "local_epochs": 5, "batch_size": 128},
     "optimizer": {"learning_rate": 0.1, "decay": 0.998, "weight_decay": 5e-4},
+    "communication": {"value_type": "f32", "reconfiguration_upload": "dense"},
 }
-SPARSE_SETTING = {"initial": 0.5, "target": 0.9, "horizon": 5}
+SPARSE_SETTING = {"initial": 0.5, "target": 0.9, "horizon": 5, "final_rounds": 0, "start_scale": "dense"}
+FEDDIP_SETTING = {
+    "sparsity": SPARSE_SETTING | {"start_mask": "per_client"},
+    "regularization": {"maximum": 1e-3, "steps": 20, "staircase": "code"},
+}
 VARIANTS = {  # ours: the authors' runs are called
     "fedavg": "fedavg",
     "feddip-nested": "feddip-0.90-nested",
@@ -51,11 +56,11 @@ def reference_runs():
 
 def difference(config):
     """The first key in which a run's config is not the authors' setting, or nothing."""
-    wanted = SETTING | ({} if config["method"]["name"] in ("fedavg", "fedprox") else {"sparsity": SPARSE_SETTING})
-    for section, keys in wanted.items():
+    also = {"fedavg": {}, "fedprox": {}, "feddip": FEDDIP_SETTING}
+    for section, keys in (SETTING | also.get(config["method"]["name"], {"sparsity": SPARSE_SETTING})).items():
         for key, value in keys.items():
-            if config[section][key] != value:
-                return f"{section}.{key} = {config[section][key]}, the authors' runs have {value}"
+            if (ours := config.get(section, {}).get(key, value)) != value:
+                return f"{section}.{key} = {ours}, the authors' runs have {value}"
     return None
 
 

@@ -35,6 +35,8 @@ initial = 0.5
 target = {target}
 horizon = 5
 regrow = {regrow}
+[regularization]
+maximum = {maximum}
 [optimizer]
 learning_rate = 0.1
 decay = 0.998
@@ -49,11 +51,11 @@ class CompareWithAuthors(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def write(self, name, *, method="snip", variant="authors", target=0.9, regrow="false", rounds=100, complete=1,
-              accuracy=0.5):
+              accuracy=0.5, maximum=1e-3):
         with h5py.File(self.folder / name, "w") as file:
             file.attrs["complete"] = complete
             file.attrs["config_toml"] = CONFIG.format(method=method, variant=variant, target=target, regrow=regrow,
-                                                      rounds=rounds)
+                                                      rounds=rounds, maximum=maximum)
             file["rounds/test_accuracy"] = np.full(rounds, accuracy)
         return self.folder / name
 
@@ -89,10 +91,12 @@ class CompareWithAuthors(unittest.TestCase):
 
     def test_other_settings_are_left_out_by_name(self):
         table, said = self.compare(self.write("a.h5", target=0.95), self.write("b.h5", rounds=60),
-                                   self.write("c.h5", method="dispfl"), self.write("d.h5", complete=0))
+                                   self.write("c.h5", method="dispfl"), self.write("d.h5", complete=0),
+                                   self.write("e.h5", method="feddip", maximum=0))
         self.assertEqual(table, {})
         self.assertIn("a.h5: sparsity.target = 0.95", said)
         self.assertIn("b.h5: federation.rounds = 60", said)
+        self.assertIn("e.h5: regularization.maximum = 0", said)
         self.assertIn("c.h5: the authors have no such program", said)
 
     def test_rounds_that_were_not_measured_have_no_number(self):
