@@ -124,7 +124,9 @@ def write_results(
             complete=complete,
             config_toml=config_toml(keys | (config or {})),
         )
-        for group, data in (("rounds", columns), ("clients", clients), ("layers", {"density": density})):
+        layers = {"density": density, "weight_norm": 2 * density, "gradient_norm": 1 - density / 2,
+                  "alive_gradient_norm": (1 - density / 2) * density}
+        for group, data in (("rounds", columns), ("clients", clients), ("layers", layers)):
             file[f"{group}/round"] = t.astype(np.int32)
             for name, values in data.items():
                 file[f"{group}/{name}"] = values
