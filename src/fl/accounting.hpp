@@ -1,5 +1,5 @@
-// What a round costs each sampled client, in bytes and in the time that its links would take: the only place
-// where a byte is charged.
+// What a round costs each sampled client, in bytes and in the time that its links would take: downloads are
+// priced here, uploads where they are made (upload.cpp, peer_training.cpp) and added up here.
 #pragma once
 
 #include "base/layout.hpp"

@@ -1,5 +1,5 @@
 // What distinguishes one federated method from another. A new method is one file in methods/ and one line in
-// methods/registry.cpp.
+// registry.hpp, registry.cpp and CMakeLists.txt each.
 #pragma once
 
 #include "base/layout.hpp"

@@ -12,7 +12,7 @@ struct ongoing_round {
     round_plan plan;
     cast who;
     round_record record; // complete on rank 0
-    stopwatch phase;     // each stage writes down its own time, and stops the watch for the next one
+    stopwatch phase;     // what took time writes it down, and starts the watch anew
 };
 
 } // namespace feddip::fl

@@ -10,7 +10,7 @@
 namespace feddip::fl {
 
 struct run_result {
-    run_state state;       // complete on rank 0; elsewhere rounds and model only
+    run_state state;       // complete on rank 0; elsewhere what clients keep, rounds and model only
     bool complete = false; // false: stopped on request
 };
 

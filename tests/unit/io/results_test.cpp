@@ -159,7 +159,9 @@ TEST(growing_results, hold_rounds_without_clients_or_layers) {
     fl::run_state state = example_state(3);
     for (fl::round_record& r : state.history) {
         r.clients.clear();
-        r.layer_density.clear();
+        for (const layer_column& c : layer_columns) {
+            (r.*c.member).clear();
+        }
     }
     expect_same(written_and_read(info, state).rounds, state.history);
 }

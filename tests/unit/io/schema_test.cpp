@@ -36,8 +36,8 @@ TEST(schema, has_a_column_for_every_member_of_a_client_record) {
     EXPECT_EQ(std::size(client_columns), members<fl::client_record>());
 }
 
-TEST(schema, has_a_column_for_every_member_of_a_round_record_but_its_two_lists) {
-    EXPECT_EQ(std::size(round_columns) + 2, members<fl::round_record>());
+TEST(schema, has_a_column_for_every_member_of_a_round_record_but_the_clients) {
+    EXPECT_EQ(std::size(round_columns) + std::size(layer_columns) + 1, members<fl::round_record>());
 }
 
 TEST(schema, names_no_column_twice) {
