@@ -1,16 +1,16 @@
 // The rule that makes one update of many. A new rule is one file in this folder and one line in registry.cpp.
 //
-// Three kinds of rule fit behind the interface, of which the first two are there:
-//  - Sums (mean.cpp): each upload joins a sum along the slot tree as soon as it is there, and is let go.
-//  Where
-//    clients' supports differ, a second sum carries who sent what: coverage.
-//  - Rules that need all updates (coordinate_wise.hpp, combination.hpp): uploads stay on the rank that
-//  trained
-//    them until collect(), where they are cut into slices of coordinates (slices.hpp), one slice to each
-//    rank, so that no rank holds them all.
-//  - Secret sums: add() would mask the fixed-point values of each upload, and collect() would need nothing
-//  but
-//    sums modulo a power of two, by slices, so that rank 0 sees no update.
+// Three kinds of rule fit behind the interface, of which the first two are there.
+//
+// Sums (mean.cpp): each upload joins a sum along the slot tree as soon as it is there, and is let go. Where
+// clients' supports differ, a second sum carries who sent what: coverage.
+//
+// Rules that need all updates (coordinate_wise.hpp, combination.hpp): uploads stay on the rank that trained
+// them until collect(), where they are cut into slices of coordinates (slices.hpp), one slice to each rank,
+// so that no rank holds them all.
+//
+// Secret sums: add() would mask the fixed-point values of each upload, and collect() would need nothing but
+// sums modulo a power of two, by slices, so that rank 0 sees no update.
 #pragma once
 
 #include "base/layout.hpp"
