@@ -1,35 +1,19 @@
-#include "base/random.hpp"
 #include "fl/accounting.hpp"
 #include "fl/in_process_transport.hpp"
 #include "fl/message.hpp"
 #include "fl/roster.hpp"
-#include "nn/network.hpp"
 #include "unit/fl/federation.hpp"
+#include "unit/fl/random_models.hpp"
 
 #include <gtest/gtest.h>
 
 using namespace feddip;
 using namespace feddip::fl;
+using test::lenet5;
+using test::model_with;
+using test::random_mask;
 
 namespace {
-
-const parameter_layout lenet5 = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
-
-sparse::mask random_mask(double density, std::uint32_t which) {
-    random_stream random(4, which, 0, purpose::test);
-    sparse::mask m(lenet5.prunable_size(), false);
-    for (std::size_t i = 0; i < m.size(); ++i) {
-        m.set(i, random.uniform_double() < density);
-    }
-    return m;
-}
-
-global_model model_with(sparse::mask m, std::uint32_t version) {
-    global_model model{std::vector<float>(lenet5.size()), std::move(m), version};
-    initialize(lenet5, version, model.state);
-    sparse::apply(model.mask, std::span(model.state).first(lenet5.prunable_size()));
-    return model;
-}
 
 versioned_mask all_alive() {
     return {0, {lenet5.prunable_size(), true}};
