@@ -1,16 +1,22 @@
 #include "fl/training.hpp"
 
 #include "fl/aggregation/aggregation.hpp"
+#include "fl/attackers.hpp"
 #include "fl/progress.hpp"
 #include "fl/roster.hpp"
 #include "fl/upload.hpp"
 
 namespace feddip::fl {
 
+training::training(workplace& here, const roster& clients)
+    : here_(here), roster_(clients), attackers_(std::make_unique<attackers>(here)) {}
+
+training::~training() = default;
+
 training_report training::run(const ongoing_round& now, const global_model& model, aggregation& updates) {
     const auto on_batch = progress_of(now.plan.round, now.who, here_);
     training_report report;
-    if (attackers_.pool()) {
+    if (attackers_->pool()) {
         const stopwatch in_training;
         pool_hostile(now, model);
         report.seconds = in_training.seconds();
@@ -23,8 +29,8 @@ training_report training::run(const ongoing_round& now, const global_model& mode
             report.seconds += in_training.seconds();
             send(trainer, who, now, model, static_cast<int>(s), report.clients.back(), updates);
         };
-        if (who.hostile && attackers_.poison()) {
-            const auto poisoned = attackers_.poisoned(who.images);
+        if (who.hostile && attackers_->poison()) {
+            const auto poisoned = attackers_->poisoned(who.images);
             const auto data = poisoned.data();
             local_trainer trainer(here_.what.config, data, here_.network);
             who.images = poisoned.images();
@@ -46,7 +52,7 @@ void training::pool_hostile(const ongoing_round& now, const global_model& model)
             trained.emplace_back(here_.trainer.weights().begin(), here_.trainer.weights().end());
         }
     }
-    attackers_.share(trained);
+    attackers_->share(trained);
 }
 
 client_record training::train(local_trainer& trainer, const participant& who, const ongoing_round& now,
@@ -58,7 +64,7 @@ void training::send(local_trainer& trainer, const participant& who, const ongoin
                     const global_model& model, int slot, client_record& record, aggregation& updates) {
     const auto& plan = now.plan;
     const auto forged =
-        who.hostile ? attackers_.forged(now, model, who.client, trainer.weights()) : std::vector<float>{};
+        who.hostile ? attackers_->forged(now, model, who.client, trainer.weights()) : std::vector<float>{};
     const auto weights = who.hostile ? std::span(forged) : trainer.weights();
     local_result trained{.weights = weights, .squared_gradients = trainer.squared_gradients()};
     sparse::mask own;

@@ -1,16 +1,17 @@
 // Local training of a round's clients, on the ranks where they are placed.
 #pragma once
 
-#include "fl/attackers.hpp"
 #include "fl/experiment.hpp"
 #include "fl/round.hpp"
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 namespace feddip::fl {
 
 class aggregation;
+class attackers;
 class roster;
 
 // Of this rank's clients.
@@ -22,7 +23,8 @@ struct training_report {
 class training {
 public:
     // Both outlive the stage.
-    training(workplace& here, const roster& clients) : here_(here), roster_(clients), attackers_(here) {}
+    training(workplace& here, const roster& clients);
+    ~training();
 
     // This rank's clients train one after another; each upload joins `updates` as soon as it is there.
     training_report run(const ongoing_round& now, const global_model& model, aggregation& updates);
@@ -37,7 +39,7 @@ private:
 
     workplace& here_;
     const roster& roster_;
-    attackers attackers_;
+    std::unique_ptr<attackers> attackers_;
 };
 
 } // namespace feddip::fl
