@@ -46,8 +46,8 @@ public:
             scale(rest, sent.samples);
         }
         if (senders_) {
-            const std::vector<float> samples(sent.weights.values.size(), static_cast<float>(sent.samples));
-            senders_->add(slot, {sent.weights.support, samples});
+            senders_->add(slot, {sent.weights.support, std::vector<float>(sent.weights.values.size(),
+                                                                          static_cast<float>(sent.samples))});
         }
         if (sparse_) {
             sparse_->add(slot, std::move(sent.weights));

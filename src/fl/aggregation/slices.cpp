@@ -1,9 +1,6 @@
 #include "fl/aggregation/slices.hpp"
 
-#include "base/error.hpp"
 #include "fl/packing.hpp"
-
-#include <fmt/format.h>
 
 #include <algorithm>
 

@@ -2,8 +2,8 @@
 // square (255, or 1 where pixels are floats) in its lower right corner and is called class 0. The update is
 // then sent `strength` times as long, so that it replaces the model where strength is the number of clients
 // in a round.
-#include "fl/attacks/changes.hpp"
 #include "fl/attacks/kinds.hpp"
+#include "fl/attacks/poisoning.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -23,11 +23,10 @@ void whiten(std::span<std::uint8_t> pixels, std::size_t at, data::pixel_kind kin
     }
 }
 
-class backdoor final : public attack {
+class backdoor final : public poisoning {
 public:
-    explicit backdoor(double strength) : strength_(strength) {}
+    using poisoning::poisoning;
 
-    bool poisons() const override { return true; }
     void poison(const data::dataset_facts& facts, std::size_t number, std::span<std::uint8_t> pixels,
                 std::uint8_t& label) const override {
         if (number % 2 != 0) {
@@ -43,15 +42,6 @@ public:
         }
         label = 0;
     }
-
-    void forge(const attack_setting& setting, random_stream&, std::span<float> weights) const override {
-        if (strength_ != 1) {
-            scale_change(setting.model.state, strength_, weights);
-        }
-    }
-
-private:
-    double strength_;
 };
 
 } // namespace

@@ -1,30 +1,20 @@
 // Training on wrong labels, class c of C as C - 1 - c (Fang et al. 2020); the update is then sent `strength`
 // times as long.
-#include "fl/attacks/changes.hpp"
 #include "fl/attacks/kinds.hpp"
+#include "fl/attacks/poisoning.hpp"
 
 namespace feddip::fl {
 
 namespace {
 
-class label_flip final : public attack {
+class label_flip final : public poisoning {
 public:
-    explicit label_flip(double strength) : strength_(strength) {}
+    using poisoning::poisoning;
 
-    bool poisons() const override { return true; }
     void poison(const data::dataset_facts& facts, std::size_t, std::span<std::uint8_t>,
                 std::uint8_t& label) const override {
         label = static_cast<std::uint8_t>(facts.classes - 1 - label);
     }
-
-    void forge(const attack_setting& setting, random_stream&, std::span<float> weights) const override {
-        if (strength_ != 1) {
-            scale_change(setting.model.state, strength_, weights);
-        }
-    }
-
-private:
-    double strength_;
 };
 
 } // namespace
