@@ -122,6 +122,9 @@ train() {
     fi
 
     export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1} OMP_PLACES=cores FEDDIP_PROGRESS=line
+    # All of a user's jobs on a node share Open MPI's folder, and one that ends may remove it while another starts in it.
+    export OMPI_MCA_orte_tmpdir_base=${TMPDIR:-/tmp}/feddip-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}
+    trap 'rm -rf "$OMPI_MCA_orte_tmpdir_base"' EXIT
     command=$(launcher)
     mapfile -t command <<<"$command"
     command+=("$FEDDIP" train "$1" --set compute.threads="$OMP_NUM_THREADS" "${@:2}" --resume)

@@ -28,6 +28,7 @@ STAND_INS = {
             exit
         fi
         echo "$@" >> feddip.asked
+        mkdir -p "$OMPI_MCA_orte_tmpdir_base/ompi" && echo "$OMPI_MCA_orte_tmpdir_base" > base.asked
         trap 'exit "${AFTER_USR1:-75}"' USR1
         [[ ${ENDS:-} == 0 ]] && echo "10 of 10, complete" > "${6%.h5}.rounds"
         [[ -n ${ENDS:-} ]] && exit "$ENDS"
@@ -90,6 +91,11 @@ class JobScripts(unittest.TestCase):
         self.assertEqual(self.train(ENDS=0, SLURM_CPUS_PER_TASK=3), 0)
         self.assertEqual(self.read("feddip.asked"),
                          "train c.toml --set compute.threads=3 --out r.h5 --set a.b=1 --resume\n")
+
+    def test_a_job_has_a_folder_of_its_own_for_open_mpi_and_removes_it(self):
+        self.assertEqual(self.train(ENDS=0, TMPDIR=self.folder), 0)
+        self.assertEqual(self.read("base.asked"), f"{self.folder}/feddip-7-0\n")
+        self.assertFalse((self.folder / "feddip-7-0").exists())
 
     def test_exit_codes_pass_through_and_only_a_wish_to_make_way_requeues(self):
         for code in (1, 2, 75, 137, 0):
