@@ -129,6 +129,10 @@ def check(families: Sequence[Family], limits: Limits = Limits(), plan: Plan | No
     return [rule(there, limits) for rule in rules]
 
 
+def _intended(cell: Cell) -> float:
+    return study.intended_density(cell.method, cell.family.split(" on ")[0], cell.sparsity or 0.0)
+
+
 class _There:
     """The cells that were run or planned, and their entries."""
 
@@ -161,8 +165,8 @@ class _There:
         return found if found in self._cells else None
 
     def rivals(self, cell: Cell) -> list[Cell]:
-        """The other pruning methods to the same sparsity, or where one reaches the same density with another
-        setting, that."""
+        """The other pruning methods at the density reached, else to the same sparsity, else those that are meant to
+        keep as much."""
         alike = [
             other
             for other in self._cells
@@ -179,7 +183,8 @@ class _There:
             theirs = self.entry(other)
             if ours and theirs and study.comparable(ours, theirs):
                 return other
-        return next((other for other in others if other.sparsity == cell.sparsity), None)
+        alike = [other for other in others if study.equal_densities(_intended(cell), _intended(other))]
+        return next((o for o in others if o.sparsity == cell.sparsity), next(iter(alike), None))
 
     def where(self, cell: Cell, *more: str) -> str:
         """In words; the model is named where there are several, and the rest of the family where that is not

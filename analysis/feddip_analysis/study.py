@@ -21,6 +21,8 @@ PERSONAL = ("DisPFL",)  # a model per client, which is another task than one mod
 # Densities are equal where the larger is at most so much more: by what FedDIP loses from one sparsity to the
 # next, its accuracy changes by a third of the margin or less for it.
 DENSITY_TOLERANCE = 0.1
+# What a method never prunes, as a share of the prunable weights, by method and model: the first and the last layer.
+_NEVER_PRUNED = {("PruneTrain", "LeNet-5"): (150 + 840) / 61470}
 NEAR_CHANCE = 0.05  # above what constant predictions get: a run that ends there has learned nothing, or lost it
 # What describes the problem; all other sections describe the method that is to solve it.
 _PROBLEM = ("data.", "model", "dataset", "federation.", "optimizer.", "compute.", "faults.")
@@ -98,8 +100,18 @@ class Entry:
 
 def comparable(a: Entry, b: Entry) -> bool:
     """Whether they keep as many weights."""
-    least, most = sorted((a.density, b.density))
+    return equal_densities(a.density, b.density)
+
+
+def equal_densities(a: float, b: float) -> bool:
+    least, most = sorted((a, b))
     return most <= (1 + DENSITY_TOLERANCE) * least
+
+
+def intended_density(method: str, model: str, sparsity: float) -> float:
+    """What a run with this target is to keep in the end."""
+    whole = _NEVER_PRUNED.get((method, model), 0.0)
+    return whole + (1 - whole) * (1 - sparsity)
 
 
 STAYED, COLLAPSED = "stayed at chance", "collapsed"

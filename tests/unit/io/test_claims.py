@@ -363,6 +363,16 @@ class Plans(Checked):
         said = "2 cases planned, 1 of them run, 1 decided (1 equivalent); 1 with fewer than 3 seeds in common."
         self.assertEqual(claim.summary, said)
 
+    def test_a_planned_rival_is_one_that_is_meant_to_keep_as_much(self):
+        made = self.planned(
+            ("a.h5", "sparsity.target=0.9"),
+            ("b.h5", "sparsity.target=0.95"),
+            ("c.h5", "method.name=prunetrain", "sparsity.target=0.9147"),
+            ("d.h5", "method.name=prunetrain", "sparsity.target=0.98"),
+        )
+        claim = self.claim("better-than-others", planned=made)
+        self.assertEqual([case.where for case in claim.cases], ["i.i.d., s = 0.9, against PruneTrain"])
+
     def test_cases_beside_the_plan_are_said_to_be(self):
         self.write_seeds("fedavg", 0.8)
         for sparsity in (0.9, 0.95):
