@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Makes results files small enough to be kept in a repository: compressed without loss, a quarter of the size for 1000
-# rounds. Python, h5dump and the analysis read them as before, `feddip info` does not. Files of runs that are not
-# complete, and checkpoints, are left as they are.
+# rounds. Everything reads them as before. Files of runs that are not complete, and checkpoints, are left as they are.
 #
 #     jobs/keep.sh RESULTS.h5...
 set -euo pipefail

@@ -1,6 +1,7 @@
 #include "hdf5/file.hpp"
 
 #include "base/error.hpp"
+#include "hdf5/storage.hpp"
 
 #include <fmt/format.h>
 #include <hdf5_hl.h>
@@ -220,9 +221,16 @@ std::size_t file::readable_size(const std::string& path, std::size_t value_size)
     const dataspace_handle space(check(H5Dget_space(dataset.id()), "H5Dget_space", where(path)));
     const std::size_t count = points_in(space.id(), where(path));
     const datatype_handle type(check(H5Dget_type(dataset.id()), "H5Dget_type", where(path)));
-    const std::size_t stored =
-        H5Dget_storage_size(dataset.id()) / std::max<std::size_t>(H5Tget_size(type.id()), 1);
-    if (count > stored || count > SIZE_MAX / value_size) {
+    const property_list_handle creation(
+        check(H5Dget_create_plist(dataset.id()), "H5Dget_create_plist", where(path)));
+    hsize_t file_size = 0;
+    check(H5Fget_filesize(handle_.id(), &file_size), "H5Fget_filesize", where(path));
+    const std::uint64_t stored = H5Dget_storage_size(dataset.id());
+    const std::uint64_t can_hold = stored > file_size ? 0
+                                                      : unpacked_at_most(creation, stored) /
+                                                            std::max<std::size_t>(H5Tget_size(type.id()), 1);
+    const bool too_large = count > can_hold || values_in_chunk(creation) > can_hold;
+    if ((count > 0 && too_large) || count > SIZE_MAX / value_size) {
         throw error("can't read dataset", where(path), "its size is larger than what is stored");
     }
     return count;

@@ -1,6 +1,7 @@
 #include "hdf5/foreign_file.hpp"
 
 #include "base/error.hpp"
+#include "hdf5/storage.hpp"
 
 #include <fmt/format.h>
 
@@ -13,7 +14,6 @@ namespace {
 
 constexpr int most_dimensions = 4;
 constexpr std::uint64_t largest_chunk = std::uint64_t{64} << 20; // bytes
-constexpr std::uint64_t deflate_at_most = 1032;                  // to one, by its format
 constexpr std::size_t longest_text = 256;                        // bytes
 
 constexpr std::uint64_t too_many = UINT64_MAX;
@@ -222,10 +222,7 @@ void foreign_file::check_layout(const dataset_handle& dataset, const std::string
         if (!space || H5Dget_num_chunks(dataset.id(), space.id(), &chunks) < 0 || chunks != expected) {
             refuse(path, fmt::format("{} of its {} chunks are stored", chunks, expected));
         }
-        if (H5Pget_nfilters(creation.id()) > 0 &&
-            __builtin_mul_overflow(can_hold, deflate_at_most, &can_hold)) {
-            can_hold = 0;
-        }
+        can_hold = unpacked_at_most(creation, can_hold);
     }
     if (size == too_many || size > can_hold || H5Dget_storage_size(dataset.id()) > bytes_) {
         refuse(path, "it claims to be larger than what is stored");

@@ -4,6 +4,7 @@
 //   u8 way (links, types), u8 layout and filters, u8 extents
 #include "base/error.hpp"
 #include "data/image_file.hpp"
+#include "hdf5/storage.hpp"
 #include "require.hpp"
 
 #include <unistd.h>
@@ -51,6 +52,7 @@ void store(hid_t file, std::size_t path, std::uint8_t way, std::uint8_t layout, 
         return;
     }
     h5::shape shape = good_shape(path);
+    std::uint64_t chunk_values = UINT64_MAX; // without chunks, all
     if (extents > 0) {
         shape[extents % shape.size()] = extents > 250 ? hsize_t{1} << (extents - 220) : extents;
     }
@@ -61,6 +63,7 @@ void store(hid_t file, std::size_t path, std::uint8_t way, std::uint8_t layout, 
         h5::shape chunk(shape.size(), 1 + layout / 64);
         chunk.back() = layout % 4 == 2 ? 1 : std::min<hsize_t>(shape.back(), 1U << 31);
         H5Pset_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data());
+        chunk_values = std::max<std::uint64_t>(1, h5::values_in_chunk(creation));
         if ((layout & 4U) != 0) {
             H5Pset_shuffle(creation.id());
         }
@@ -78,7 +81,8 @@ void store(hid_t file, std::size_t path, std::uint8_t way, std::uint8_t layout, 
         H5Dcreate2(file, name, type_of(way, path >= 6), space.id(), links.id(), creation.id(), H5P_DEFAULT));
     const std::uint64_t points =
         static_cast<std::uint64_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space.id())));
-    if (made && points <= 1 << 16 && (layout & 32U) == 0) {
+    // Deflating thousands of chunks is HDF5's work, and takes a second.
+    if (made && points <= 1 << 16 && points / chunk_values <= 200 && (layout & 32U) == 0) {
         const std::vector<std::uint8_t> values(points, static_cast<std::uint8_t>(path >= 6));
         H5Dwrite(made.id(), H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
     }

@@ -1,6 +1,7 @@
 """Training as a user does it: results, the same bits on any number of ranks, stopping and going on."""
 import os
 import signal
+import subprocess
 import time
 
 import h5py
@@ -53,6 +54,14 @@ class Training(program.Program):
         told = self.run_program("info", name)
         self.assertEqual(told.returncode, 0, told.stderr)
         self.assertIn("lenet5", told.stdout)
+
+    def test_info_reads_what_keep_has_compressed(self):
+        self.train("--set", "federation.rounds=60", "--set", "federation.evaluate_every=60", "--out", "r.h5")
+        told, size = self.run_program("info", "r.h5").stdout, (self.folder / "r.h5").stat().st_size
+        subprocess.run([program.CONFIGS.parent / "keep.sh", "r.h5"], cwd=self.folder, capture_output=True, check=True)
+        self.assertLess((self.folder / "r.h5").stat().st_size, size)
+        again = self.run_program("info", "r.h5")
+        self.assertEqual((again.returncode, again.stdout), (0, told), again.stderr)
 
     def test_results_are_not_overwritten(self):
         self.train("--out", "r.h5")

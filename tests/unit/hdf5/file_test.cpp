@@ -123,6 +123,51 @@ TEST(file, prints_nothing_itself_when_something_fails) {
     EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
+// What h5repack makes of a file: its one dataset in deflated chunks, of which `rows` of 1000 ones are
+// written. Without rows it has a first chunk of 100 bytes.
+std::vector<std::byte> packed_file(hsize_t claimed_rows, hsize_t rows, hsize_t chunk_rows) {
+    const property_list_handle access(H5Pcreate(H5P_FILE_ACCESS));
+    H5Pset_fapl_core(access.id(), 1 << 16, false);
+    const file_handle made(H5Fcreate("/dev/null/packed", H5F_ACC_TRUNC, H5P_DEFAULT, access.id()));
+    const shape claimed{claimed_rows, 1000}, chunk{chunk_rows, 1000}, start{0, 0}, written{rows, 1000};
+    const shape without_limit(2, H5S_UNLIMITED);
+    const property_list_handle layout(H5Pcreate(H5P_DATASET_CREATE));
+    H5Pset_chunk(layout.id(), 2, chunk.data());
+    H5Pset_shuffle(layout.id());
+    H5Pset_deflate(layout.id(), 9);
+    const dataspace_handle space(H5Screate_simple(2, claimed.data(), without_limit.data()));
+    const dataset_handle dataset(H5Dcreate2(made.id(), "/values", H5T_NATIVE_DOUBLE, space.id(), H5P_DEFAULT,
+                                            layout.id(), H5P_DEFAULT));
+    if (rows == 0) {
+        const std::vector<std::byte> raw(100);
+        H5Dwrite_chunk(dataset.id(), H5P_DEFAULT, 0, start.data(), raw.size(), raw.data());
+    } else {
+        const dataspace_handle part(H5Screate_simple(2, written.data(), nullptr));
+        H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, written.data(), nullptr);
+        const std::vector<double> ones(rows * 1000, 1.0);
+        H5Dwrite(dataset.id(), H5T_NATIVE_DOUBLE, part.id(), space.id(), H5P_DEFAULT, ones.data());
+    }
+    H5Fflush(made.id(), H5F_SCOPE_GLOBAL);
+    std::vector<std::byte> image(static_cast<std::size_t>(H5Fget_file_image(made.id(), nullptr, 0)));
+    H5Fget_file_image(made.id(), image.data(), image.size());
+    return image;
+}
+
+TEST(file, reads_what_deflate_has_packed) {
+    const std::vector<std::byte> image = packed_file(100, 100, 100);
+    ASSERT_LT(image.size(), 100 * 1000 * sizeof(double) / 50);
+    EXPECT_EQ(file::open(image, "packed").read<double>("/values"), std::vector<double>(100 * 1000, 1.0));
+}
+
+TEST(file, refuses_more_than_deflate_can_pack_before_memory_is_taken) {
+    const auto read = [](const std::vector<std::byte>& image) {
+        return message_of([&] { (void)file::open(image, "packed").read<double>("/values"); });
+    };
+    EXPECT_THAT(read(packed_file(hsize_t{1} << 40U, 1, 1)), HasSubstr("larger than what is stored"));
+    // Few values, in a chunk of 2 GB: HDF5 would take memory for the whole.
+    EXPECT_THAT(read(packed_file(1, 0, 250'000)), HasSubstr("larger than what is stored"));
+}
+
 TEST(file, refuses_values_that_do_not_fill_the_shape) {
     file f = file::create("shape");
     const std::vector<double> five(5);
