@@ -21,7 +21,7 @@ def arguments() -> argparse.Namespace:
     options.add_results(parser)
     options.add_out(parser, "decision")
     which = parser.add_argument_group("your federation (default: that of the runs)")
-    which.add_argument("--model", choices=("lenet5", "alexnet", "resnet18", "resnet50", "custom"))
+    which.add_argument("--model", choices=("lenet5", "alexnet", "vgg11", "resnet18", "resnet50", "custom"))
     which.add_argument("--dataset", choices=("fashion-mnist", "cifar-10", "cifar-100", "file"))
     which.add_argument(
         "--partition", choices=("iid", "pathological", "dirichlet", "given"), help="how alike your clients' data are"

@@ -26,6 +26,7 @@ METHOD_NAMES = {
 DISPLAY_NAMES = {
     "lenet5": "LeNet-5",
     "alexnet": "AlexNet",
+    "vgg11": "VGG-11",
     "resnet18": "ResNet-18",
     "resnet50": "ResNet-50",
     "custom": "own network",

@@ -11,7 +11,8 @@ namespace feddip::config {
 
 enum class dataset_name { fashion_mnist, cifar_10, cifar_100, file };
 enum class partition_kind { iid, pathological, dirichlet, given };
-enum class model_name { lenet5, alexnet, resnet18, resnet50, custom };
+enum class model_name { lenet5, alexnet, vgg11, resnet18, resnet50, custom };
+enum class norm_kind { batch, group };
 // As in nn/models/model.hpp.
 enum class layer_word {
     convolution,
@@ -22,6 +23,7 @@ enum class layer_word {
     global_average_pool,
     dropout,
     add,
+    group_norm,
 };
 enum class variant_kind { paper, authors };
 enum class start_kind { erk, uniform };
@@ -55,6 +57,7 @@ struct layer_section {
     bool bias = true;
     int window = 2;
     double probability = 0.5;
+    int groups = 32;
 
     bool operator==(const layer_section&) const = default;
 };
@@ -64,6 +67,7 @@ struct model_section {
     model_section(model_name named = model_name::lenet5) : name(named) {}
 
     model_name name;
+    norm_kind norm = norm_kind::batch; // of the built-in models that have norms
     std::vector<layer_section> layers; // of model_name::custom
 
     bool operator==(const model_section&) const = default;

@@ -228,6 +228,7 @@ std::vector<key> make_keys() {
         .has("dirichlet_alpha", &data_section::dirichlet_alpha, positive);
     section(table, "model", &run_config::model)
         .has("name", &model_section::name)
+        .has("norm", &model_section::norm)
         .has("layers", &model_section::layers);
     section(table, "federation", &run_config::federation)
         .has("clients", &federation_section::clients, at_least_1)

@@ -42,6 +42,7 @@ std::span<const layer_key> layer_keys() {
         {"bias", &layer_section::bias, 0, 0, {convolution}},
         {"window", &layer_section::window, 1, 255, {max_pool}},
         {"probability", &layer_section::probability, 0, 0, {dropout}},
+        {"groups", &layer_section::groups, 1, 1 << 20, {group_norm}},
     };
     return table;
 }

@@ -32,8 +32,13 @@ inline constexpr auto names<partition_kind> = std::array{
 template <>
 inline constexpr auto names<model_name> = std::array{
     named<model_name>{model_name::lenet5, "lenet5"},     named<model_name>{model_name::alexnet, "alexnet"},
-    named<model_name>{model_name::resnet18, "resnet18"}, named<model_name>{model_name::resnet50, "resnet50"},
-    named<model_name>{model_name::custom, "custom"},
+    named<model_name>{model_name::vgg11, "vgg11"},       named<model_name>{model_name::resnet18, "resnet18"},
+    named<model_name>{model_name::resnet50, "resnet50"}, named<model_name>{model_name::custom, "custom"},
+};
+template <>
+inline constexpr auto names<norm_kind> = std::array{
+    named<norm_kind>{norm_kind::batch, "batch"},
+    named<norm_kind>{norm_kind::group, "group"},
 };
 template <>
 inline constexpr auto names<layer_word> = std::array{
@@ -45,6 +50,7 @@ inline constexpr auto names<layer_word> = std::array{
     named<layer_word>{layer_word::global_average_pool, "global_average_pool"},
     named<layer_word>{layer_word::dropout, "dropout"},
     named<layer_word>{layer_word::add, "add"},
+    named<layer_word>{layer_word::group_norm, "group_norm"},
 };
 template <>
 inline constexpr auto names<variant_kind> = std::array{

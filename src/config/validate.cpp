@@ -28,17 +28,26 @@ bool fits(model_name model, dataset_name dataset) {
            (model == model_name::lenet5) == (dataset == dataset_name::fashion_mnist);
 }
 
+bool has_norms(model_name model) {
+    return model == model_name::resnet18 || model == model_name::resnet50;
+}
+
 } // namespace
 
 void validate(const run_config& c, const std::string& where) {
     require(fits(c.model.name, c.data.dataset), where,
             "model.name = \"{}\" does not take data.dataset = \"{}\"; lenet5 takes fashion-mnist, alexnet, "
-            "resnet18 and resnet50 take cifar-10 and cifar-100",
+            "vgg11, resnet18 and resnet50 take cifar-10 and cifar-100",
             name_of(c.model.name), name_of(c.data.dataset));
     require((c.model.name == model_name::custom) == !c.model.layers.empty(), where, "model.name = \"{}\" {}",
             name_of(c.model.name),
             c.model.layers.empty() ? "needs [[model.layers]]"
                                    : "has its own layers; take \"custom\" for [[model.layers]]");
+    require(
+        c.model.norm == norm_kind::batch || has_norms(c.model.name), where,
+        "model.norm = \"{}\" is for resnet18 and resnet50, which have norms; in [[model.layers]] it is the "
+        "kind \"group_norm\"",
+        name_of(c.model.norm));
     require(c.federation.clients_per_round <= c.federation.clients, where,
             "federation.clients_per_round = {} is more than federation.clients = {}",
             c.federation.clients_per_round, c.federation.clients);

@@ -40,7 +40,7 @@ namespace type_field {
 constexpr int tensor = 1, element = 1, shape = 2, dimension = 1, extent = 1, symbol = 2;
 }
 
-constexpr int float_type = 1;                                       // TensorProto.FLOAT
+constexpr int float_type = 1, integer_type = 7;                     // TensorProto.FLOAT and INT64
 constexpr int f_attribute = 1, i_attribute = 2, ints_attribute = 7; // AttributeProto.AttributeType
 constexpr int ir_version = 7, opset = 13;
 constexpr float norm_epsilon = 1e-5F; // nn/layers/batch_norm.cpp
@@ -109,15 +109,56 @@ protobuf_message value_info(const std::string& name, const std::string& symbol,
     return value;
 }
 
-protobuf_message initializer(const parameter& p, std::span<const float> state) {
+protobuf_message initializer(const std::string& name, const std::vector<std::int64_t>& shape, int type,
+                             std::span<const std::byte> values) {
     protobuf_message tensor;
-    for (const std::int64_t extent : p.shape) {
+    for (const std::int64_t extent : shape) {
         tensor.integer(tensor_field::dims, extent);
     }
-    tensor.integer(tensor_field::data_type, float_type);
-    tensor.text(tensor_field::name, p.name);
-    tensor.bytes(tensor_field::raw_data, std::as_bytes(state.subspan(p.offset, p.size)));
+    tensor.integer(tensor_field::data_type, type);
+    tensor.text(tensor_field::name, name);
+    tensor.bytes(tensor_field::raw_data, values);
     return tensor;
+}
+
+protobuf_message initializer(const parameter& p, std::span<const float> state) {
+    return initializer(p.name, p.shape, float_type, std::as_bytes(state.subspan(p.offset, p.size)));
+}
+
+// A Reshape to `shape`, where 0 is an extent that stays.
+void reshape(protobuf_message& graph, const std::string& input, const std::vector<std::int64_t>& shape,
+             const std::string& output) {
+    const std::string name = output + ".shape";
+    graph.message(graph_field::initializer, initializer(name, {static_cast<std::int64_t>(shape.size())},
+                                                        integer_type, std::as_bytes(std::span(shape))));
+    node("Reshape", output).reads(input).reads(name).put_into(graph);
+}
+
+// Opset 13 has no group normalization: each group is an instance's channel, normalized without a scale, and
+// each channel is scaled and shifted then.
+void put_group_norm(protobuf_message& graph, const nn::layer_spec& layer, const std::string& input,
+                    const std::string& output) {
+    const std::string one = output + ".one", zero = output + ".zero";
+    const std::vector<float> ones(static_cast<std::size_t>(layer.groups), 1), zeros(ones.size());
+    const std::vector<std::int64_t> size{layer.groups};
+    graph.message(graph_field::initializer,
+                  initializer(one, size, float_type, std::as_bytes(std::span(ones))));
+    graph.message(graph_field::initializer,
+                  initializer(zero, size, float_type, std::as_bytes(std::span(zeros))));
+    reshape(graph, input, {0, layer.groups, -1}, output + ".groups");
+    node("InstanceNormalization", output + ".normal")
+        .reads(output + ".groups")
+        .reads(one)
+        .reads(zero)
+        .has("epsilon", norm_epsilon)
+        .put_into(graph);
+    reshape(graph, output + ".normal", {0, layer.output.channels, -1}, output + ".channels");
+    reshape(graph, layer.name + ".weight", {-1, 1}, output + ".scale");
+    reshape(graph, layer.name + ".bias", {-1, 1}, output + ".shift");
+    node("Mul", output + ".scaled").reads(output + ".channels").reads(output + ".scale").put_into(graph);
+    node("Add", output + ".shifted").reads(output + ".scaled").reads(output + ".shift").put_into(graph);
+    node("Shape", output + ".images").reads(input).put_into(graph); // a vector's has two extents
+    node("Reshape", output).reads(output + ".shifted").reads(output + ".images").put_into(graph);
 }
 
 // The nodes of one layer, the last of which makes `output`.
@@ -157,6 +198,9 @@ void put_layer(protobuf_message& graph, const nn::layer_spec& layer, const std::
             .reads(layer.name + ".running_var")
             .has("epsilon", norm_epsilon)
             .put_into(graph);
+        return;
+    case nn::layer_kind::group_norm:
+        put_group_norm(graph, layer, inputs[0], output);
         return;
     case nn::layer_kind::relu:
         node("Relu", output).reads(inputs[0]).put_into(graph);

@@ -28,7 +28,7 @@ std::vector<int> count_readers(const std::vector<Layer>& layers) {
 
 bool can_apply_relu(layer_kind kind) {
     return kind == layer_kind::convolution || kind == layer_kind::fully_connected ||
-           kind == layer_kind::batch_norm || kind == layer_kind::add;
+           kind == layer_kind::batch_norm || kind == layer_kind::group_norm || kind == layer_kind::add;
 }
 
 } // namespace

@@ -20,7 +20,7 @@ std::string name_of(std::uint8_t byte) {
 config::layer_section layer_of(std::span<const std::uint8_t, 7> b) {
     using enum config::layer_word;
     config::layer_section layer;
-    layer.kind = static_cast<config::layer_word>(b[0] % 8);
+    layer.kind = static_cast<config::layer_word>(b[0] % 9);
     layer.name = name_of(b[1]);
     if (layer.kind == convolution || layer.kind == fully_connected) {
         layer.outputs = b[3] == 255 ? 1 << 20 : b[3] % 20;
@@ -37,6 +37,8 @@ config::layer_section layer_of(std::span<const std::uint8_t, 7> b) {
         layer.window = b[4];
     } else if (layer.kind == dropout) {
         layer.probability = b[4] / 250.0;
+    } else if (layer.kind == group_norm) {
+        layer.groups = b[3];
     }
     return layer;
 }

@@ -49,6 +49,7 @@ def as_float(values):
 
 def draw_state(model):
     state = model.state_dict()
+    norms = {name: isinstance(part, (nn.BatchNorm2d, nn.GroupNorm)) for name, part in model.named_modules()}
     for name, tensor in state.items():
         if name.endswith("num_batches_tracked"):
             continue
@@ -61,7 +62,7 @@ def draw_state(model):
             values = (2 * u - 1) * math.sqrt(6 / tensor[0].numel())
         elif name.endswith("weight"):
             values = 0.5 * u + 0.75
-        elif name.replace("bias", "running_var") in state:
+        elif norms[name.rpartition(".")[0]]:
             # Far from 0: few inputs of ReLUs are then so near to it that rounding decides the gradient.
             values = np.where(u < 0.5, -2 - u, 1.5 + u)
         else:
@@ -121,16 +122,42 @@ class AlexNet(nn.Module):
         return self.fc3(x)
 
 
+class VGG11(nn.Module):
+    """torchvision's without its adaptive average pooling, which repeats one pixel 49 times, and without dropout."""
+
+    def __init__(self, classes):
+        super().__init__()
+        features, inputs = [], 3
+        for width in (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool"):
+            if width == "pool":
+                features.append(nn.MaxPool2d(2))
+            else:
+                features += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
+                inputs = width
+        self.features = nn.Sequential(*features)
+        self.classifier = nn.Sequential(
+            nn.Linear(512, 4096), nn.ReLU(), nn.Identity(), nn.Linear(4096, 4096), nn.ReLU(), nn.Identity(),
+            nn.Linear(4096, classes)
+        )
+
+    def forward(self, x):
+        return self.classifier(self.features(x).flatten(1))
+
+
+def group_norm(channels):
+    return nn.GroupNorm(32, channels)
+
+
 class BasicBlock(nn.Module):
-    def __init__(self, inputs, width, stride):
+    def __init__(self, inputs, width, stride, norm):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, width, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = norm(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.bn2 = norm(width)
         if stride != 1 or inputs != width:
             self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
+                nn.Conv2d(inputs, width, 1, stride=stride, bias=False), norm(width)
             )
         else:
             self.downsample = nn.Identity()
@@ -142,14 +169,14 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    def __init__(self, classes):
+    def __init__(self, classes, norm=nn.BatchNorm2d):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = nn.Sequential(BasicBlock(64, 64, 1), BasicBlock(64, 64, 1))
-        self.layer2 = nn.Sequential(BasicBlock(64, 128, 2), BasicBlock(128, 128, 1))
-        self.layer3 = nn.Sequential(BasicBlock(128, 256, 2), BasicBlock(256, 256, 1))
-        self.layer4 = nn.Sequential(BasicBlock(256, 512, 2), BasicBlock(512, 512, 1))
+        self.bn1 = norm(64)
+        self.layer1 = nn.Sequential(BasicBlock(64, 64, 1, norm), BasicBlock(64, 64, 1, norm))
+        self.layer2 = nn.Sequential(BasicBlock(64, 128, 2, norm), BasicBlock(128, 128, 1, norm))
+        self.layer3 = nn.Sequential(BasicBlock(128, 256, 2, norm), BasicBlock(256, 256, 1, norm))
+        self.layer4 = nn.Sequential(BasicBlock(256, 512, 2, norm), BasicBlock(512, 512, 1, norm))
         self.fc = nn.Linear(512, classes)
 
     def forward(self, x):
@@ -278,6 +305,9 @@ def compute():
     return {
         "lenet5": network_golden("lenet5", LeNet5(10), 16, (1, 28, 28), 10),
         "alexnet": network_golden("alexnet", AlexNet(10), 6, (3, 32, 32), 10),
+        "vgg11": network_golden("vgg11", VGG11(10), 4, (3, 32, 32), 10),
+        "resnet18_group": network_golden(
+            "resnet18_group", ResNet18(100, group_norm), 4, (3, 32, 32), 100, samples=6),
         "resnet18": network_golden("resnet18", ResNet18(100), 4, (3, 32, 32), 100),
         "resnet50": network_golden("resnet50", ResNet50(100), 4, (3, 32, 32), 100, samples=6),
         "custom": network_golden("custom", Custom(5), 7, (3, 19, 19), 5),

@@ -5,6 +5,7 @@
 #include "nn/models/registry.hpp"
 #include "nn/models/resnet18.hpp"
 #include "nn/models/resnet50.hpp"
+#include "nn/models/vgg11.hpp"
 #include "nn/network.hpp"
 #include "nn/sgd.hpp"
 #include "oracle/golden.hpp"
@@ -51,6 +52,15 @@ TEST(oracle, lenet5_computes_what_pytorch_computes) {
 
 TEST(oracle, alexnet_without_dropout_computes_what_pytorch_computes) {
     expect_network_matches("alexnet", nn::alexnet({3, 32, 32}, 10, 0.0F), 6, 10);
+}
+
+TEST(oracle, vgg11_without_dropout_computes_what_pytorch_computes) {
+    expect_network_matches("vgg11", nn::vgg11({3, 32, 32}, 10, 0.0F), 4, 10);
+}
+
+TEST(oracle, resnet18_with_group_norms_computes_what_pytorch_computes) {
+    expect_network_matches("resnet18_group", nn::resnet18({3, 32, 32}, 100, config::norm_kind::group), 4,
+                           100);
 }
 
 TEST(oracle, resnet18_computes_what_pytorch_computes) {

@@ -302,6 +302,10 @@ ROWS = {
     "more clients than images": (fashion_mnist(), given("data.path=d", "federation.clients=60001"), "60000"),
 
     # Layers of one's own.
+    "group norms in a model without norms": (nothing, given("model.norm=group"), "model.norm", "resnet18"),
+    "an unknown norm": (nothing, given("model.name=resnet18", "model.norm=layer"), "did you mean"),
+    "a group norm of too many groups": layers_row("kind='group_norm', groups=3, name='g'", says=["layer 3 (g)", "4 channels"]),
+    "a group norm of no groups": layers_row("kind='group_norm', groups=0", says=["layer 3", "groups must be an integer"]),
     "a custom model without layers": (nothing, given("model.name=custom"), "needs [[model.layers]]"),
     "layers of a model that has its own": (nothing, given("model.layers=[{kind='relu'}]"), "has its own layers"),
     "a word for layers": (nothing, given("model.name=custom", "model.layers='many'"), "[[model.layers]]"),

@@ -20,6 +20,8 @@ std::unique_ptr<layer> make_layer(const fused_layer& fused) {
         return make_fully_connected(fused);
     case layer_kind::batch_norm:
         return make_batch_norm(fused);
+    case layer_kind::group_norm:
+        return make_group_norm(fused);
     case layer_kind::max_pool:
         return make_max_pool(fused);
     case layer_kind::global_average_pool:

@@ -48,6 +48,8 @@ void emit_fully_connected_gradients(plan_builder& plan, const layer_spec& spec, 
 std::unique_ptr<layer> make_convolution(const fused_layer& fused);
 std::unique_ptr<layer> make_fully_connected(const fused_layer& fused);
 std::unique_ptr<layer> make_batch_norm(const fused_layer& fused);
+// In blocks of 16 images, whatever the layers around it.
+std::unique_ptr<layer> make_group_norm(const fused_layer& fused);
 std::unique_ptr<layer> make_max_pool(const fused_layer& fused);
 std::unique_ptr<layer> make_global_average_pool();
 std::unique_ptr<layer> make_dropout(const fused_layer& fused);

@@ -21,7 +21,7 @@ std::string to_string(data::image_shape s) {
 // A ReLU is folded into the layer before it.
 bool takes_relu(layer_kind kind) {
     return kind == layer_kind::convolution || kind == layer_kind::fully_connected ||
-           kind == layer_kind::batch_norm || kind == layer_kind::add;
+           kind == layer_kind::batch_norm || kind == layer_kind::group_norm || kind == layer_kind::add;
 }
 
 class builder {
@@ -111,9 +111,16 @@ private:
         case layer_word::batch_norm:
             model_.batch_norm(name_);
             break;
+        case layer_word::group_norm:
+            if (in.channels % layer.groups != 0) {
+                fail(fmt::format("{} channels can't be split into {} equal groups", in.channels,
+                                 layer.groups));
+            }
+            model_.group_norm(name_, layer.groups);
+            break;
         case layer_word::relu:
             if (!takes_relu(model_.layers().back().kind)) {
-                fail("a relu must follow a convolution, a fully connected layer, a batch_norm or an add");
+                fail("a relu must follow a convolution, a fully connected layer, a norm or an add");
             }
             model_.relu();
             break;

@@ -33,8 +33,10 @@ void declare_norm(std::vector<parameter>& into, const layer_spec& layer) {
     const std::vector<std::int64_t> shape{layer.output.channels};
     into.push_back(declare(layer.name + ".weight", role::norm_scale, shape, 0));
     into.push_back(declare(layer.name + ".bias", role::norm_shift, shape, 0));
-    into.push_back(declare(layer.name + ".running_mean", role::running_mean, shape, 0));
-    into.push_back(declare(layer.name + ".running_var", role::running_variance, shape, 0));
+    if (layer.kind == layer_kind::batch_norm) {
+        into.push_back(declare(layer.name + ".running_mean", role::running_mean, shape, 0));
+        into.push_back(declare(layer.name + ".running_var", role::running_variance, shape, 0));
+    }
 }
 
 } // namespace
@@ -77,6 +79,25 @@ int model_spec::batch_norm(const std::string& name) {
                    .name = name,
                    .inputs = {last_value()},
                    .output = shape(last_value())});
+}
+
+int model_spec::group_norm(const std::string& name, int groups) {
+    const data::image_shape in = shape(last_value());
+    if (in.channels % groups != 0) {
+        throw input_error(
+            "can't build the network", fmt::format("layer {}", layers_.size() + 1),
+            fmt::format("{} channels can't be split into {} equal groups", in.channels, groups));
+    }
+    return append({.kind = layer_kind::group_norm,
+                   .name = name,
+                   .inputs = {last_value()},
+                   .output = in,
+                   .groups = groups});
+}
+
+int model_spec::norm(const std::string& name, config::norm_kind kind) {
+    constexpr int groups = 32;
+    return kind == config::norm_kind::batch ? batch_norm(name) : group_norm(name, groups);
 }
 
 int model_spec::relu() {
@@ -127,7 +148,7 @@ parameter_layout model_spec::layout() const {
                             {layer.output.channels, in.channels, layer.kernel, layer.kernel});
         } else if (layer.kind == layer_kind::fully_connected) {
             declare_weights(declared, layer, {layer.output.channels, static_cast<std::int64_t>(in.size())});
-        } else if (layer.kind == layer_kind::batch_norm) {
+        } else if (layer.kind == layer_kind::batch_norm || layer.kind == layer_kind::group_norm) {
             declare_norm(declared, layer);
         }
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/layout.hpp"
+#include "config/config.hpp"
 #include "data/dataset.hpp"
 
 #include <string>
@@ -18,6 +19,7 @@ enum class layer_kind {
     global_average_pool,
     dropout,
     add,
+    group_norm,
 };
 
 struct layer_spec {
@@ -28,6 +30,7 @@ struct layer_spec {
     int kernel = 1, stride = 1, padding = 0;
     bool bias = true;
     float drop_probability = 0;
+    int groups = 1;
 };
 
 struct convolution_settings {
@@ -47,6 +50,9 @@ public:
     int convolution(const std::string& name, const convolution_settings& settings, int from = last);
     int fully_connected(const std::string& name, int outputs);
     int batch_norm(const std::string& name);
+    int group_norm(const std::string& name, int groups);
+    // Of 32 groups where it is a group norm, as Wu and He (2018) have it.
+    int norm(const std::string& name, config::norm_kind kind);
     int relu();
     int max_pool(int window);
     int global_average_pool();

@@ -6,6 +6,7 @@
 #include "nn/models/lenet5.hpp"
 #include "nn/models/resnet18.hpp"
 #include "nn/models/resnet50.hpp"
+#include "nn/models/vgg11.hpp"
 
 namespace feddip::nn {
 
@@ -15,10 +16,12 @@ model_spec model_of(const config::model_section& model, data::image_shape input,
         return lenet5(input, classes);
     case config::model_name::alexnet:
         return alexnet(input, classes);
+    case config::model_name::vgg11:
+        return vgg11(input, classes);
     case config::model_name::resnet18:
-        return resnet18(input, classes);
+        return resnet18(input, classes, model.norm);
     case config::model_name::resnet50:
-        return resnet50(input, classes);
+        return resnet50(input, classes, model.norm);
     case config::model_name::custom:
         return custom(model.layers, input, classes);
     }

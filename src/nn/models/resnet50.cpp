@@ -7,23 +7,23 @@ namespace feddip::nn {
 namespace {
 
 // `width` channels within, four times as many outside.
-void bottleneck(model_spec& m, const std::string& name, int width, int stride) {
+void bottleneck(model_spec& m, const std::string& name, int width, int stride, config::norm_kind norm) {
     const int input = m.last_value();
     m.convolution(name + ".conv1", {.outputs = width, .kernel = 1, .bias = false});
-    m.batch_norm(name + ".bn1");
+    m.norm(name + ".bn1", norm);
     m.relu();
     m.convolution(name + ".conv2",
                   {.outputs = width, .kernel = 3, .stride = stride, .padding = 1, .bias = false});
-    m.batch_norm(name + ".bn2");
+    m.norm(name + ".bn2", norm);
     m.relu();
     m.convolution(name + ".conv3", {.outputs = 4 * width, .kernel = 1, .bias = false});
-    const int residual = m.batch_norm(name + ".bn3");
+    const int residual = m.norm(name + ".bn3", norm);
     if (m.shape(input) == m.shape(residual)) {
         m.add(input);
     } else {
         m.convolution(name + ".downsample.0",
                       {.outputs = 4 * width, .kernel = 1, .stride = stride, .bias = false}, input);
-        m.batch_norm(name + ".downsample.1");
+        m.norm(name + ".downsample.1", norm);
         m.add(residual);
     }
     m.relu();
@@ -31,17 +31,18 @@ void bottleneck(model_spec& m, const std::string& name, int width, int stride) {
 
 } // namespace
 
-model_spec resnet50(data::image_shape input, int classes) {
+model_spec resnet50(data::image_shape input, int classes, config::norm_kind norm) {
     model_spec m(input);
     m.convolution("conv1", {.outputs = 64, .kernel = 3, .padding = 1, .bias = false});
-    m.batch_norm("bn1");
+    m.norm("bn1", norm);
     m.relu();
     int width = 64;
     int stage = 0;
     for (const int blocks : {3, 4, 6, 3}) {
         ++stage;
         for (int block = 0; block < blocks; ++block) {
-            bottleneck(m, fmt::format("layer{}.{}", stage, block), width, stage > 1 && block == 0 ? 2 : 1);
+            bottleneck(m, fmt::format("layer{}.{}", stage, block), width, stage > 1 && block == 0 ? 2 : 1,
+                       norm);
         }
         width *= 2;
     }

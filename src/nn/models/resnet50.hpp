@@ -4,6 +4,6 @@
 
 namespace feddip::nn {
 
-model_spec resnet50(data::image_shape input, int classes);
+model_spec resnet50(data::image_shape input, int classes, config::norm_kind norm = config::norm_kind::batch);
 
 } // namespace feddip::nn

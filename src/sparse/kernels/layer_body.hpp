@@ -313,6 +313,70 @@ void affine_backward(const channel_blocks& at, const float* x, const rectified_g
     }
 }
 
+// Adds to sums[k][lane] what the `count` vectors that value(offset in floats, part) returns sum to over a
+// channel's pixels: in single precision, in several chains.
+template <int count, typename F>
+FEDDIP_INLINE void add_lane_sums(int pixels, double* const (&sums)[count], F&& value) {
+    constexpr int chains = 4;
+    for (int part = 0; part < parts; ++part) {
+        vectors<count> chain[chains];
+        for (int pixel = 0; pixel < pixels; ++pixel) {
+            const vectors<count> here = value(pixel * lanes + part * width, part);
+            FEDDIP_UNROLL
+            for (int k = 0; k < count; ++k) {
+                chain[pixel % chains].at[k] += here.at[k];
+            }
+        }
+        for (int k = 0; k < count; ++k) {
+            const vector sum = (chain[0].at[k] + chain[1].at[k]) + (chain[2].at[k] + chain[3].at[k]);
+            for (int i = 0; i < width; ++i) {
+                sums[k][part * width + i] += double{sum[i]};
+            }
+        }
+    }
+}
+
+void lane_sums(const float* x, int pixels, double* sums) {
+    add_lane_sums<1>(pixels, {sums}, [&](std::ptrdiff_t i, int) { return vectors<1>{{load(x + i)}}; });
+}
+
+void lane_squared_distances(const float* x, int pixels, const float* mean, double* sums) {
+    add_lane_sums<1>(pixels, {sums}, [&](std::ptrdiff_t i, int part) {
+        const vector d = load(x + i) - load(mean + part * width);
+        return vectors<1>{{d * d}};
+    });
+}
+
+void lane_moments(const float* x, const rectified_gradient& g, int pixels, const float* mean, double* sums,
+                  double* weighted) {
+    add_lane_sums<2>(pixels, {sums, weighted}, [&](std::ptrdiff_t i, int part) {
+        const vector gradient = gradient_at(g, i);
+        return vectors<2>{{gradient, gradient * (load(x + i) - load(mean + part * width))}};
+    });
+}
+
+void lane_affine(const float* x, float* y, int pixels, const float* scale, const float* shift, bool rectify) {
+    for (int pixel = 0; pixel < pixels; ++pixel) {
+        for (int part = 0; part < parts; ++part) {
+            const int i = pixel * lanes + part * width;
+            const vector value = load(x + i) * load(scale + part * width) + load(shift + part * width);
+            store(y + i, rectify ? positive(value) : value);
+        }
+    }
+}
+
+void lane_affine_backward(const float* x, const rectified_gradient& g, int pixels, const float* mean,
+                          const float* a, const float* b, const float* c, float* dx) {
+    for (int pixel = 0; pixel < pixels; ++pixel) {
+        for (int part = 0; part < parts; ++part) {
+            const int i = pixel * lanes + part * width;
+            const int lane = part * width;
+            store(dx + i, load(a + lane) * gradient_at(g, i) +
+                              load(b + lane) * (load(x + i) - load(mean + lane)) + load(c + lane));
+        }
+    }
+}
+
 constexpr layer_table layers{
     .to_block = to_block,
     .from_block = from_block,
@@ -328,6 +392,11 @@ constexpr layer_table layers{
     .moments = moments,
     .affine = affine,
     .affine_backward = affine_backward,
+    .lane_sums = lane_sums,
+    .lane_squared_distances = lane_squared_distances,
+    .lane_moments = lane_moments,
+    .lane_affine = lane_affine,
+    .lane_affine_backward = lane_affine_backward,
 };
 
 } // namespace

@@ -55,6 +55,19 @@ struct layer_table {
     // dx = a g + b (x - mean) + c, 0 past the last sample; residual_gradient = g unless null
     void (*affine_backward)(const channel_blocks& at, const float* x, const rectified_gradient& g, float mean,
                             float a, float b, float c, float* dx, float* residual_gradient);
+
+    // Of one channel of one block, lane by lane: arrays of 16. Sums are added to what is there.
+    void (*lane_sums)(const float* x, int pixels, double* sums);
+    void (*lane_squared_distances)(const float* x, int pixels, const float* mean, double* sums);
+    // of g, and of g (x - mean)
+    void (*lane_moments)(const float* x, const rectified_gradient& g, int pixels, const float* mean,
+                         double* sums, double* weighted);
+    // y = x * scale + shift, then max(0, .) with `rectify`
+    void (*lane_affine)(const float* x, float* y, int pixels, const float* scale, const float* shift,
+                        bool rectify);
+    // dx = a g + b (x - mean) + c
+    void (*lane_affine_backward)(const float* x, const rectified_gradient& g, int pixels, const float* mean,
+                                 const float* a, const float* b, const float* c, float* dx);
 };
 
 const layer_table& plain_layers();

@@ -2,6 +2,7 @@
 
 #include "sparse/kernels/internal.hpp"
 #include "sparse/kernels/layer_table.hpp"
+#include "sparse/kernels/parallel.hpp"
 
 #include <omp.h>
 
@@ -15,15 +16,6 @@ int this_thread() {
 }
 
 namespace {
-
-// Calls f(i) for i = 0 .. count - 1, on how.threads threads.
-template <typename F>
-void for_each(int count, const execution& how, F&& f) {
-#pragma omp parallel for schedule(static) num_threads(std::max(1, how.threads)) if (how.threads > 1)
-    for (int i = 0; i < count; ++i) {
-        f(i);
-    }
-}
 
 // Calls f(first, length) for pieces of `count` floats.
 template <typename F>

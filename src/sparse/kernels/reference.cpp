@@ -1,5 +1,8 @@
 #include "sparse/kernels/reference.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace feddip::sparse::kernels::reference {
 
 namespace {
@@ -87,6 +90,44 @@ std::vector<float> sum_channels(std::span<const float> tensor, int samples, int 
         sums[i / pixels % channels] += tensor[i];
     }
     return rounded(sums);
+}
+
+normalized_groups normalize_groups(const group_shape& s, std::span<const float> scale,
+                                   std::span<const float> shift, std::span<const float> x,
+                                   std::span<const float> g, bool rectify) {
+    const std::size_t pixels = s.pixels;
+    const std::size_t group_size = pixels * (s.channels / s.groups);
+    std::vector<double> y(x.size()), dx(x.size()), dscale(s.channels), dshift(s.channels);
+    for (std::size_t first = 0; first < x.size(); first += group_size) {
+        double mean = 0, variance = 0;
+        for (std::size_t i = first; i < first + group_size; ++i) {
+            mean += double{x[i]} / group_size;
+        }
+        for (std::size_t i = first; i < first + group_size; ++i) {
+            variance += (double{x[i]} - mean) * (double{x[i]} - mean) / group_size;
+        }
+        const double deviation = std::sqrt(variance + 1e-5);
+        double mean_of_gradient = 0, mean_of_product = 0; // of the gradient of the normal values
+        const auto normal = [&](std::size_t i) { return (double{x[i]} - mean) / deviation; };
+        const auto channel = [&](std::size_t i) { return i / pixels % s.channels; };
+        const auto passed = [&](std::size_t i) { return rectify && y[i] <= 0 ? 0.0 : double{g[i]}; };
+        for (std::size_t i = first; i < first + group_size; ++i) {
+            const std::size_t c = channel(i);
+            y[i] = normal(i) * scale[c] + shift[c];
+            dscale[c] += passed(i) * normal(i);
+            dshift[c] += passed(i);
+            mean_of_gradient += passed(i) * scale[c] / group_size;
+            mean_of_product += passed(i) * scale[c] * normal(i) / group_size;
+        }
+        for (std::size_t i = first; i < first + group_size; ++i) {
+            dx[i] =
+                (passed(i) * scale[channel(i)] - mean_of_gradient - normal(i) * mean_of_product) / deviation;
+        }
+    }
+    for (double& value : y) {
+        value = rectify ? std::max(0.0, value) : value;
+    }
+    return {rounded(y), rounded(dx), rounded(dscale), rounded(dshift)};
 }
 
 } // namespace feddip::sparse::kernels::reference

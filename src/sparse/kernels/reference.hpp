@@ -2,6 +2,7 @@
 // double.
 #pragma once
 
+#include "sparse/kernels/group_norm.hpp"
 #include "sparse/kernels/kernels.hpp"
 #include "sparse/mask.hpp"
 
@@ -24,5 +25,14 @@ std::vector<float> convolve_backward_weights(const convolution_shape& s, std::sp
                                              std::span<const float> output_gradient, int samples);
 // Sums over samples and pixels.
 std::vector<float> sum_channels(std::span<const float> tensor, int samples, int channels, int pixels);
+
+// Group normalization (group_norm.hpp) of [samples][channels][pixels], then max(0, .) with `rectify`, and its
+// gradients for the gradient `g` of the output.
+struct normalized_groups {
+    std::vector<float> output, input_gradient, scale_gradient, shift_gradient;
+};
+normalized_groups normalize_groups(const group_shape& s, std::span<const float> scale,
+                                   std::span<const float> shift, std::span<const float> x,
+                                   std::span<const float> g, bool rectify);
 
 } // namespace feddip::sparse::kernels::reference

@@ -143,6 +143,21 @@ TEST(gradient, of_batch_norm_matches_finite_differences) {
     expect_gradients_match(m);
 }
 
+TEST(gradient, of_group_norm_matches_finite_differences) {
+    model_spec m({3, 6, 6});
+    m.convolution("conv1", {.outputs = 16, .kernel = 3, .padding = 1, .bias = false});
+    m.group_norm("gn1", 4);
+    m.convolution("conv2", {.outputs = 6, .kernel = 3, .padding = 1, .bias = false});
+    m.group_norm("gn2", 1);
+    m.relu();
+    m.max_pool(2);
+    m.fully_connected("fc1", 20);
+    m.group_norm("gn3", 5);
+    m.relu();
+    m.fully_connected("fc2", classes);
+    expect_gradients_match(m);
+}
+
 TEST(gradient, of_global_average_pooling_matches_finite_differences) {
     model_spec m({3, 4, 4});
     m.convolution("conv1", {.outputs = 16, .kernel = 3, .padding = 1});

@@ -37,6 +37,24 @@ TEST(models, resnet50_has_the_parameters_of_the_authors_program) {
     EXPECT_EQ(layout.trainable_size(), 23'705'252U);
 }
 
+TEST(models, vgg11_has_the_parameters_of_torchvisions_without_49_copies_of_its_last_pixel) {
+    const parameter_layout layout = layout_of(model_name::vgg11, {3, 32, 32}, 10);
+    EXPECT_EQ(layout.trainable_size(), 128'807'306U - 48U * 512U * 4096U);
+    EXPECT_EQ(layout.named("classifier.0.weight").shape, (std::vector<std::int64_t>{4096, 512}));
+    EXPECT_EQ(layout.named("features.18.weight").shape, (std::vector<std::int64_t>{512, 512, 3, 3}));
+}
+
+TEST(models, group_norms_have_no_running_statistics_and_leave_what_is_prunable) {
+    config::model_section model(model_name::resnet18);
+    const parameter_layout batch = layout_of(model, {3, 32, 32}, 100);
+    model.norm = config::norm_kind::group;
+    const parameter_layout group = layout_of(model, {3, 32, 32}, 100);
+    EXPECT_EQ(group.prunable_size(), batch.prunable_size());
+    EXPECT_EQ(group.trainable_size(), batch.trainable_size());
+    EXPECT_EQ(group.size(), group.trainable_size());
+    EXPECT_EQ(group.named("layer4.1.bn2.bias").what, role::norm_shift);
+}
+
 TEST(models, resnet18_takes_any_number_of_classes) {
     EXPECT_EQ(layout_of(model_name::resnet18, {3, 32, 32}, 100).trainable_size() -
                   layout_of(model_name::resnet18, {3, 32, 32}, 10).trainable_size(),
@@ -68,6 +86,8 @@ TEST(models, fan_in_of_a_convolution_counts_its_window) {
 TEST(models, images_too_small_for_a_model_are_refused) {
     EXPECT_THROW(layout_of(model_name::lenet5, {1, 8, 8}, 10), feddip::error);
     EXPECT_THROW(layout_of(model_name::alexnet, {3, 64, 64}, 10), feddip::error);
+    EXPECT_THROW(layout_of(model_name::vgg11, {3, 64, 64}, 10), feddip::error);
+    EXPECT_THROW(layout_of(model_name::vgg11, {3, 28, 28}, 10), feddip::error);
 }
 
 TEST(models, values_of_different_shapes_are_not_added) {

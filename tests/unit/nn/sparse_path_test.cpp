@@ -239,6 +239,31 @@ model_spec small_network() {
     return m;
 }
 
+model_spec small_network_of_group_norms() {
+    model_spec m({3, 12, 12});
+    m.convolution("conv1", {.outputs = 8, .kernel = 3, .padding = 1, .bias = false});
+    m.group_norm("gn1", 4);
+    const int input = m.relu();
+    m.convolution("conv2", {.outputs = 8, .kernel = 3, .padding = 1, .bias = false});
+    m.group_norm("gn2", 2);
+    m.add(input);
+    m.relu();
+    m.max_pool(2);
+    m.fully_connected("fc", classes);
+    return m;
+}
+
+TEST(sparse_network, with_group_norms_takes_the_step_of_the_dense_path) {
+    network sparse(small_network_of_group_norms(), 20, kernel_kind::sparse);
+    network dense(small_network_of_group_norms(), 20, kernel_kind::dense);
+    const synthetic_batch batch({3, 12, 12}, 20, classes);
+    const sparse::mask m = mask_of(dense.layout(), {0.5, 0.3, 0.4});
+    sparse.use_mask(&m, gradient_scope::on_mask);
+    expect_same_step(sparse, dense, m, batch.view());
+    expect_same_step(sparse, dense, m, batch.first(3));
+    expect_same_scores(sparse, dense, m, batch.first(17));
+}
+
 TEST(sparse_network, mixes_with_layers_that_have_no_kernels_in_blocks) {
     network sparse(small_network(), 20, kernel_kind::sparse);
     network dense(small_network(), 20, kernel_kind::dense);

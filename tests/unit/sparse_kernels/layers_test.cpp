@@ -1,4 +1,5 @@
-#include "sparse/kernels/layers.hpp"
+#include "sparse/kernels/group_norm.hpp"
+#include "sparse/kernels/reference.hpp"
 #include "unit/sparse_kernels/blocked.hpp"
 
 #include <gtest/gtest.h>
@@ -225,6 +226,46 @@ TEST_P(normalization, agrees_with_double_precision_forward_and_backward) {
         EXPECT_NEAR(running_mean[c], 0.9 * (c + 1) + 0.1 * expected.mean[c], 1e-5);
         EXPECT_NEAR(running_variance[c], 0.9 * (c + 1) + 0.1 * expected.variance[c] * count / (count - 1),
                     1e-5);
+    }
+}
+
+class group_normalization : public testing::TestWithParam<std::tuple<instruction_set, int, int, bool>> {};
+
+INSTANTIATE_TEST_SUITE_P(variants, group_normalization,
+                         testing::Combine(testing::ValuesIn(available_instruction_sets()),
+                                          testing::Values(16, 35),  // samples
+                                          testing::Values(1, 3, 6), // groups
+                                          testing::Bool()));        // rectify
+
+TEST_P(group_normalization, agrees_with_the_reference_on_any_number_of_threads) {
+    const auto& [set, samples, groups, rectify] = GetParam();
+    const group_shape shape{samples, 6, 49, groups};
+    std::vector<float> x = random_floats(std::size_t(samples) * 6 * 49, 1);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        x[i] = x[i] * static_cast<float>(1 + i / 49 % 6) + 5.0F; // no two channels alike
+    }
+    const std::vector<float> g = random_floats(x.size(), 3);
+    const std::vector<float> scale{0.5F, 1.5F, -1.0F, 2.0F, 0.0F, 1.0F};
+    const std::vector<float> shift{0.1F, -0.2F, 0.3F, 0.0F, 0.2F, -0.1F};
+    const auto expected = reference::normalize_groups(shape, scale, shift, x, g, rectify);
+    const aligned_floats bx = blocked(x, samples, 100.0F);
+    const aligned_floats bg = blocked(g, samples, 0.0F);
+    for (const int threads : {1, 2}) {
+        aligned_floats by(bx.size()), bdx(bx.size());
+        aligned_floats mean(group_memory_size(shape)), inverse(group_memory_size(shape));
+        std::vector<float> scale_gradient(6), shift_gradient(6);
+        const normalization_memory memory{mean.data(), inverse.data()};
+
+        normalize_groups(shape, scale.data(), shift.data(), memory, bx.data(), by.data(), rectify,
+                         {set, threads});
+        normalize_groups_backward(shape, scale.data(), memory, bx.data(), by.data(), bg.data(), bdx.data(),
+                                  scale_gradient.data(), shift_gradient.data(), rectify, {set, threads});
+
+        EXPECT_LT(relative_error(by, expected.output, samples), tolerance);
+        EXPECT_LT(relative_error(bdx, expected.input_gradient, samples), tolerance);
+        EXPECT_EQ(largest_in_padding(bdx, samples), 0.0F);
+        EXPECT_LT(relative_error(scale_gradient, expected.scale_gradient), tolerance);
+        EXPECT_LT(relative_error(shift_gradient, expected.shift_gradient), tolerance);
     }
 }
 
