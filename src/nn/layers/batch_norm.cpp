@@ -55,9 +55,9 @@ public:
         }
         plan.emit(dnnl::batch_normalization_forward(*forward_), std::move(arguments));
         if (plan.training()) {
-            const memory::dims dims = in_.desc().dims();
-            emit_running_update(plan, mean_, variance_, running_mean, running_variance,
-                                dims[0] * dims[2] * dims[3]);
+            const memory::dims dims = in_.desc().dims(); // two, where a fully connected layer is before it
+            const auto values = static_cast<memory::dim>(size_of(plain(dims)));
+            emit_running_update(plan, mean_, variance_, running_mean, running_variance, values / dims[1]);
         }
         return out;
     }

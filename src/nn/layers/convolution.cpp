@@ -1,6 +1,7 @@
 #include "nn/layers/layer.hpp"
 
 #include <optional>
+#include <string_view>
 
 namespace feddip::nn {
 
@@ -56,6 +57,25 @@ weights_primitive(const plan_builder& plan, const geometry& g, const memory::des
     return {{direct, src, g.weight_gradients, dst, g.strides, g.padding, g.padding}, plan.engine(), hint};
 }
 
+// oneDNN 2.6 has no other than its reference for some images of few channels in blocks (AVX2: of one
+// channel), which takes 300 times as long as its kernel for channels last.
+template <typename Primitive>
+bool is_reference(const Primitive& primitive) {
+    return std::string_view(primitive.impl_info_str()).starts_with("ref");
+}
+
+dnnl::convolution_backward_weights::primitive_desc
+fast_weights_primitive(const plan_builder& plan, const geometry& g, const memory::desc& src,
+                       const memory::desc& dst, const dnnl::convolution_forward::primitive_desc& hint) {
+    auto primitive = weights_primitive(plan, g, src, dst, hint);
+    if (is_reference(primitive)) {
+        const auto from = described(src.dims(), tag::nhwc, plan.operands());
+        const auto last = forward_primitive(plan, g, from, described(dst.dims(), tag::nhwc), false);
+        primitive = weights_primitive(plan, g, from, described(dst.dims(), tag::nhwc, plan.operands()), last);
+    }
+    return primitive;
+}
+
 geometry geometry_of(const plan_builder& plan, const layer_spec& spec) {
     const memory::dims weights = plan.parameter(spec.name + ".weight").desc().dims();
     return {.strides = {spec.stride, spec.stride},
@@ -67,8 +87,9 @@ geometry geometry_of(const plan_builder& plan, const layer_spec& spec) {
 }
 
 void emit_gradients(plan_builder& plan, const layer_spec& spec,
-                    const dnnl::convolution_backward_weights::primitive_desc& primitive, const tensor& in,
+                    const dnnl::convolution_backward_weights::primitive_desc& primitive, tensor in,
                     const tensor& diff_out) {
+    in = plan.in_layout(std::move(in), primitive.src_desc());
     const tensor diff = plan.in_layout(diff_out, primitive.diff_dst_desc());
     const tensor gradient = plan.gradient(spec.name + ".weight");
     const bool direct = same_layout(gradient.desc(), primitive.diff_weights_desc());
@@ -116,8 +137,8 @@ public:
 private:
     void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) override {
         emit_gradients(plan, layer_.spec,
-                       weights_primitive(plan, geometry_, forward_->src_desc(), diff_out_, *forward_), in_,
-                       diff_out);
+                       fast_weights_primitive(plan, geometry_, forward_->src_desc(), diff_out_, *forward_),
+                       in_, diff_out);
     }
 
     tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) override {
@@ -151,10 +172,9 @@ void emit_convolution_gradients(plan_builder& plan, const layer_spec& spec, cons
     const auto hint =
         forward_primitive(plan, g, described(from, layout, plan.operands()), described(to, layout), false);
     const auto primitive =
-        weights_primitive(plan, g, hint.src_desc(), described(to, layout, plan.operands()), hint);
+        fast_weights_primitive(plan, g, hint.src_desc(), described(to, layout, plan.operands()), hint);
     // By way of plain layout, for oneDNN has no fast copy from blocks of images.
-    emit_gradients(plan, spec, primitive, plan.in_layout(plan.in_plain_layout(in), primitive.src_desc()),
-                   plan.in_plain_layout(diff_out));
+    emit_gradients(plan, spec, primitive, plan.in_plain_layout(in), plan.in_plain_layout(diff_out));
 }
 
 std::unique_ptr<layer> make_convolution(const fused_layer& fused) {

@@ -102,6 +102,14 @@ TEST(gradient, of_convolutions_with_many_channels_matches_finite_differences) {
     expect_gradients_match(m);
 }
 
+TEST(gradient, of_a_convolution_from_one_channel_to_many_matches_finite_differences) {
+    model_spec m({1, 8, 8});
+    m.convolution("conv1", {.outputs = 16, .kernel = 3, .padding = 1});
+    m.relu();
+    m.fully_connected("fc", classes);
+    expect_gradients_match(m);
+}
+
 TEST(gradient, of_strided_convolutions_matches_finite_differences) {
     model_spec m({3, 9, 9});
     m.convolution("conv1", {.outputs = 16, .kernel = 3, .stride = 2, .padding = 1});
@@ -153,6 +161,15 @@ TEST(gradient, of_group_norm_matches_finite_differences) {
     m.max_pool(2);
     m.fully_connected("fc1", 20);
     m.group_norm("gn3", 5);
+    m.relu();
+    m.fully_connected("fc2", classes);
+    expect_gradients_match(m);
+}
+
+TEST(gradient, of_batch_norm_after_a_fully_connected_layer_matches_finite_differences) {
+    model_spec m({3, 4, 4});
+    m.fully_connected("fc1", 20);
+    m.batch_norm("bn1");
     m.relu();
     m.fully_connected("fc2", classes);
     expect_gradients_match(m);

@@ -264,6 +264,21 @@ TEST(sparse_network, with_group_norms_takes_the_step_of_the_dense_path) {
     expect_same_scores(sparse, dense, m, batch.first(17));
 }
 
+TEST(sparse_network, with_a_batch_norm_of_vectors_takes_the_step_of_the_dense_path) {
+    model_spec m({3, 4, 4});
+    m.fully_connected("fc1", 12);
+    m.batch_norm("bn1");
+    m.relu();
+    m.fully_connected("fc2", classes);
+    network sparse(m, 20, kernel_kind::sparse);
+    network dense(m, 20, kernel_kind::dense);
+    const synthetic_batch batch({3, 4, 4}, 20, classes);
+    const sparse::mask half = mask_of(dense.layout(), {0.5, 0.5});
+    sparse.use_mask(&half, gradient_scope::on_mask);
+    expect_same_step(sparse, dense, half, batch.view());
+    expect_same_step(sparse, dense, half, batch.first(3));
+}
+
 TEST(sparse_network, mixes_with_layers_that_have_no_kernels_in_blocks) {
     network sparse(small_network(), 20, kernel_kind::sparse);
     network dense(small_network(), 20, kernel_kind::dense);
