@@ -11,7 +11,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from feddip_analysis import collect, decision, families, options, report  # noqa: E402
+from feddip_analysis import collect, decision, families, options, report, safety  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
@@ -39,6 +39,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     args = arguments()
     runs, skipped = collect(args.results, incomplete=args.incomplete)
+    audits, skipped = safety.audits(skipped)
     for file in skipped:
         print(f"decide.py: left out {file.path}: {file.reason}", file=sys.stderr)
     try:
@@ -60,7 +61,7 @@ def main() -> int:
         print(f"decide.py: error: {problem}", file=sys.stderr)
         return 2
     print(decision.text(made))
-    print(report.write_decision(made, runs, args.out))
+    print(report.write_decision(made, runs, args.out, audits))
     return 0
 
 

@@ -14,7 +14,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from feddip_analysis import collect, decision, options, plan, report  # noqa: E402
+from feddip_analysis import collect, decision, options, plan, report, safety  # noqa: E402
 from feddip_analysis.claims import Limits  # noqa: E402
 
 
@@ -47,6 +47,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     args = arguments()
     runs, skipped = collect(args.results, incomplete=args.incomplete)
+    audits, skipped = safety.audits(skipped)
     for file in skipped:
         print(f"report.py: left out {file.path}: {file.reason}", file=sys.stderr)
     if not runs:
@@ -66,6 +67,7 @@ def main() -> int:
         limits=Limits(margin=args.margin / 100, fraction=args.fraction, target=args.target),
         question=decision.Question(links=links, target=args.target, fraction=args.fraction),
         plan=planned,
+        audits=audits,
     )
     print(page)
     return 0

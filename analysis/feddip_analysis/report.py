@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import xarray as xr
 from . import claim_figures
 from . import claims as claims_module
 from . import decision as decision_module
-from . import figures, links, page, plots, results, statistics, study, tables, targets
+from . import figures, links, page, plots, results, safety, statistics, study, tables, targets
 from .claims import Limits
 from .decision import Decision, Question
 from .figures import Picture
@@ -33,6 +33,7 @@ def write(
     limits: Limits = Limits(),
     question: Question = Question(),
     plan: Plan | None = None,
+    audits: Mapping[Path, dict] = {},
 ) -> Path:
     """The page's path. Links in the question replace those that the runs were simulated over."""
     if question.links:
@@ -60,6 +61,7 @@ def write(
         tolerance=f"{100 * study.DENSITY_TOLERANCE:g}",
         fewest=statistics.FEWEST_SEEDS,
         links=_links(runs, question),
+        safety=safety.assess(runs, audits),
         skipped=skipped,
         provenance=provenance(runs),
     )
@@ -68,10 +70,18 @@ def write(
     return path
 
 
-def write_decision(made: Decision, runs: Sequence[xr.Dataset], folder: Path) -> Path:
+def write_decision(
+    made: Decision, runs: Sequence[xr.Dataset], folder: Path, audits: Mapping[Path, dict] = {}
+) -> Path:
     with plots.style():
         content = _decision_content(made, folder)
-    html = page.render("decision.html", **content, window=targets.WINDOW, provenance=provenance(runs))
+    html = page.render(
+        "decision.html",
+        **content,
+        safety=safety.assess(runs, audits),
+        window=targets.WINDOW,
+        provenance=provenance(runs),
+    )
     path = folder / "decision.html"
     path.write_text(html, encoding="utf-8")
     return path

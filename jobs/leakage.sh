@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# What analysis/results/leakage.md is made from: three runs at different sparsity from the start, audits of the first
+# and the tenth round's model, the attack on membership, and the tables. A quarter of an hour on one core.
+#
+#     jobs/leakage.sh [FOLDER]     (default: build/leakage)
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+out=${1:-$feddip_root/build/leakage}
+feddip=$feddip_root/build/release/src/app/feddip
+kept=$feddip_root/analysis/results/leakage
+rounds=10
+
+train() { # NAME OVERRIDE...
+    local overrides=()
+    for override in federation.rounds=$rounds federation.clients_per_round=2 checkpoint.keep=$rounds "${@:2}"; do
+        overrides+=(--set "$override")
+    done
+    "$feddip" train "$feddip_root/jobs/configs/fashion-mnist-lenet5.toml" "${overrides[@]}" --out "$out/$1.h5" --resume
+}
+
+audit() { # NAME CHECKPOINT OPTION...
+    say "$1"
+    "$python" "$feddip_root/analysis/audit.py" "$out/$2" --out "$out/$1" --feddip "$feddip" "${@:3}"
+    cp "$out/$1/audit.h5" "$kept/$1.h5"
+}
+
+install_packages build run analysis
+[[ $("$python" -c 'import torch' 2>&1) ]] && die "PyTorch is missing: apt install python3-torch"
+build_release
+mkdir -p "$out" "$kept"
+train s0 method.name=fedavg
+for s in 0.9 0.99; do
+    train "s$s" sparsity.initial="$s" sparsity.target="$s" sparsity.start_scale=density
+done
+for s in 0 0.9 0.99; do
+    audit "early-s$s" "s$s.ckpt-1.h5" --only inversion
+    audit "late-s$s" "s$s.ckpt-$rounds.h5" --only inversion --batches 0
+    audit "membership-s$s" "s$s.ckpt-$rounds.h5" --only membership
+done
+"$python" "$feddip_root/analysis/leakage.py"
