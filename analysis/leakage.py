@@ -17,7 +17,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
-from feddip_analysis import documents, plots  # noqa: E402
+from feddip_analysis import documents  # noqa: E402
 from feddip_audit import record, summary  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -44,7 +44,15 @@ def name_of(audit: dict) -> str:
 def audits(folder: Path) -> list[dict]:
     """Densest first."""
     read = [record.read(path) for path in sorted(folder.glob("*.h5"))]
-    return sorted(read, key=lambda audit: (audit["attrs"]["rounds"], audit["attrs"]["sparsity"]))
+    return sorted(read, key=lambda audit: (audit["attrs"]["rounds"], audit["attrs"]["sparsity"], _private(audit)))
+
+
+def _private(audit: dict) -> tuple[int, float]:
+    """Clients, and more noise last."""
+    if not audit["membership"]:
+        return 0, 0.0
+    epsilon = float(audit["membership"]["attrs"]["epsilon"])
+    return int(audit["membership"]["attrs"]["clients"]), 1 / epsilon if np.isfinite(epsilon) else 0.0
 
 
 def singles(found: list[dict]) -> str:
@@ -72,17 +80,24 @@ def batches(found: list[dict]) -> str:
 
 
 def members(found: list[dict]) -> str:
-    head = ["s", "epsilon", "models", "accuracy on members", "on test images", "AUC", "AUC without shadows",
+    head = ["s", "clients", "noise multiplier", "epsilon", "models", "accuracy on members", "on test images", "AUC", "AUC without shadows",
             "true positives at 0.1 % false", "seen?"]
     rows = []
     for audit in found:
         if audit["membership"]:
             one = summary.inferred(audit["membership"])
-            rows.append([f"{one.sparsity:.2g}", f"{one.epsilon:.3g}" if np.isfinite(one.epsilon) else "none",
+            attrs = audit["membership"]["attrs"]
+            rows.append([f"{one.sparsity:.2g}", str(attrs["clients"]), noise_of(attrs["overrides"]),
+                         f"{one.epsilon:.3g}" if np.isfinite(one.epsilon) else "–",
                          str(one.auc.n), share(one.train_accuracy.mean), share(one.test_accuracy.mean),
                          one.auc.text(3), one.auc_confidence.text(3), share(one.true_positives),
                          "yes" if one.shows else "no"])
     return table(head, rows)
+
+
+def noise_of(overrides: str) -> str:
+    given = dict(one.split("=", 1) for one in overrides.split() if "=" in one)
+    return given.get("privacy.noise_multiplier", "none")
 
 
 def figure(found: list[dict]) -> plt.Figure:
@@ -132,8 +147,7 @@ def main() -> int:
             print(f"{PAGE}: its tables are not those of the files: analysis/leakage.py", file=sys.stderr)
         return int(made != text)
     PAGE.write_text(made, encoding="utf-8")
-    with plots.style():
-        figure(found).savefig(FIGURE, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    figure(found).savefig(FIGURE, dpi=110, bbox_inches="tight", metadata={"Software": None})
     print(PAGE)
     return 0
 

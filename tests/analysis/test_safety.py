@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "analysis"))
 
 try:
-    import matplotlib
+    import matplotlib  # noqa: F401
     import xarray  # noqa: F401
 except ImportError as missing:
     print(f"skipped: {missing}")
