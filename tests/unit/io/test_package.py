@@ -34,7 +34,7 @@ class Package(unittest.TestCase):
         with tempfile.TemporaryDirectory() as holder:
             folder = Path(holder)
             source = folder / "source"
-            wanted = ("feddip_analysis", "pyproject.toml")
+            wanted = ("feddip_analysis", "feddip_audit", "pyproject.toml")
             source.mkdir()
             for name in wanted:
                 copy = shutil.copytree if (ANALYSIS / name).is_dir() else shutil.copy
@@ -44,9 +44,9 @@ class Package(unittest.TestCase):
             done = subprocess.run(pip, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ""})
             self.assertEqual(done.returncode, 0, done.stderr)
 
-            installed = folder / "installed" / "feddip_analysis"
-            self.assertEqual(files_of(installed), files_of(ANALYSIS / "feddip_analysis"))
-            use = "from feddip_analysis import watch as w; print(len(w.read_thresholds()))"
+            for package in ("feddip_analysis", "feddip_audit"):
+                self.assertEqual(files_of(folder / "installed" / package), files_of(ANALYSIS / package))
+            use = "from feddip_analysis import report, watch as w; print(len(w.read_thresholds()))"
             path = os.environ | {"PYTHONPATH": str(folder / "installed")}
             used = subprocess.run([sys.executable, "-c", use], cwd=folder, capture_output=True, text=True, env=path)
             self.assertEqual((used.returncode, used.stderr), (0, ""))
