@@ -75,6 +75,7 @@ _BEFORE_THERE_WAS = {
     "method.variant": "paper",
     "model.norm": "batch",
     "privacy.clip": 0.0,
+    "privacy.clip_quantile": 0.0,
     "privacy.delta": 1e-5,
     "privacy.epsilon": 0.0,
     "privacy.noise_multiplier": 0.0,

@@ -5,6 +5,7 @@
 #include "data/dataset.hpp"
 #include "data/partition.hpp"
 #include "fl/method.hpp"
+#include "fl/privacy_guarantee.hpp"
 #include "sparse/start.hpp"
 
 #include <fmt/format.h>
@@ -13,6 +14,7 @@
 #include <cmath>
 #include <cstddef>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace feddip::app {
@@ -20,14 +22,16 @@ namespace feddip::app {
 namespace {
 
 struct predicted_rounds {
-    std::vector<round_traffic> run, fedavg;
+    std::vector<round_traffic> run, fedavg; // as many of each
 };
 
 predicted_rounds predict(const config::run_config& config, const parameter_layout& layout) {
     auto plain = config;
     plain.method = {.name = "fedavg"};
-    return {.run = predict_traffic(config, *fl::make_method(config), layout),
-            .fedavg = predict_traffic(plain, *fl::make_method(plain), layout)};
+    plain.privacy = {};
+    auto run = predict_traffic(config, *fl::make_method(config), layout);
+    plain.federation.rounds = static_cast<int>(run.size());
+    return {.run = std::move(run), .fedavg = predict_traffic(plain, *fl::make_method(plain), layout)};
 }
 
 // Totals of the whole run, by their names in results files.
@@ -40,7 +44,44 @@ void print_json(const config::run_config& config, const parameter_layout& layout
             std::isnan(sum.seconds) ? "null" : fmt::format("{}", sum.seconds));
     };
     const auto [run, fedavg] = predict(config, layout);
-    fmt::print("{{\"run\": {},\n \"fedavg\": {}}}\n", to_json(run), to_json(fedavg));
+    fmt::print("{{\"run\": {},\n \"fedavg\": {}", to_json(run), to_json(fedavg));
+    if (const auto guarantee = fl::guarantee_of(config)) {
+        const double epsilon = guarantee->epsilon_after(guarantee->rounds());
+        fmt::print(",\n \"privacy\": {{\"rounds\": {}, \"noise_multiplier\": {}, \"epsilon\": {}}}",
+                   guarantee->rounds(), guarantee->mechanism().noise_multiplier,
+                   std::isfinite(epsilon) ? fmt::format("{}", epsilon) : "null");
+    }
+    fmt::print("}}\n");
+}
+
+// How long the noise on the average is beside the longest that the average can be.
+double noise_over_signal(const fl::privacy_guarantee& guarantee, double values) {
+    return guarantee.sum_noise() * std::sqrt(values) / guarantee.expected_clients();
+}
+
+void print_privacy(const config::run_config& config, const std::vector<round_traffic>& rounds) {
+    const auto guarantee = fl::guarantee_of(config);
+    if (!guarantee) {
+        return;
+    }
+    const auto& f = config.federation;
+    const int last = guarantee->rounds();
+    fmt::print("\nPrivacy, of each client ({}): noise multiplier {:.4g}\n",
+               config.privacy.sampling == config::sampling_kind::poisson
+                   ? "its presence: Poisson sampling"
+                   : "its data: K of N without replacement",
+               guarantee->mechanism().noise_multiplier);
+    fmt::print("  epsilon {:.4g} at delta {} after {} of {} rounds\n", guarantee->epsilon_after(last),
+               config.privacy.delta, last, f.rounds);
+    if (last < f.rounds) {
+        fmt::print("  the next round would pass privacy.epsilon = {}: the run ends there\n",
+                   config.privacy.epsilon);
+    }
+    fmt::print(
+        "  the noise on a round's average is {:.3g} times as long as the longest average, {:.3g} times "
+        "in the last round\n",
+        noise_over_signal(*guarantee, rounds.front().values),
+        noise_over_signal(*guarantee, rounds.back().values));
 }
 
 void print_traffic(const config::run_config& config, const parameter_layout& layout) {
@@ -144,6 +185,7 @@ exit_code check(const check_command& command) {
     fmt::print("\nModel: {} trainable parameters, {} of them prunable\n", layout.trainable_size(),
                layout.prunable_size());
     print_traffic(config, layout);
+    print_privacy(config, predict_traffic(config, *fl::make_method(config), layout));
     print_memory(config, layout);
     print_work(config, layout, shares);
     return exit_code::done;

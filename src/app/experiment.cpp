@@ -6,6 +6,7 @@
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/attacks/attack.hpp"
 #include "fl/method.hpp"
+#include "fl/privacy_guarantee.hpp"
 #include "hdf5/version.hpp"
 #include "nn/network.hpp"
 #include "nn/version.hpp"
@@ -24,7 +25,9 @@ config::run_config load_config(const std::filesystem::path& file, const std::vec
 
 parameter_layout layout_for(const config::run_config& config) {
     const auto facts = data::facts_of(config.data);
-    return nn::layout_of(config.model, facts.shape, facts.classes);
+    auto layout = nn::layout_of(config.model, facts.shape, facts.classes);
+    fl::ensure_bears_noise(config, layout);
+    return layout;
 }
 
 std::filesystem::path results_path(const config::run_config& config, const std::filesystem::path& out) {

@@ -4,12 +4,15 @@
 #include "base/error.hpp"
 #include "data/dataset.hpp"
 #include "fl/accounting.hpp"
+#include "fl/aggregation/secure_words.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/faults.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
+#include "fl/privacy_guarantee.hpp"
 #include "fl/roster.hpp"
 #include "nn/models/registry.hpp"
+#include "privacy/secure_sum_message.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -105,11 +108,14 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     const fl::link_model links(config.links, config.federation.seed);
     const fl::fault_model faults(config.faults, config.federation.seed);
     const double images = images_per_client(config);
+    const auto guarantee = fl::guarantee_of(config);
+    const int count = guarantee ? guarantee->rounds() : config.federation.rounds;
 
     std::vector<round_traffic> rounds;
-    for (int t = 0; t < config.federation.rounds; ++t) {
+    for (int t = 0; t < count; ++t) {
         const auto plan = method.plan(t);
-        const auto sampled = fl::sampled_in(t, config.federation, faults);
+        const auto sampled =
+            guarantee ? std::vector<fl::participant>{} : fl::sampled_in(t, config.federation, faults);
         const auto target = static_cast<double>(method.alive(plan, layout));
         round_traffic r;
         r.dropped_out = static_cast<int>(std::ranges::count(sampled, false, &fl::participant::answers));
@@ -118,8 +124,13 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         for (const auto& who : sampled) {
             r.positions += positions.charge(who.client);
         }
+        if (guarantee) {
+            r.dropped_out = static_cast<int>(std::lround(clients * config.faults.drop_probability));
+            r.positions = alive < size ? clients * positions.of_model() : 0;
+        }
         r.down = clients * (without_weights + sizeof(float) * alive) + r.positions;
-        const double uploads = clients - r.dropped_out;
+        const double uploads =
+            guarantee ? clients * (1 - config.faults.drop_probability) : clients - r.dropped_out;
         double sent = r.all_weights ? size : alive;
         if (plan.upload == fl::upload_content::largest || plan.upload == fl::upload_content::own_mask) {
             sent = target;
@@ -128,13 +139,21 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         const double uploaded = static_cast<double>(fl::bytes_per_value(plan.values)) * sent +
                                 (plan.squared_gradients ? sizeof(float) * size : 0);
         r.up = uploads * (without_weights + uploaded) + r.positions_up;
+        if (config.privacy.secure_sum) {
+            const auto values = static_cast<std::size_t>(sent) + layout.size() - layout.prunable_size();
+            const auto own = privacy::secure_sum_traffic(fl::secure_terms(
+                config, t, static_cast<std::uint32_t>(config.federation.clients_per_round), values));
+            r.down += clients * static_cast<double>(own.down);
+            r.up = uploads * static_cast<double>(fl::header_bytes + own.up);
+        }
         std::vector<fl::client_work> works;
         for (const auto& who : sampled) {
             works.push_back(fl::work_of(who, images, config.federation.local_epochs));
             works.back().bytes_down = r.down / clients;
             works.back().bytes_up = uploads > 0 ? r.up / uploads : 0;
         }
-        r.seconds = links.round_seconds(works);
+        r.seconds = guarantee ? fl::not_measured : links.round_seconds(works);
+        r.values = sent + static_cast<double>(layout.size() - layout.prunable_size());
         if (t == 0) {
             const auto first = fl::cost_of(method.looks_first(), layout, start.count(),
                                            static_cast<std::uint64_t>(positions.of_model()));

@@ -19,12 +19,14 @@ struct round_traffic {
     bool all_weights = false; // whether clients train and send all weights, or those in the mask
     double sparsity = 0;      // of the model that is sent down
     int dropped_out = 0;      // sampled clients that get the model and send nothing
+    double values = 0;        // that one client sends
 };
 
 // For each round. Values, tails and headers are exact, positions are estimated (expected_positions.hpp).
 // Clients that will be sampled, drop out or be slow are known; times take each with the mean of the round's
-// bytes and of the training images. Where there is no server, bytes of messages between clients, each counted
-// down and up.
+// bytes and of the training images. Of protected clients it isn't known who takes part: the rounds are those
+// that the budget allows, their bytes means over all draws, and there are no times. Where there is no server,
+// bytes of messages between clients, each counted down and up.
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
                                            const parameter_layout& layout);
 round_traffic total(const std::vector<round_traffic>& rounds);

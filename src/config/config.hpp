@@ -35,6 +35,7 @@ enum class value_kind { f32, bf16 };
 enum class reconfiguration_upload_kind { dense, topk, topk_residual };
 enum class kernel_kind { automatic, dense, sparse }; // "auto" in TOML
 enum class precision_kind { f32, bf16 };
+enum class sampling_kind { fixed, poisson };
 
 struct data_section {
     dataset_name dataset = dataset_name::fashion_mnist;
@@ -189,6 +190,22 @@ struct attack_section {
     bool operator==(const attack_section&) const = default;
 };
 
+// How clients are protected; src/privacy/README.md says against what.
+struct privacy_section {
+    double clip = 0; // longest update, the l2 norm of all that is sent; 0: no differential privacy
+    // Of the clients' norms, the quantile that the bound follows, from `clip` on; 0: it stays.
+    double clip_quantile = 0;
+    double noise_multiplier = 0; // standard deviation of the noise on the sum, over the bound
+    // With a noise multiplier the run ends before more is spent, without one it finds the noise; 0: neither.
+    double epsilon = 0;
+    double delta = 1e-5;
+    // fixed: clients_per_round, without replacement; poisson: each client with that probability over all.
+    sampling_kind sampling = sampling_kind::fixed;
+    bool secure_sum = false;
+
+    bool operator==(const privacy_section&) const = default;
+};
+
 struct compute_section {
     int threads = 1;
     kernel_kind kernels = kernel_kind::automatic;
@@ -259,6 +276,7 @@ struct run_config {
     communication_section communication;
     aggregation_section aggregation;
     attack_section attack;
+    privacy_section privacy;
     compute_section compute;
     checkpoint_section checkpoint;
     links_section links;

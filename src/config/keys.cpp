@@ -158,6 +158,8 @@ constexpr rule<T> at_least_0{[](const T& v) { return v >= 0; }, "at least 0"};
 constexpr rule<int> at_least_1{[](const int& v) { return v >= 1; }, "at least 1"};
 constexpr rule<double> positive{[](const double& v) { return v > 0; }, "greater than 0"};
 constexpr rule<double> below_1{[](const double& v) { return v >= 0 && v < 1; }, "at least 0 and less than 1"};
+constexpr rule<double> between_0_and_1{[](const double& v) { return v > 0 && v < 1; },
+                                       "greater than 0 and less than 1"};
 constexpr rule<double> a_share{[](const double& v) { return v >= 0 && v <= 1; }, "at least 0 and at most 1"};
 constexpr rule<double> a_positive_share{[](const double& v) { return v > 0 && v <= 1; },
                                         "greater than 0 and at most 1"};
@@ -283,6 +285,14 @@ std::vector<key> make_keys() {
         .has("kind", &attack_section::kind, not_empty)
         .has("clients", &attack_section::clients, at_least_0<int>)
         .has("strength", &attack_section::strength, at_least_0<double>);
+    section(table, "privacy", &run_config::privacy)
+        .has("clip", &privacy_section::clip, at_least_0<double>)
+        .has("clip_quantile", &privacy_section::clip_quantile, below_1)
+        .has("noise_multiplier", &privacy_section::noise_multiplier, at_least_0<double>)
+        .has("epsilon", &privacy_section::epsilon, at_least_0<double>)
+        .has("delta", &privacy_section::delta, between_0_and_1)
+        .has("sampling", &privacy_section::sampling)
+        .has("secure_sum", &privacy_section::secure_sum);
     section(table, "compute", &run_config::compute)
         .has("threads", &compute_section::threads, at_least_1)
         .has("kernels", &compute_section::kernels)

@@ -105,6 +105,12 @@ inline constexpr auto names<precision_kind> = std::array{
     named<precision_kind>{precision_kind::bf16, "bf16"},
 };
 
+template <>
+inline constexpr auto names<sampling_kind> = std::array{
+    named<sampling_kind>{sampling_kind::fixed, "fixed"},
+    named<sampling_kind>{sampling_kind::poisson, "poisson"},
+};
+
 template <typename Enum>
 constexpr std::string_view name_of(Enum value) {
     for (const auto& [candidate, name] : names<Enum>) {

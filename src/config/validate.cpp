@@ -32,6 +32,38 @@ bool has_norms(model_name model) {
     return model == model_name::resnet18 || model == model_name::resnet50;
 }
 
+// What shows something of a client that no noise has covered, or can't be accounted for.
+void validate_privacy(const run_config& c, const std::string& where) {
+    const auto& p = c.privacy;
+    if (p.clip == 0) {
+        require(p.clip_quantile == 0 && p.noise_multiplier == 0 && p.epsilon == 0 &&
+                    p.sampling == sampling_kind::fixed,
+                where,
+                "differential privacy needs privacy.clip, the longest update that a client may send; the "
+                "other keys of [privacy] do nothing without it");
+        return;
+    }
+    require(c.aggregation.rule == "mean", where,
+            "aggregation.rule = \"{}\" with privacy.clip: nobody knows by how much one client can change "
+            "its result; take \"mean\", in which clipping bounds what hostile clients do too",
+            c.aggregation.rule);
+    require(c.communication.value_type == value_kind::f32, where,
+            "communication.value_type = \"{}\" with privacy.clip: rounding makes clipped updates longer; "
+            "take \"f32\"",
+            name_of(c.communication.value_type));
+    require(c.communication.reconfiguration_upload == reconfiguration_upload_kind::dense, where,
+            "communication.reconfiguration_upload = \"{}\" with privacy.clip: which weights are a client's "
+            "largest says something about its data; take \"dense\"",
+            name_of(c.communication.reconfiguration_upload));
+    require(c.analysis.convergence_every == 0 && c.analysis.layer_norms_every == 0, where,
+            "analysis.convergence_every and analysis.layer_norms_every look at clients' data without "
+            "noise; with privacy.clip they must be 0");
+    require(c.checkpoint.every_rounds == 1, where,
+            "checkpoint.every_rounds = {} with privacy.clip: a round is shown only once its noise and its "
+            "cost are on the disk; take 1",
+            c.checkpoint.every_rounds);
+}
+
 } // namespace
 
 void validate(const run_config& c, const std::string& where) {
@@ -86,6 +118,7 @@ void validate(const run_config& c, const std::string& where) {
             "regularization.maximum = {} is below {}, where staircase = \"code\" begins; take more, or 0, or "
             "staircase = \"paper\"",
             c.regularization.maximum, staircase_bottom);
+    validate_privacy(c, where);
     const std::pair<const char*, const std::vector<double>&> links[] = {
         {"uplink_mbit", c.links.uplink_mbit},
         {"downlink_mbit", c.links.downlink_mbit},

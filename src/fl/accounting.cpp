@@ -1,10 +1,13 @@
 #include "fl/accounting.hpp"
 
+#include "fl/aggregation/secure_words.hpp"
 #include "fl/message.hpp"
 #include "fl/upload.hpp"
+#include "privacy/secure_sum_message.hpp"
 #include "sparse/codec.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -16,6 +19,14 @@ download_cost download_ledger::charge(run_state& state, int client) {
     held = state.model.mask_version;
     const std::uint64_t values = sizeof(float) * upload_length(*layout_, state.model.mask, false);
     return {.bytes = header_bytes + positions + values, .positions = positions};
+}
+
+download_cost download_ledger::whole(const run_state& state) {
+    constexpr std::uint32_t forgotten = 0xffffffff;
+    const std::uint64_t positions = state.model.mask_version == 0 ? 0 : mask_bytes(state, forgotten);
+    return {.bytes =
+                header_bytes + positions + sizeof(float) * upload_length(*layout_, state.model.mask, false),
+            .positions = positions};
 }
 
 std::uint64_t download_ledger::mask_bytes(const run_state& state, std::uint32_t held) {
@@ -35,11 +46,10 @@ std::uint64_t download_ledger::mask_bytes(const run_state& state, std::uint32_t 
     return coded_[key] = code.size();
 }
 
-double reference_cost_mib(const parameter_layout& layout, double sparsity_down, std::size_t clients_down,
-                          double sparsity_up, std::size_t clients_up) {
+double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double clients_down,
+                          double sparsity_up, double clients_up) {
     const double whole = 32.0 * static_cast<double>(layout.trainable_size()) / (1 << 20);
-    return whole * (static_cast<double>(clients_down) * (1.0 - sparsity_down) +
-                    static_cast<double>(clients_up) * (1.0 - sparsity_up));
+    return whole * (clients_down * (1.0 - sparsity_down) + clients_up * (1.0 - sparsity_up));
 }
 
 start_cost cost_of(first_look look, const parameter_layout& layout, std::size_t alive,
@@ -71,6 +81,10 @@ void accounting::charge_downloads(ongoing_round& now, run_state& state) {
     if (!here_.at_server()) {
         return;
     }
+    if (here_.guarantee) {
+        charge_expected(now, state);
+        return;
+    }
     auto& record = now.record;
     const auto start = std::exchange(owed_, {});
     record.bytes_down = start.bytes_down;
@@ -83,12 +97,37 @@ void accounting::charge_downloads(ongoing_round& now, run_state& state) {
         record.bytes_positions += cost.positions;
     }
     const auto& mask = state.model.mask;
-    record.reference_cost_mib = reference_cost_mib(here_.layout, mask.sparsity(), now.who.sampled.size(),
-                                                   upload_sparsity(now.plan, mask), now.who.slots.size());
+    record.reference_cost_mib =
+        reference_cost_mib(here_.layout, mask.sparsity(), static_cast<double>(now.who.sampled.size()),
+                           upload_sparsity(now.plan, mask), static_cast<double>(now.who.slots.size()));
+}
+
+void accounting::charge_expected(ongoing_round& now, const run_state& state) {
+    const auto& config = here_.what.config;
+    const auto& mask = state.model.mask;
+    const double clients = here_.guarantee->expected_clients();
+    const double uploads = clients * (1 - config.faults.drop_probability);
+    const auto of_all = [](double count, std::uint64_t each) {
+        return static_cast<std::uint64_t>(std::llround(count * static_cast<double>(each)));
+    };
+    const std::size_t values = upload_length(here_.layout, mask, now.plan.trains_all_weights());
+    auto down = downloads_.whole(state);
+    std::uint64_t up = header_bytes + sizeof(float) * values;
+    if (config.privacy.secure_sum) {
+        const auto own = privacy::secure_sum_traffic(secure_terms(
+            config, now.plan.round, static_cast<std::uint32_t>(config.federation.clients_per_round), values));
+        down.bytes += own.down;
+        up = header_bytes + own.up;
+    }
+    now.record.bytes_down = of_all(clients, down.bytes);
+    now.record.bytes_positions = of_all(clients, down.positions);
+    now.record.bytes_up = of_all(uploads, up);
+    now.record.reference_cost_mib =
+        reference_cost_mib(here_.layout, mask.sparsity(), clients, upload_sparsity(now.plan, mask), uploads);
 }
 
 void accounting::charge_uploads(ongoing_round& now) const {
-    if (!here_.at_server()) {
+    if (!here_.at_server() || here_.guarantee) {
         return;
     }
     for (const auto& c : now.record.clients) {
@@ -112,8 +151,9 @@ void accounting::charge_exchange(std::span<const exchanged> messages, ongoing_ro
         record.bytes_up += m.bytes;
         record.bytes_positions += 2 * m.positions;
     }
+    const auto count = static_cast<double>(messages.size());
     record.reference_cost_mib =
-        reference_cost_mib(here_.layout, record.sparsity, messages.size(), record.sparsity, messages.size());
+        reference_cost_mib(here_.layout, record.sparsity, count, record.sparsity, count);
     simulate(now);
 }
 

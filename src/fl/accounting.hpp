@@ -28,6 +28,9 @@ public:
     // The cost of sending `state.model` to `client`, which from then on holds its mask.
     download_cost charge(run_state& state, int client);
 
+    // The cost with the whole mask, as for one who holds none.
+    download_cost whole(const run_state& state);
+
 private:
     std::uint64_t mask_bytes(const run_state& state, std::uint32_t held);
 
@@ -39,8 +42,8 @@ private:
 // The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters:
 // mebibits of values. `s` is the sparsity of what is sent: of the model down to some clients, of the updates
 // up from some.
-double reference_cost_mib(const parameter_layout& layout, double sparsity_down, std::size_t clients_down,
-                          double sparsity_up, std::size_t clients_up);
+double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double clients_down,
+                          double sparsity_up, double clients_up);
 
 // A participant's work but for the upload, with `images` in its share, each of which it trains on `epochs`
 // times.
@@ -60,7 +63,9 @@ public:
     // To be charged with the downloads of the next round.
     void owe(const start_cost& cost) { owed_ = cost; }
 
-    // What each sampled client receives, before any has trained.
+    // What each sampled client receives, before any has trained. Of protected clients the round is charged
+    // here, with the mean over all draws of who takes part, and each with the whole mask: a server that knows
+    // which mask a client holds knows when it took part.
     void charge_downloads(ongoing_round& now, run_state& state);
 
     // What each has sent, as its record says, and how long all that would have taken it.
@@ -70,6 +75,7 @@ public:
     void charge_exchange(std::span<const exchanged> messages, ongoing_round& now) const;
 
 private:
+    void charge_expected(ongoing_round& now, const run_state& state);
     void simulate(ongoing_round& now) const;
 
     const workplace& here_;

@@ -1,6 +1,7 @@
 #include "fl/aggregator.hpp"
 
 #include "base/log.hpp"
+#include "fl/message.hpp"
 #include "fl/packing.hpp"
 #include "fl/training.hpp"
 
@@ -41,12 +42,25 @@ gathered_reports gather(const training_report& mine, transport& ranks) {
     return all;
 }
 
+// In place of the uploads themselves.
+void charge_exchanged(std::span<const aggregation::exchanged_bytes> bytes, ongoing_round& now) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        auto& client = now.record.clients[i];
+        client.bytes_up = bytes[i].up + (client.dropped_out != 0 ? 0 : header_bytes);
+        now.who.sampled[i].bytes_down += bytes[i].down;
+        now.record.bytes_down += bytes[i].down;
+    }
+}
+
 } // namespace
 
 aggregator::aggregator(workplace& here) : here_(here), rule_(make_aggregation_rule(here.what.config)) {}
 
-std::unique_ptr<aggregation> aggregator::open(const ongoing_round& now, const global_model& model) const {
-    return rule_->start({now.plan, here_.layout, model, now.who.owners}, here_.ranks);
+std::unique_ptr<aggregation> aggregator::open(const ongoing_round& now, const run_state& state) const {
+    return rule_->start({now.plan, here_.layout, state.model, now.who.owners,
+                         state.protection.value_or(protection_state{}), now.who.slots,
+                         now.who.sampled.size()},
+                        here_.ranks);
 }
 
 std::optional<aggregate> aggregator::close(aggregation& updates, const training_report& mine,
@@ -60,6 +74,10 @@ std::optional<aggregate> aggregator::close(aggregation& updates, const training_
     }
     now.record.mpi_bytes = handed_to_mpi_.since_last(all.bytes_sent);
     now.record.clients = records_of(now.who, all.clients);
+    if (here_.guarantee) { // what comes of the round doesn't depend on who took part in it
+        return updates.result(0);
+    }
+    charge_exchanged(updates.exchanged(), now);
     const auto usable = included(now.record.clients, now.plan.round);
     now.record.train_loss = usable.train_loss;
     if (usable.samples == 0) {

@@ -18,7 +18,7 @@ public:
     explicit aggregator(workplace& here);
 
     // Collective: a round in which updates are collected. It looks at both as long as it lives.
-    std::unique_ptr<aggregation> open(const ongoing_round& now, const global_model& model) const;
+    std::unique_ptr<aggregation> open(const ongoing_round& now, const run_state& state) const;
 
     // Collective. On rank 0 writes down who sent what, and returns what the updates amount to: nothing where
     // all clients dropped out, or too many for the rule. Throws feddip::error where no client sent a finite

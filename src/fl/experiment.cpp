@@ -9,6 +9,7 @@ namespace feddip::fl {
 workplace::workplace(const experiment& what_is_run, transport& all_ranks,
                      std::span<observer* const> all_observers)
     : what(what_is_run), ranks(all_ranks), observers(all_observers), how(make_method(what.config)),
+      guarantee(guarantee_of(what.config)),
       network({.model = what.config.model,
                .input = what.data.facts.shape,
                .classes = what.data.facts.classes,

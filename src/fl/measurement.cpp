@@ -17,13 +17,13 @@ bool is_due(int every, int round) {
 
 } // namespace
 
-bool evaluates(const config::federation_section& federation, int round) {
-    return (round + 1) % federation.evaluate_every == 0 || round + 1 == federation.rounds;
+bool evaluates(const workplace& here, int round) {
+    return (round + 1) % here.what.config.federation.evaluate_every == 0 || round + 1 == here.rounds();
 }
 
 void measurement::run(ongoing_round& now, const global_model& model) {
-    const auto& [config, data, shares, clients] = here_.what;
-    if (evaluates(config.federation, now.plan.round)) {
+    const auto& [config, data, shares, clients, key] = here_.what;
+    if (evaluates(here_, now.plan.round)) {
         evaluate(model, now.record);
     }
     if (is_due(config.analysis.convergence_every, now.plan.round)) {
@@ -46,7 +46,8 @@ void measurement::evaluate(const global_model& model, round_record& record) {
     record.test_accuracy = measured.accuracy;
     record.test_loss = measured.loss;
     record.test_top5_accuracy = measured.top5_accuracy;
-    if (here_.what.config.data.partition != config::partition_kind::iid) {
+    // Which shares of the test set clients have follows from their own data.
+    if (here_.what.config.data.partition != config::partition_kind::iid && !here_.guarantee) {
         const auto by_client = accuracy_by_client(measured, here_.what.shares);
         record.test_accuracy = mean_of_measured(by_client);
         for (auto& c : record.clients) {

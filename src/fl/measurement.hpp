@@ -7,7 +7,7 @@
 namespace feddip::fl {
 
 // Whether accuracy is measured after round t.
-bool evaluates(const config::federation_section& federation, int round);
+bool evaluates(const workplace& here, int round);
 
 class measurement {
 public:

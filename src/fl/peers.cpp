@@ -111,7 +111,7 @@ public:
             take(all, now, state);
             describe_masks(all, now);
             accounting_.charge_exchange(exchanged_in(now, all.clients), now);
-            if (evaluates(here_.what.config.federation, now.plan.round)) {
+            if (evaluates(here_, now.plan.round)) {
                 scores_.write(now.record);
             }
         }

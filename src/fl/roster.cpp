@@ -1,6 +1,7 @@
 #include "fl/roster.hpp"
 
 #include "fl/attacks/attack.hpp"
+#include "fl/packing.hpp"
 #include "fl/sampling.hpp"
 
 #include <algorithm>
@@ -19,16 +20,21 @@ std::vector<std::size_t> cast::slots_of(int rank) const {
     return mine;
 }
 
-std::vector<participant> sampled_in(int round, const config::federation_section& federation,
-                                    const fault_model& faults) {
+std::vector<participant> asked_in(int round, std::span<const int> clients, const fault_model& faults) {
     std::vector<participant> sampled;
-    for (const int client :
-         sample_clients(federation.seed, round, federation.clients, federation.clients_per_round)) {
+    for (const int client : clients) {
         sampled.push_back({.client = client,
                            .answers = !faults.drops_out(round, client),
                            .slowdown = faults.slowdown(round, client)});
     }
     return sampled;
+}
+
+std::vector<participant> sampled_in(int round, const config::federation_section& federation,
+                                    const fault_model& faults) {
+    return asked_in(round,
+                    sample_clients(federation.seed, round, federation.clients, federation.clients_per_round),
+                    faults);
 }
 
 std::vector<int> senders_to(int client, std::span<const participant> sampled, int round, int neighbours,
@@ -48,7 +54,10 @@ roster::roster(const workplace& here)
 
 void roster::call(ongoing_round& now, const run_state& state) const {
     const auto& federation = here_.what.config.federation;
-    now.who = {.sampled = sampled_in(now.plan.round, federation, faults_), .slots = {}, .owners = {}};
+    now.who = {.sampled = here_.guarantee ? asked_in(now.plan.round, drawn(now.plan.round, state), faults_)
+                                          : sampled_in(now.plan.round, federation, faults_),
+               .slots = {},
+               .owners = {}};
     std::vector<std::uint64_t> work;
     for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
         auto& p = now.who.sampled[i];
@@ -62,6 +71,17 @@ void roster::call(ongoing_round& now, const run_state& state) const {
     }
     const int first_rank = federation.rank0_trains || here_.ranks.size() == 1 ? 0 : 1;
     now.who.owners = assign_slots(work, here_.ranks.size(), first_rank);
+}
+
+// Rank 0 alone has the key.
+std::vector<int> roster::drawn(int round, const run_state& state) const {
+    const auto& [config, data, shares, clients, key] = here_.what;
+    std::vector<int> ids;
+    if (here_.at_server()) {
+        ids = sample_secretly(state.protection->key, round, config.federation.clients,
+                              config.federation.clients_per_round, config.privacy.sampling);
+    }
+    return broadcast(here_.ranks, std::span<const int>(ids));
 }
 
 participant roster::equip(const round_plan& plan, participant who) const {

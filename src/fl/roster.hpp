@@ -1,4 +1,5 @@
-// Who takes part in a round, on which rank, and with what: the same on every rank, without being told.
+// Who takes part in a round, on which rank, and with what: the same on every rank, without being told unless
+// clients are protected.
 #pragma once
 
 #include "fl/experiment.hpp"
@@ -10,7 +11,9 @@
 
 namespace feddip::fl {
 
-// The sampled clients of round t, by client: whether they answer and how slow they are, without images.
+// Those clients in round t: whether they answer and how slow they are, without images.
+std::vector<participant> asked_in(int round, std::span<const int> clients, const fault_model& faults);
+// The same of the sampled ones, by client.
 std::vector<participant> sampled_in(int round, const config::federation_section& federation,
                                     const fault_model& faults);
 
@@ -23,7 +26,7 @@ class roster {
 public:
     explicit roster(const workplace& here);
 
-    // Who takes part in the round, and on which ranks they train.
+    // Who takes part in the round, and on which ranks they train. Collective where clients are protected.
     void call(ongoing_round& now, const run_state& state) const;
 
     // The same client with the mask that it trains in, where it isn't the model's: to be made when its turn
@@ -34,6 +37,8 @@ public:
     void keep(const ongoing_round& now, run_state& state) const;
 
 private:
+    std::vector<int> drawn(int round, const run_state& state) const;
+
     const workplace& here_;
     fault_model faults_;
     std::vector<int> hostile_; // clients, ascending

@@ -1,5 +1,6 @@
 #include "fl/round_loop.hpp"
 
+#include "base/log.hpp"
 #include "fl/start.hpp"
 #include "fl/world.hpp"
 
@@ -33,7 +34,8 @@ void run_round(world& stages, workplace& here, run_state& state) {
     now.record.seconds_round = whole.seconds();
     ++state.rounds_done;
     if (here.at_server()) {
-        state.history.push_back(std::move(now.record));
+        state.history.push_back(here.guarantee ? released(now.record, *here.guarantee)
+                                               : std::move(now.record));
     }
     observe(here, [&](observer* o) { o->on_round(state); });
 }
@@ -46,7 +48,7 @@ run_result run(const experiment& what, transport& ranks, const run_info& info,
     workplace here(what, ranks, observers);
     auto [state, owed] = start(here, std::move(resumed));
     const auto stages = here.how->neighbours() > 0 ? make_peers(here) : make_served(here, owed);
-    const auto rounds = what.config.federation.rounds;
+    const auto rounds = here.rounds();
     observe(here, [&](observer* o) { o->on_start(info, state); });
     if (state.rounds_done < rounds) {
         stages->prepare(state);
@@ -57,6 +59,10 @@ run_result run(const experiment& what, transport& ranks, const run_info& info,
         stopped = ranks.any(stop_requested());
     }
     const bool complete = state.rounds_done >= rounds;
+    if (here.at_server() && complete && rounds < what.config.federation.rounds) {
+        log::info("after round {} of {} the next would pass privacy.epsilon = {}: the run is complete",
+                  rounds, what.config.federation.rounds, what.config.privacy.epsilon);
+    }
     observe(here, [&](observer* o) { o->on_finish(state, complete); });
     return {.state = std::move(state), .complete = complete};
 }

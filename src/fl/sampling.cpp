@@ -1,6 +1,7 @@
 #include "fl/sampling.hpp"
 
 #include "base/random.hpp"
+#include "privacy/noise.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -11,12 +12,25 @@ namespace feddip::fl {
 
 namespace {
 
-std::vector<int> draw(random_stream random, std::vector<int> ids, std::size_t count) {
+// `below` draws uniformly from 0 .. its argument - 1.
+template <typename Below>
+std::vector<int> draw(std::vector<int> ids, std::size_t count, Below below) {
     for (std::size_t i = 0; i < count; ++i) {
-        std::swap(ids[i], ids[i + random.below(static_cast<std::uint32_t>(ids.size() - i))]);
+        std::swap(ids[i], ids[i + below(ids.size() - i)]);
     }
     ids.resize(count);
     std::ranges::sort(ids);
+    return ids;
+}
+
+std::vector<int> draw(random_stream random, std::vector<int> ids, std::size_t count) {
+    return draw(std::move(ids), count,
+                [&](std::size_t bound) { return random.below(static_cast<std::uint32_t>(bound)); });
+}
+
+std::vector<int> numbered(int clients) {
+    std::vector<int> ids(static_cast<std::size_t>(clients));
+    std::iota(ids.begin(), ids.end(), 0);
     return ids;
 }
 
@@ -39,10 +53,23 @@ std::vector<int> fill(std::span<const std::uint64_t> work, int first_rank, std::
 } // namespace
 
 std::vector<int> sample_clients(std::uint64_t seed, int round, int clients, int count) {
-    std::vector<int> ids(static_cast<std::size_t>(clients));
-    std::iota(ids.begin(), ids.end(), 0);
-    return draw({seed, static_cast<std::uint32_t>(round), 0, purpose::client_sampling}, std::move(ids),
+    return draw({seed, static_cast<std::uint32_t>(round), 0, purpose::client_sampling}, numbered(clients),
                 static_cast<std::size_t>(count));
+}
+
+std::vector<int> sample_secretly(const privacy::secret& key, int round, int clients, int count,
+                                 config::sampling_kind how) {
+    auto stream = privacy::noise_stream(privacy::noise_key(key), static_cast<std::uint64_t>(round),
+                                        privacy::noise_of::draw);
+    if (how == config::sampling_kind::poisson) {
+        const double rate = static_cast<double>(count) / clients;
+        auto ids = numbered(clients);
+        std::erase_if(ids, [&](int) { return stream.uniform() >= rate; });
+        return ids;
+    }
+    return draw(numbered(clients), static_cast<std::size_t>(count), [&](std::size_t bound) {
+        return static_cast<std::size_t>(stream.uniform() * static_cast<double>(bound));
+    });
 }
 
 std::vector<int> neighbours_of(std::uint64_t seed, int round, std::span<const int> sampled, int client,

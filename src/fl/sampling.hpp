@@ -1,6 +1,9 @@
 // Who takes part in a round, and on which rank: pure functions, so that every rank knows without being told.
 #pragma once
 
+#include "config/config.hpp"
+#include "privacy/secret.hpp"
+
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -10,6 +13,11 @@ namespace feddip::fl {
 // `count` of the clients 0 .. clients - 1, uniformly without replacement, ascending. Slot s is the s-th of
 // them.
 std::vector<int> sample_clients(std::uint64_t seed, int round, int clients, int count);
+
+// The same where nobody may know who takes part: from a key, not the seed. With Poisson sampling each client
+// is drawn with probability count / clients, independently, so that there may be none.
+std::vector<int> sample_secretly(const privacy::secret& key, int round, int clients, int count,
+                                 config::sampling_kind how);
 
 // `count` of the other clients in `sampled`, or all of them where they are fewer, uniformly without
 // replacement, ascending: those whose models `client` gets, where there is no server.

@@ -25,7 +25,7 @@ public:
     void run(ongoing_round& now, run_state& state) override {
         roster_.call(now, state);
         accounting_.charge_downloads(now, state);
-        auto updates = aggregator_.open(now, state.model);
+        auto updates = aggregator_.open(now, state);
         const auto trained = training_.run(now, state.model, *updates);
         auto average = aggregator_.close(*updates, trained, now);
         accounting_.charge_uploads(now);

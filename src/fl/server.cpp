@@ -48,6 +48,9 @@ void server::reconfigure(std::optional<aggregate> average, ongoing_round& now, r
         return;
     }
     if (average) {
+        if (state.protection) {
+            now.record.clip = std::exchange(state.protection->clip, average->next_clip);
+        }
         auto report = finish_round(*here_.how, now.plan, here_.layout, std::move(*average), state.model);
         now.record.mask_change = report.mask_change;
         now.record.pruning_error = report.pruning_error;

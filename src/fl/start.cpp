@@ -1,5 +1,6 @@
 #include "fl/start.hpp"
 
+#include "base/error.hpp"
 #include "fl/first_client.hpp"
 #include "fl/packing.hpp"
 #include "fl/server.hpp"
@@ -33,6 +34,10 @@ started start_afresh(workplace& here) {
     state.client_mask_version.assign(clients, 0);
     state.client_residual_round.assign(clients, -1);
     state.model.state.resize(layout.size());
+    if (here.at_server() && here.guarantee) {
+        state.protection = {.key = here.what.key ? *here.what.key : privacy::secret::fresh(),
+                            .clip = here.what.config.privacy.clip};
+    }
     initialize(layout, here.what.config.federation.seed, state.model.state);
 
     versioned_mask all_alive{.version = 0, .mask = {layout.prunable_size(), true}};
@@ -71,6 +76,10 @@ void share_progress(workplace& here, run_state& state) {
 started start(workplace& here, std::optional<run_state> resumed) {
     const bool continues = here.ranks.any(resumed.has_value());
     auto all = resumed ? started{.state = std::move(*resumed), .owed = {}} : start_afresh(here);
+    if (continues && here.at_server() && here.guarantee && !all.state.protection) {
+        throw error("can't go on with protected clients", "checkpoint",
+                    "it has no key, so that noise could be drawn twice; start anew");
+    }
     if (continues) {
         share_progress(here, all.state);
     }

@@ -3,10 +3,12 @@
 // one.
 #pragma once
 
+#include "privacy/secret.hpp"
 #include "sparse/mask.hpp"
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,12 @@ struct global_model {
 struct versioned_mask {
     std::uint32_t version = 0;
     sparse::mask mask;
+};
+
+// Where clients are protected (privacy_guarantee.hpp).
+struct protection_state {
+    privacy::secret key; // of all noise and draws: who has it can take the noise off
+    double clip = 0;     // the bound of updates in the next round
 };
 
 // Of one sampled client in one round.
@@ -58,7 +66,9 @@ struct round_record {
     double seconds_train = 0, seconds_communicate = 0, seconds_aggregate = 0, seconds_evaluate = 0,
            seconds_round = 0;
     double simulated_seconds = not_measured; // in a federation with the links of the config (link_model.hpp)
-    int hostile_included = 0;                // hostile clients in the average
+    int hostile_included = 0;                // hostile clients in the average; -1: not told
+    double epsilon = not_measured;           // of differential privacy, spent so far
+    double clip = not_measured;              // bound of the updates of this round
     std::vector<double> layer_density;       // one per prunable tensor
     std::vector<double> layer_weight_norm, layer_gradient_norm, layer_alive_gradient_norm; // layer_norms.hpp
     std::vector<client_record> clients; // that were sampled, by id
@@ -71,8 +81,9 @@ struct run_state {
     std::vector<std::uint32_t> client_mask_version; // [clients] the mask each client holds
     std::vector<std::int32_t>
         client_residual_round; // [clients] t of what each client keeps in the client_store, -1: nothing
-    std::vector<versioned_mask> recent_masks; // before the model's, oldest first; at most remembered_masks
-    std::vector<round_record> history;        // [rounds_done]
+    std::vector<versioned_mask> recent_masks;   // before the model's, oldest first; at most remembered_masks
+    std::optional<protection_state> protection; // where clients are protected; on rank 0
+    std::vector<round_record> history;          // [rounds_done]
 };
 
 // What is known of a run before its first round.

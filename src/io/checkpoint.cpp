@@ -140,6 +140,9 @@ void checkpoint_writer::on_start(const fl::run_info& info, const fl::run_state& 
     for (const auto& [round, half_written] : files_of(stem_, ".h5.tmp")) {
         remove_if_possible(half_written);
     }
+    if (state.protection && state.rounds_done == 0) {
+        write(state); // with the key, before anything is drawn from it
+    }
 }
 
 void checkpoint_writer::on_round(const fl::run_state& state) {

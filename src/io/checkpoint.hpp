@@ -35,10 +35,11 @@ std::vector<std::string> config_differences(const std::string& of_checkpoint, co
 // Throws input_error that names the keys in which the run's config differs so that its results would.
 void ensure_same_run(const checkpoint& c, const std::string& config_toml, const std::filesystem::path& stem);
 
-// Writes a checkpoint after every so many rounds, after a round in which so many minutes have passed since
-// the last one (or the start), and at the end or when the run is stopped; never if both are 0. Keeps the
-// newest `keep` >= 1; the oldest goes when the new one is safely on the disk, and with it the residuals of
-// clients (client_files.hpp) that no checkpoint needs any more.
+// Writes a checkpoint, where clients are protected, before the first round; after every so many rounds, after
+// a round in which so many minutes have passed since the last one (or the start), and at the end or when the
+// run is stopped; never if both are 0. Keeps the newest `keep` >= 1; the oldest goes when the new one is
+// safely on the disk, and with it the residuals of clients (client_files.hpp) that no checkpoint needs any
+// more.
 class checkpoint_writer : public fl::observer {
 public:
     // `seconds` is a clock that only goes forward. Of `settings`, `path` is what gave the stem.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <string_view>
 
 namespace feddip::io {
@@ -153,6 +154,14 @@ fl::global_model read_model(const h5::dataset_source& file) {
     return model;
 }
 
+fl::protection_state read_protection(const h5::dataset_source& file) {
+    const auto key = file.read<std::uint8_t>("/protection/key");
+    require(key.size() == privacy::secret::size, file, "the key of the noise has another length");
+    const double clip = read_scalar<double>(file, "/protection/clip");
+    require(clip > 0 && std::isfinite(clip), file, "the bound of updates is no positive number");
+    return {.key = privacy::secret(std::span<const std::uint8_t, privacy::secret::size>(key)), .clip = clip};
+}
+
 // A list per round, one list after the other.
 template <typename T>
 struct joined_lists {
@@ -241,13 +250,18 @@ std::vector<fl::round_record> read_history(const h5::dataset_source& file) {
 std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state) {
     h5::file file = h5::file::create("checkpoint");
     file.write("/config_toml", std::vector<std::uint8_t>(config_toml.begin(), config_toml.end()));
-    const auto& [rounds_done, model, client_mask_version, client_residual_round, recent_masks, history] =
-        state; // all there is
+    const auto& [rounds_done, model, client_mask_version, client_residual_round, recent_masks, protection,
+                 history] = state; // all there is
     write_scalar(file, "/rounds_done", rounds_done);
     write_model(file, model);
     file.write("/client_mask_version", client_mask_version);
     file.write("/client_residual_round", client_residual_round);
     write_recent_masks(file, recent_masks, model.mask.size());
+    if (protection) {
+        file.write("/protection/key", std::span<const std::uint8_t>(protection->key.bytes()),
+                   {privacy::secret::size});
+        write_scalar(file, "/protection/clip", protection->clip);
+    }
     write_history(file, history);
 
     std::vector<std::byte> bytes = file.image(preface_size);
@@ -275,6 +289,9 @@ checkpoint decode_checkpoint_content(const h5::dataset_source& file) {
     c.state.client_mask_version = file.read<std::uint32_t>("/client_mask_version");
     c.state.client_residual_round = file.read<std::int32_t>("/client_residual_round");
     c.state.recent_masks = read_recent_masks(file, c.state.model.mask.size());
+    if (file.has("/protection/key")) {
+        c.state.protection = read_protection(file);
+    }
     c.state.history = read_history(file);
     require(c.state.history.size() == static_cast<std::size_t>(c.state.rounds_done), file,
             "its history is of another number of rounds than it has done");

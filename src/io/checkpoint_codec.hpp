@@ -11,6 +11,7 @@
 //     /client_mask_version    one per client
 //     /client_residual_round  one per client
 //     /recent_masks/version, /recent_masks/mask    [masks], [masks, words]
+//     /protection/key, /protection/clip            where clients are protected: the key of all noise
 //     /history/<column of /rounds>, /history/layer_density, /history/clients/<column of /clients>
 // Layer densities and client records lie one round after the other; *_per_round says how many each round has.
 // The checksum is verified before HDF5 sees a single byte.

@@ -66,8 +66,11 @@ inline constexpr round_column round_columns[] = {
     {"seconds_round", "s", "time of the whole round", &fl::round_record::seconds_round},
     {"simulated_seconds", "s", "time of the round in a federation with the links of the config",
      &fl::round_record::simulated_seconds, true},
-    {"hostile_included", "1", "hostile clients whose updates entered the average",
+    {"hostile_included", "1", "hostile clients whose updates entered the average, -1 where that is not told",
      &fl::round_record::hostile_included, true},
+    {"epsilon", "1", "differential privacy of each client spent so far, at the delta of the config",
+     &fl::round_record::epsilon, true},
+    {"clip", "1", "bound of the norm of clients' updates", &fl::round_record::clip, true},
 };
 
 // /layers/*, one value per round and prunable tensor.

@@ -25,7 +25,7 @@ private:
     secret secret_;
 };
 
-enum class noise_of : std::uint32_t { sum = 0, count = 1 };
+enum class noise_of : std::uint32_t { sum = 0, count = 1, draw = 2 }; // the last: which clients take part
 
 inline key_stream noise_stream(const noise_key& key, std::uint64_t round, noise_of what) {
     return key_stream(key.kept(), round, static_cast<std::uint32_t>(what));

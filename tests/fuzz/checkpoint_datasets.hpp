@@ -42,8 +42,9 @@ void copy_columns(const h5::file& file, const std::string& group, std::span<cons
 }
 
 inline std::vector<dataset> good_checkpoint() {
-    const auto bytes =
-        io::encode_checkpoint("[federation]\nrounds = 3\n", io::testing::example_state(3, 70, 5));
+    auto state = io::testing::example_state(3, 70, 5);
+    state.protection = {.key = {}, .clip = 1.5};
+    const auto bytes = io::encode_checkpoint("[federation]\nrounds = 3\n", state);
     const auto file = h5::file::open(std::span(bytes).subspan(preface_size), "good");
     std::vector<dataset> all{copied<std::uint8_t>(file, "/config_toml"),
                              copied<std::int32_t>(file, "/rounds_done"),
@@ -61,6 +62,8 @@ inline std::vector<dataset> good_checkpoint() {
                              copied<std::uint32_t>(file, "/history/clients_per_round")};
     copy_columns<fl::round_record>(file, "/history/", io::round_columns, all);
     copy_columns<fl::client_record>(file, "/history/clients/", io::client_columns, all);
+    all.push_back(copied<std::uint8_t>(file, "/protection/key"));
+    all.push_back(copied<double>(file, "/protection/clip"));
     return all;
 }
 
@@ -94,6 +97,7 @@ inline void require_whole(const io::checkpoint& c) {
             "a history of another length was accepted");
     require(model.state.size() >= model.mask.size(), "the model is smaller than its mask");
     require(model.mask.count() == model.mask.count(0, model.mask.size()), "a mask reaches past its end");
+    require(!c.state.protection || c.state.protection->clip > 0, "a bound of 0 or less was accepted");
     for (const auto& recent : c.state.recent_masks) {
         require(recent.mask.size() == model.mask.size(), "a mask of another size was accepted");
     }

@@ -4,6 +4,7 @@
 #include "fl/round_loop.hpp"
 #include "io/client_files.hpp"
 #include "mpi/independent_count.hpp"
+#include "privacy/seeded_key_for_tests.hpp"
 #include "unit/fl/federation.hpp"
 
 #include <gtest/gtest.h>
@@ -16,6 +17,7 @@
 #include <numeric>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -46,8 +48,8 @@ private:
 
 fl::run_result run(const small_federation& federation, fl::transport& ranks) {
     fl::memory_client_store residuals;
-    return fl::run({federation.config, federation.data, federation.shares, residuals}, ranks, {}, {},
-                   [] { return false; });
+    return fl::run({federation.config, federation.data, federation.shares, residuals, federation.key}, ranks,
+                   {}, {}, [] { return false; });
 }
 
 std::vector<std::uint32_t> bits(std::span<const float> values) {
@@ -173,6 +175,35 @@ TEST_P(federation_attack, over_mpi_ends_in_the_bits_of_one_rank) {
 INSTANTIATE_TEST_SUITE_P(kinds, federation_attack,
                          testing::Values("sign_flip", "gaussian", "label_flip", "alie", "ipm", "min_max",
                                          "backdoor", "mask_aware"));
+
+// Rank 0 alone has the key, and draws; a round may have no clients.
+TEST(federation_of_protected_clients, over_mpi_ends_in_the_bits_of_one_rank) {
+    using feddip::config::sampling_kind;
+    for (const auto& [sampling, secure_sum] : {std::pair{sampling_kind::fixed, false},
+                                               {sampling_kind::poisson, false},
+                                               {sampling_kind::poisson, true}}) {
+        small_federation what;
+        make_tiny(what);
+        what.config.federation.rounds = 5;
+        what.config.federation.clients_per_round = 2;
+        what.config.analysis.convergence_every = 0;
+        what.config.privacy = {
+            .clip = 0.5, .clip_quantile = 0.5, .noise_multiplier = 0.3, .sampling = sampling};
+        what.config.privacy.secure_sum = secure_sum;
+        what.key = feddip::privacy::seeded_key_for_tests(4).kept();
+        witnessed_transport ranks(communicator::world());
+
+        const fl::run_result over_mpi = run(what, ranks);
+
+        if (ranks.rank() == 0) {
+            fl::in_process_transport alone;
+            const auto on_one = run(what, alone);
+            expect_same_run(over_mpi.state, on_one.state);
+            EXPECT_EQ(over_mpi.state.protection->clip, on_one.state.protection->clip);
+            EXPECT_EQ(over_mpi.state.history.back().epsilon, on_one.state.history.back().epsilon);
+        }
+    }
+}
 
 // Clients that drop out leave slots to fewer ranks, and whole rounds to none.
 TEST(federation_faults, over_mpi_end_in_the_bits_of_one_rank) {

@@ -38,7 +38,8 @@ class Check(program.Program):
                          "communication.reconfiguration_upload=topk",
                          "communication.reconfiguration_upload=topk_residual", "federation.clients=40",
                          "method.name=fedprox", "method.name=snip", "method.name=feddst", "method.name=prunetrain",
-                         "method.name=prunefl", "method.name=dispfl", "dispfl.neighbours=2"):
+                         "method.name=prunefl", "method.name=dispfl", "dispfl.neighbours=2",
+                         "privacy.secure_sum=true", "privacy.clip=1"):
             with self.subTest(override=override):
                 more = ["--set", "method.name=dispfl"] if override.startswith("dispfl.") else []
                 settings = [*more, "--set", override, "--set", "federation.rounds=10", "--set", "sparsity.horizon=3"]

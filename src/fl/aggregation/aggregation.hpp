@@ -1,6 +1,6 @@
 // The rule that makes one update of many. A new rule is one file in this folder and one line in registry.cpp.
 //
-// Three kinds of rule fit behind the interface, of which the first two are there.
+// Three kinds of rule fit behind the interface.
 //
 // Sums (mean.cpp): each upload joins a sum along the slot tree as soon as it is there, and is let go. Where
 // clients' supports differ, a second sum carries who sent what: coverage.
@@ -9,8 +9,8 @@
 // them until collect(), where they are cut into slices of coordinates (slices.hpp), one slice to each rank,
 // so that no rank holds them all.
 //
-// Secret sums: add() would mask the fixed-point values of each upload, and collect() would need nothing but
-// sums modulo a power of two, by slices, so that rank 0 sees no update.
+// Secure sums (secure_sum.cpp): add() masks the fixed-point values of each upload, and all that goes to rank
+// 0 is their sum on each rank, modulo a power of two.
 #pragma once
 
 #include "base/layout.hpp"
@@ -34,6 +34,7 @@ struct aggregate {
     // Where the plan has them sent, else empty; layout.prunable_size() floats each.
     std::vector<float> squared_gradients = {};
     std::vector<float> senders = {}; // the share of the samples whose clients sent the weight
+    double next_clip = 0;            // of protected clients: the bound of their next updates
 };
 
 // One round of a rule.
@@ -51,6 +52,13 @@ public:
     // included.
     virtual std::vector<int> left_out() const { return {}; }
 
+    // On rank 0, afterwards: what each sampled client has sent, the upload included, and received where the
+    // rule has a protocol of its own.
+    struct exchanged_bytes {
+        std::uint64_t up = 0, down = 0;
+    };
+    virtual std::vector<exchanged_bytes> exchanged() const { return {}; }
+
     // On rank 0, afterwards: what the uploads amount to, of which those that are included have `samples`
     // images together, at least one.
     virtual aggregate result(std::uint64_t samples) = 0;
@@ -62,6 +70,10 @@ struct aggregation_setting {
     const parameter_layout& layout;
     const global_model& model; // what the clients were sent
     std::span<const int> owner_of_slot;
+    protection_state protection = {}; // on rank 0, where clients are protected
+    // Slots are those of the sampled clients that answer: which of them each is, and how many were sampled.
+    std::span<const std::size_t> sampled_of_slot = {};
+    std::size_t sampled = 0;
 };
 
 // A rule as the config chooses it.
@@ -72,7 +84,7 @@ public:
     virtual std::unique_ptr<aggregation> start(const aggregation_setting& setting,
                                                transport& ranks) const = 0;
 
-    // With fewer updates than this a round leaves the model as it is.
+    // With fewer updates than this a round leaves the model as it is. 0: a round of none has a result, too.
     virtual int least_updates() const { return 1; }
 };
 

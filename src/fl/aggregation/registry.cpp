@@ -60,7 +60,9 @@ std::unique_ptr<aggregation_rule> make_aggregation_rule(const config::run_config
         throw input_error(fmt::format("unknown rule \"{}\"", config.aggregation.rule), "aggregation.rule",
                           fmt::format("choose one of {}", fmt::join(aggregation_names(), ", ")));
     }
-    auto rule = found->make(config);
+    auto rule = config.privacy.secure_sum ? make_secure_sum(config)
+                : config.privacy.clip > 0 ? make_private_mean(config)
+                                          : found->make(config);
     check_server(config);
     check_clients(*rule, config);
     return rule;

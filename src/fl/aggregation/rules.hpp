@@ -6,6 +6,10 @@
 namespace feddip::fl {
 
 std::unique_ptr<aggregation_rule> make_mean(const config::run_config& config);
+// With privacy.clip, in place of the mean.
+std::unique_ptr<aggregation_rule> make_private_mean(const config::run_config& config);
+// With privacy.secure_sum, in place of either.
+std::unique_ptr<aggregation_rule> make_secure_sum(const config::run_config& config);
 std::unique_ptr<aggregation_rule> make_median(const config::run_config& config);
 std::unique_ptr<aggregation_rule> make_trimmed_mean(const config::run_config& config);
 std::unique_ptr<aggregation_rule> make_krum(const config::run_config& config);

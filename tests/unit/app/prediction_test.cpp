@@ -1,6 +1,7 @@
 #include "app/experiment.hpp"
 #include "app/prediction.hpp"
 #include "fl/message.hpp"
+#include "fl/privacy_guarantee.hpp"
 
 #include <gtest/gtest.h>
 
@@ -159,6 +160,27 @@ TEST(Traffic, OfPruneTrainKeepsTheFirstAndTheLastLayer) {
     c.method.name = "prunetrain";
     c.sparsity.initial = c.sparsity.target = 0.5;
     EXPECT_NEAR(predicted(c)[3].sparsity, 0.5 * (61470 - 150 - 840) / 61470, 1e-5);
+}
+
+TEST(Traffic, OfProtectedClientsIsAMeanOverWhoeverTakesPartForAsLongAsTheBudgetLasts) {
+    auto c = small_run();
+    c.privacy = {.clip = 1, .noise_multiplier = 2, .sampling = config::sampling_kind::poisson};
+    c.faults.drop_probability = 0.5;
+    c.links.uplink_mbit = {1};
+    auto seen = c;
+    seen.privacy = {};
+
+    const auto rounds = predicted(c);
+    const double whole = static_cast<double>(fl::header_bytes + 4 * layout_for(c).size());
+    EXPECT_EQ(rounds.size(), 10U);
+    EXPECT_EQ(rounds[0].up, 2.5 * whole);
+    EXPECT_GT(rounds[3].positions, predicted(seen)[3].positions) << "each gets the whole mask";
+    EXPECT_TRUE(std::isnan(rounds[0].seconds));
+    EXPECT_EQ(rounds[0].values, static_cast<double>(layout_for(c).size()));
+    EXPECT_LT(rounds[9].values, 0.5 * rounds[0].values);
+
+    c.privacy.epsilon = 0.99 * fl::privacy_guarantee(c).epsilon_after(7);
+    EXPECT_EQ(predicted(c).size(), 6U);
 }
 
 TEST(Traffic, TakesTimeOverTheLinksOfTheConfig) {

@@ -100,6 +100,7 @@ struct small_federation {
     data::partition shares = deal(data, config.federation.clients);
     recorder seen;
     fl::memory_client_store residuals;
+    std::optional<privacy::secret> key; // of a run whose clients are protected
 
     explicit small_federation(std::size_t train_images = 400, std::size_t test_images = 250,
                               config::dataset_name alike = config::dataset_name::fashion_mnist)
@@ -112,8 +113,8 @@ struct small_federation {
         fl::observer* observers[] = {&seen};
         int rounds = 0;
         return fl::run(
-            {config, data, shares, residuals}, alone, {}, observers, [&] { return ++rounds == stop_after; },
-            std::move(resumed));
+            {config, data, shares, residuals, key}, alone, {}, observers,
+            [&] { return ++rounds == stop_after; }, std::move(resumed));
     }
 };
 

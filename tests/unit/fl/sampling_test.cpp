@@ -1,4 +1,5 @@
 #include "fl/sampling.hpp"
+#include "privacy/seeded_key_for_tests.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -107,4 +108,34 @@ TEST(neighbours_of, are_some_of_the_other_sampled_clients_drawn_anew_for_each_cl
     }
     EXPECT_EQ(neighbours_of(1, 0, sampled, 5, 10), (std::vector<int>{2, 3, 7, 11, 13}));
     EXPECT_TRUE(neighbours_of(1, 0, std::vector<int>{5}, 5, 10).empty());
+}
+
+TEST(sample_secretly, draws_k_of_n_or_each_with_its_probability_by_key_and_round) {
+    using feddip::config::sampling_kind;
+    const auto key = feddip::privacy::seeded_key_for_tests(1).kept();
+    const auto other = feddip::privacy::seeded_key_for_tests(2).kept();
+    std::vector<int> times(10), times_fixed(10);
+    constexpr int rounds = 3000;
+    double squares = 0;
+    for (int round = 0; round < rounds; ++round) {
+        const auto ids = sample_secretly(key, round, 10, 3, sampling_kind::poisson);
+        EXPECT_TRUE(std::ranges::is_sorted(ids));
+        squares += (static_cast<double>(ids.size()) - 3) * (static_cast<double>(ids.size()) - 3);
+        std::ranges::for_each(ids, [&](int id) { ++times.at(static_cast<std::size_t>(id)); });
+        const auto fixed = sample_secretly(key, round, 10, 3, sampling_kind::fixed);
+        EXPECT_EQ(std::set(fixed.begin(), fixed.end()).size(), 3U);
+        EXPECT_TRUE(std::ranges::is_sorted(fixed));
+        std::ranges::for_each(fixed, [&](int id) { ++times_fixed.at(static_cast<std::size_t>(id)); });
+    }
+    EXPECT_NEAR(squares / rounds, 10 * 0.3 * 0.7, 0.25) << "the variance of a binomial distribution";
+    for (std::size_t id = 0; id < 10; ++id) { // standard deviation 25
+        EXPECT_NEAR(times[id], 900, 100);
+        EXPECT_NEAR(times_fixed[id], 900, 100);
+    }
+    EXPECT_EQ(sample_secretly(key, 7, 1000, 500, sampling_kind::poisson),
+              sample_secretly(key, 7, 1000, 500, sampling_kind::poisson));
+    EXPECT_NE(sample_secretly(key, 7, 1000, 500, sampling_kind::poisson),
+              sample_secretly(other, 7, 1000, 500, sampling_kind::poisson));
+    EXPECT_NE(sample_secretly(key, 7, 1000, 500, sampling_kind::fixed),
+              sample_secretly(key, 8, 1000, 500, sampling_kind::fixed));
 }

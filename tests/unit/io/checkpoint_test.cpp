@@ -67,6 +67,30 @@ TEST(checkpoint, gives_back_the_whole_state_to_the_bit) {
     expect_same(c.state, state);
 }
 
+fl::run_state protected_state(int rounds) {
+    fl::run_state state = example_state(rounds);
+    state.protection.emplace();
+    for (std::size_t i = 0; i < privacy::secret::size; ++i) {
+        state.protection->key.bytes()[i] = static_cast<std::uint8_t>(200 + i);
+    }
+    state.protection->clip = 1.0 / 3;
+    return state;
+}
+
+TEST(checkpoint, holds_the_key_and_the_bound_of_protected_clients) {
+    const fl::run_state state = protected_state(3);
+    expect_same(decoded(encode_checkpoint(config, state)).state, state);
+}
+
+TEST(checkpoint, is_refused_with_a_key_and_no_bound_or_one_that_is_none) {
+    fl::run_state state = protected_state(1);
+    const auto whole = encode_checkpoint(config, state);
+    const auto without_bound = testing::without(std::span(whole).subspan(512), {"/protection/clip"});
+    EXPECT_THROW(decode_checkpoint_content(without_bound, "test"), error);
+    state.protection->clip = -1;
+    EXPECT_THROW(decoded(encode_checkpoint(config, state)), error);
+}
+
 TEST(checkpoint, holds_a_run_without_history_or_clients) {
     fl::run_state state = example_state(0);
     state.client_mask_version.clear();
@@ -232,6 +256,18 @@ TEST(checkpoint_writer, writes_every_n_rounds_and_when_the_run_stops) {
 
     EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(3), Key(6), Key(7)));
     EXPECT_EQ(load_newest(folder / "run")->config_toml, example_info(10).config_toml);
+}
+
+TEST(checkpoint_writer, has_the_key_of_protected_clients_on_the_disk_before_the_first_round) {
+    const scratch_folder folder;
+    checkpoint_writer writer(folder / "run", every(1, 0, 5), no_time_passes);
+    writer.on_start(example_info(10), protected_state(0));
+
+    EXPECT_TRUE(load_newest(folder / "run")->state.protection->key == protected_state(0).protection->key);
+
+    checkpoint_writer later(folder / "later", every(1, 0, 5), no_time_passes);
+    later.on_start(example_info(10), protected_state(3)); // it has one, from which it goes on
+    EXPECT_TRUE(checkpoints_of(folder / "later").empty());
 }
 
 TEST(checkpoint_writer, writes_after_the_round_in_which_the_minutes_are_over) {

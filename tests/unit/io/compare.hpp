@@ -64,6 +64,11 @@ inline void expect_same(const fl::run_state& a, const fl::run_state& b) {
         EXPECT_EQ(a.recent_masks[i].version, b.recent_masks[i].version);
         EXPECT_EQ(a.recent_masks[i].mask, b.recent_masks[i].mask);
     }
+    ASSERT_EQ(a.protection.has_value(), b.protection.has_value());
+    if (a.protection) {
+        EXPECT_TRUE(a.protection->key == b.protection->key);
+        EXPECT_EQ(a.protection->clip, b.protection->clip);
+    }
     expect_same(a.history, b.history);
 }
 

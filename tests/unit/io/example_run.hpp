@@ -64,6 +64,8 @@ inline fl::round_record example_round(int round) {
     r.seconds_round = 10 + t;
     r.simulated_seconds = round % 2 == 0 ? fl::not_measured : 70 + t;
     r.hostile_included = round + 3;
+    r.epsilon = 0.7 * t;
+    r.clip = 3.5 / t;
     r.layer_density = {0.5 + 0.1 / t, 0.25 + 0.1 / t};
     r.layer_weight_norm = {3 + t, 4 + t};
     r.layer_gradient_norm = {0.3 / t, 0.4 / t};

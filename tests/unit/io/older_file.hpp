@@ -49,6 +49,7 @@ inline void forget_optional_columns(std::vector<fl::round_record>& history) {
     for (fl::round_record& r : history) {
         r.grad_norm_squared = r.gradient_divergence = r.simulated_seconds = fl::not_measured;
         r.hostile_included = 0;
+        r.epsilon = r.clip = fl::not_measured;
         for (fl::client_record& c : r.clients) {
             c.simulated_seconds = fl::not_measured;
             c.dropped_out = c.sparse_kernels = c.hostile = 0;

@@ -54,6 +54,8 @@ def rounds_of(method, seed, rounds, target):
         "grad_norm_squared": np.full(rounds, np.nan),
         "gradient_divergence": np.full(rounds, np.nan),
         "hostile_included": np.zeros(rounds, dtype=np.int32),
+        "epsilon": np.full(rounds, np.nan),
+        "clip": np.full(rounds, np.nan),
     }
     shares = np.array([0.3, 0.7, 1.1, 0.9, 0.4])
     density = np.clip(1 - sparsity[:, None] * shares, 0.01, 1) if pruned else np.ones((rounds, 5))

@@ -1,0 +1,92 @@
+#include "fl/aggregation/secure_words.hpp"
+
+#include "base/error.hpp"
+#include "fl/method.hpp"
+#include "fl/upload.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace feddip::fl {
+
+namespace {
+
+constexpr double most_steps_of_noise = 0x1p24; // discrete_gaussian.hpp
+
+[[noreturn]] void refuse(const std::string& why) {
+    throw input_error("impossible combination", "privacy.secure_sum", why);
+}
+
+} // namespace
+
+privacy::secure_sum_terms secure_terms(const config::run_config& config, int round, std::uint32_t sampled,
+                                       std::size_t values) {
+    return {.run = config.federation.seed,
+            .round = static_cast<std::uint64_t>(round),
+            .clients = sampled,
+            .threshold = privacy::majority(sampled),
+            .values = values + secure_counts(config),
+            .word_bits = config.privacy.clip > 0 ? 32U : 64U};
+}
+
+template <typename Word>
+privacy::fixed_point<Word> secure_words(const config::run_config& config,
+                                        const std::optional<privacy_guarantee>& guarantee, double clip,
+                                        std::size_t values) {
+    const auto& f = config.federation;
+    if (!guarantee) {
+        return privacy::fixed_point<Word>::finest(0x1p36, static_cast<std::uint32_t>(f.clients_per_round));
+    }
+    // How many were drawn must not show in the steps of the sum.
+    const auto most = static_cast<std::uint32_t>(
+        config.privacy.sampling == config::sampling_kind::poisson ? f.clients : f.clients_per_round);
+    const double noise = guarantee->sum_noise() * clip;
+    auto codec = privacy::fixed_point<Word>::finest(clip, most, noise);
+    while (guarantee->sum_noise() * codec.longest(clip, values) > most_steps_of_noise) {
+        codec = privacy::fixed_point<Word>(codec.fraction_bits() - 1, clip, most, noise);
+    }
+    return codec;
+}
+template privacy::fixed_point<std::uint32_t>
+secure_words(const config::run_config&, const std::optional<privacy_guarantee>&, double, std::size_t);
+template privacy::fixed_point<std::uint64_t>
+secure_words(const config::run_config&, const std::optional<privacy_guarantee>&, double, std::size_t);
+
+void ensure_summable(const config::run_config& config) {
+    const auto how = make_method(config);
+    const auto& name = config.method.name;
+    if (config.aggregation.rule != "mean") {
+        refuse(fmt::format("aggregation.rule = \"{}\" needs to see single updates; take \"mean\"",
+                           config.aggregation.rule));
+    }
+    if (how->neighbours() > 0) {
+        refuse(fmt::format("method.name = \"{}\" has no server, and sums nothing", name));
+    }
+    if (how->looks_first() != first_look::none) {
+        refuse(
+            fmt::format("method.name = \"{}\" shows the server what one client's data say of a mask", name));
+    }
+    if (config.federation.clients_per_round < 2) {
+        refuse("the sum over one client is its update; take federation.clients_per_round from 2");
+    }
+    if (config.communication.value_type != config::value_kind::f32) {
+        refuse("words have 32 or 64 bits, so that communication.value_type = \"bf16\" saves nothing; take "
+               "\"f32\"");
+    }
+    for (int t = 0; t < config.federation.rounds; ++t) {
+        const auto plan = how->plan(t);
+        if (carries_positions(plan.upload)) {
+            refuse(
+                fmt::format("method.name = \"{}\" with these uploads has clients send weights of their own "
+                            "choice; a sum needs one support for all",
+                            name));
+        }
+        if (plan.squared_gradients) {
+            refuse(fmt::format(
+                "method.name = \"{}\" has clients send squared gradients, which are not masked", name));
+        }
+    }
+}
+
+} // namespace feddip::fl

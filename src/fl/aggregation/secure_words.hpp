@@ -1,0 +1,34 @@
+// What the clients of a secure sum make of their changes, and what that costs them.
+#pragma once
+
+#include "config/config.hpp"
+#include "fl/privacy_guarantee.hpp"
+#include "privacy/fixed_point.hpp"
+#include "privacy/secure_sum_terms.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace feddip::fl {
+
+// Words behind those of the change: with privacy.clip whether it was within the bound, and that it came.
+inline std::size_t secure_counts(const config::run_config& config) {
+    return config.privacy.clip > 0 ? 2 : 0;
+}
+
+// Of round t, with so many sampled clients that send `values` values.
+privacy::secure_sum_terms secure_terms(const config::run_config& config, int round, std::uint32_t sampled,
+                                       std::size_t values);
+
+// Clipped changes with room for the noise, as fine as discrete noise allows; else changes times samples, up
+// to 2^36.
+template <typename Word>
+privacy::fixed_point<Word> secure_words(const config::run_config& config,
+                                        const std::optional<privacy_guarantee>& guarantee, double clip,
+                                        std::size_t values);
+
+// Throws input_error where a sum of words is not all that the server needs, or would give a client away.
+void ensure_summable(const config::run_config& config);
+
+} // namespace feddip::fl

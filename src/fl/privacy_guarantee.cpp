@@ -1,0 +1,137 @@
+#include "fl/privacy_guarantee.hpp"
+
+#include "base/error.hpp"
+#include "fl/method.hpp"
+#include "fl/upload.hpp"
+#include "privacy/clipping.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace feddip::fl {
+
+namespace {
+
+[[noreturn]] void refuse(const config::run_config& config, std::string_view why) {
+    throw input_error("impossible combination", "privacy.clip",
+                      fmt::format("method.name = \"{}\" {}; feddip, fedavg and fedprox can be private",
+                                  config.method.name, why));
+}
+
+// Nothing of a client's data leaves it but its update, which is clipped and summed with noise.
+void ensure_nothing_else_is_sent(const config::run_config& config) {
+    const auto how = make_method(config);
+    if (how->neighbours() > 0) {
+        refuse(config, "has no server that could add noise before others see a model");
+    }
+    if (how->looks_first() != first_look::none) {
+        refuse(config, "chooses its first mask at one client's data, on which there is no noise");
+    }
+    for (int t = 0; t < config.federation.rounds; ++t) {
+        const auto plan = how->plan(t);
+        if (carries_positions(plan.upload)) {
+            refuse(config, "has clients choose masks at their own data, on which there is no noise");
+        }
+        if (plan.squared_gradients) {
+            refuse(config, "has clients send squared gradients besides, which nothing bounds");
+        }
+    }
+}
+
+privacy::mechanism mechanism_of(const config::run_config& config) {
+    const auto& [clip, quantile, noise, epsilon, delta, sampling, secure_sum] = config.privacy;
+    const auto& f = config.federation;
+    privacy::mechanism one{.how = sampling == config::sampling_kind::poisson ? privacy::sampling::poisson
+                                                                             : privacy::sampling::fixed_size,
+                           .rate = static_cast<double>(f.clients_per_round) / f.clients,
+                           .noise_multiplier = noise,
+                           .discrete = secure_sum};
+    if (epsilon > 0 && noise == 0) {
+        one.noise_multiplier = privacy::noise_multiplier_for(epsilon, delta, one, f.rounds);
+    }
+    return one;
+}
+
+// The last number from 0 to `most` for which `holds`, which doesn't hold again once it has ceased to.
+template <typename Condition>
+int last_for_which(int most, Condition holds) {
+    int yes = 0, no = most + 1;
+    while (no - yes > 1) {
+        const int middle = yes + (no - yes) / 2;
+        (holds(middle) ? yes : no) = middle;
+    }
+    return yes;
+}
+
+} // namespace
+
+privacy_guarantee::privacy_guarantee(const config::run_config& config)
+    : expected_(config.federation.clients_per_round), delta_(config.privacy.delta),
+      mechanism_(mechanism_of(config)), rounds_(config.federation.rounds) {
+    ensure_nothing_else_is_sent(config);
+    one_.add(mechanism_, 0);
+    sum_noise_ = mechanism_.noise_multiplier;
+    if (config.privacy.clip_quantile > 0 && sum_noise_ > 0) {
+        // A twentieth of the clients as in Andrew et al. 2021, or what leaves most of the budget to the sum.
+        count_noise_ = std::max(expected_ / 20, sum_noise_);
+        sum_noise_ = privacy::noise_multiplier_beside_count(sum_noise_, count_noise_);
+    }
+    if (const double budget = config.privacy.epsilon; budget > 0) {
+        rounds_ = last_for_which(rounds_, [&](int rounds) { return epsilon_after(rounds) <= budget; });
+        if (rounds_ == 0) {
+            throw input_error(
+                "no budget for a single round", "privacy.epsilon",
+                fmt::format(
+                    "the first one costs {:.4g} of {:.4g}; take a larger noise_multiplier, or leave it "
+                    "out to have it found",
+                    epsilon_after(1), budget));
+        }
+    }
+}
+
+double privacy_guarantee::epsilon_after(int rounds) const {
+    auto account = one_;
+    account.add(mechanism_, rounds);
+    return account.spent(delta_).epsilon;
+}
+
+std::optional<privacy_guarantee> guarantee_of(const config::run_config& config) {
+    return config.privacy.clip > 0 ? std::optional<privacy_guarantee>(config) : std::nullopt;
+}
+
+void ensure_bears_noise(const config::run_config& config, const parameter_layout& layout) {
+    if (config.privacy.clip > 0 && layout.size() != layout.trainable_size()) {
+        throw input_error("impossible combination", "privacy.clip",
+                          "this model averages running variances of batch norm, which noise can make "
+                          "negative; take a model without batch norm, such as lenet5 or alexnet");
+    }
+}
+
+round_record released(const round_record& round, const privacy_guarantee& guarantee) {
+    round_record r;
+    r.round = round.round;
+    r.test_accuracy = round.test_accuracy;
+    r.test_loss = round.test_loss;
+    r.test_top5_accuracy = round.test_top5_accuracy;
+    r.learning_rate = round.learning_rate;
+    r.regularization = round.regularization;
+    r.target_sparsity = round.target_sparsity;
+    r.sparsity = round.sparsity;
+    r.mask_change = round.mask_change;
+    r.pruning_error = round.pruning_error;
+    r.bytes_down = round.bytes_down; // of all clients on average (accounting.cpp)
+    r.bytes_up = round.bytes_up;
+    r.bytes_positions = round.bytes_positions;
+    r.reference_cost_mib = round.reference_cost_mib;
+    r.seconds_train = r.seconds_communicate = r.seconds_aggregate = r.seconds_evaluate = r.seconds_round =
+        not_measured;
+    r.hostile_included = -1;
+    r.clip = round.clip;
+    r.epsilon = guarantee.epsilon_after(round.round);
+    r.layer_density = round.layer_density;
+    return r;
+}
+
+} // namespace feddip::fl
