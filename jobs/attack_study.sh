@@ -5,7 +5,7 @@
 #
 #     jobs/attack_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: published attacks rules strong)
 #     jobs/sweep.sh FOLDER/plan.txt
-#     python3 analysis/report.py FOLDER --out report
+#     python3 analysis/privacy_tables.py FOLDER
 #
 # FEDDIP_STUDY_ROUNDS (25) is how long runs are, FEDDIP_STUDY_SEEDS ("1") which seeds there are.
 set -euo pipefail

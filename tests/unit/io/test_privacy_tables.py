@@ -1,0 +1,89 @@
+"""The tables of privacy and of attacks, from made-up files."""
+
+import sys
+import unittest
+
+try:
+    import h5py  # noqa: F401
+    import numpy as np
+    import xarray  # noqa: F401
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+from scratch import Scratch
+from synthetic import write_results
+
+PRIVATE = {
+    "privacy.clip": 0.2,
+    "privacy.clip_quantile": 0.0,
+    "privacy.noise_multiplier": 0.0,
+    "privacy.epsilon": 8.0,
+    "privacy.delta": 1e-5,
+    "privacy.sampling": "poisson",
+}
+
+
+def accuracies(end):
+    """Evaluated every fifth round; `end` in the last three of those."""
+    values = np.full(60, np.nan)
+    values[4::5] = 0.3
+    values[[49, 54, 59]] = end
+    return values
+
+
+class PrivacyTables(Scratch):
+    def write(self, name, accuracy, seed=1, sparsity=0.9, **config):
+        columns = {"test_accuracy": accuracies(accuracy), "sparsity": sparsity}
+        if "privacy.clip" in config:
+            columns["epsilon"] = np.inf if not config["privacy.epsilon"] else config["privacy.epsilon"]
+        write_results(self.folder / name, seed=seed, config=config, columns=columns)
+
+    def tables(self):
+        return self.script("privacy_tables.py", self.folder)
+
+    def test_accuracy_over_epsilon_and_sparsity(self):
+        self.write("a.h5", 0.70, **PRIVATE)
+        self.write("b.h5", 0.74, seed=2, **PRIVATE)
+        self.write("c.h5", 0.65, sparsity=0.0, **PRIVATE, **{"sparsity.initial": 0.0})
+        self.write("d.h5", 0.81, **PRIVATE | {"privacy.epsilon": 0.0})
+        done = self.tables()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+        self.assertEqual(rows[0][-2:], ["0.0", "0.9 |"])
+        self.assertIn(["| 50", "5", "poisson", "60", "0.2", "found", "8.00", "1e-05", "65.0", "72.0 (70.0 - 74.0) |"], rows)
+        self.assertIn(["| 50", "5", "poisson", "60", "0.2", "0", "none", "1e-05", "–", "81.0 |"], rows)
+
+    def test_rules_under_attack(self):
+        for rule, attack, strength, accuracy in (
+            ("mean", "none", 1.0, 0.88),
+            ("mean", "alie", 1.0, 0.5),
+            ("median", "alie", 1.0, 0.86),
+            ("mean", "ipm", 5.0, 0.1),
+        ):
+            self.write(
+                f"{rule}-{attack}.h5",
+                accuracy,
+                **{
+                    "aggregation.rule": rule,
+                    "attack.kind": attack,
+                    "attack.clients": 4,
+                    "attack.strength": strength,
+                },
+            )
+        done = self.tables()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("sparsity 0.9", done.stdout)
+        self.assertIn("| rule | none | alie | ipm x5 |", done.stdout)
+        self.assertIn("| mean | 88.0 | 50.0 | 10.0 |", done.stdout)
+        self.assertIn("| median | – | 86.0 | – |", done.stdout)
+
+    def test_runs_of_neither_kind_are_no_table(self):
+        self.write("plain.h5", 0.9)
+        done = self.tables()
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("nothing to show", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
