@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What analysis/results/leakage.md is made from: three runs at different sparsity from the start, audits of the first
-# and the tenth round's model, the attack on membership, and the tables. A quarter of an hour on one core.
+# and the tenth round's model, the attack on membership, and the tables. Some ten minutes on one core.
 #
 #     jobs/leakage.sh [FOLDER]     (default: build/leakage)
 set -euo pipefail
@@ -26,7 +26,7 @@ audit() { # NAME CHECKPOINT OPTION...
 }
 
 install_packages build run analysis
-[[ $("$python" -c 'import torch' 2>&1) ]] && die "PyTorch is missing: apt install python3-torch"
+"$python" -c 'import torch' || die "PyTorch is missing: apt install python3-torch"
 build_release
 mkdir -p "$out" "$kept"
 train s0 method.name=fedavg
@@ -37,5 +37,10 @@ for s in 0 0.9 0.99; do
     audit "early-s$s" "s$s.ckpt-1.h5" --only inversion
     audit "late-s$s" "s$s.ckpt-$rounds.h5" --only inversion --batches 0
     audit "membership-s$s" "s$s.ckpt-$rounds.h5" --only membership
+done
+eight=(--only membership --models 6 --clients 8 --set federation.batch_size=10)
+audit private-none "s0.ckpt-$rounds.h5" "${eight[@]}"
+for z in 0.02 0.1; do
+    audit "private-z$z" "s0.ckpt-$rounds.h5" "${eight[@]}" --set privacy.clip=1 --set privacy.noise_multiplier=$z
 done
 "$python" "$feddip_root/analysis/leakage.py"

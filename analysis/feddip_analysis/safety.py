@@ -97,7 +97,7 @@ def _privacy(groups: Sequence[results.Group], count: int, safety: Safety) -> Non
         safety.missing.append(
             Statement(
                 "Privacy of clients",
-                f"{_counted(open_runs, count)} add no noise: of them nothing is guaranteed, at any sparsity. That less is "
+                f"Without noise: {_counted(open_runs, count)}. Of these nothing is guaranteed, at any sparsity; that less is "
                 "sent is not a guarantee.",
             )
         )
@@ -106,43 +106,46 @@ def _privacy(groups: Sequence[results.Group], count: int, safety: Safety) -> Non
         safety.guaranteed.append(
             Statement(
                 "Secure sums",
-                f"In {_counted(summed, count)} the server gets masked updates and their sum, as long as it follows the "
+                f"With them: {_counted(summed, count)}. There the server gets masked updates and their sum, as long as it follows the "
                 "protocol. What the sum and the model tell is not covered by that.",
             )
         )
     if len(summed) < count:
         safety.missing.append(
-            Statement("Single updates", f"In {count - len(summed)} of {count} runs the server sees each client’s update.")
+            Statement(
+                "Single updates",
+                f"Without secure sums: {count - len(summed)} of {count} run{'' if count == 1 else 's'}. There the server sees "
+                "each client’s update.",
+            )
         )
 
 
 def _hostile(groups: Sequence[results.Group], safety: Safety) -> None:
-    tried = set()
+    rules: dict[str, None] = {}
+    under: dict[str, list[str]] = {}
     last = results.last_rounds([run for group in groups for run in group.runs])
     for group in groups:
         c = results.config(group.first)
-        rule = str(c.get("aggregation.rule", "mean"))
+        rule, kind = str(c.get("aggregation.rule", "mean")), str(c.get("attack.kind", "none"))
         if rule != "mean":
-            safety.guaranteed.append(
-                Statement(
-                    f"Rule {rule.replace('_', ' ')}",
-                    f"{group.label}: made for at most {c.get('aggregation.hostile', 0)} hostile clients in a round; its "
-                    "authors’ theorems assume that honest updates are alike, which data that differ break.",
-                )
-            )
-        kind = c.get("attack.kind", "none")
+            rules[f"{rule.replace('_', ' ')} for {c.get('aggregation.hostile', 0)}"] = None
         if kind != "none":
-            tried.add(kind)
-            accuracy = np.mean([results.final_accuracy(run, last) for run in group.runs])
-            share = f"{c.get('attack.clients', '?')} of {c.get('federation.clients', '?')} clients"
-            safety.measured.append(
-                Statement(
-                    f"Under {ATTACKS.get(kind, kind)}",
-                    f"{group.label}: {percent(accuracy)} at the end, {share} hostile, "
-                    f"rule {rule.replace('_', ' ')}; {len(group.runs)} run{'' if len(group.runs) == 1 else 's'}.",
-                )
+            accuracy = percent(np.mean([results.final_accuracy(run, last) for run in group.runs]))
+            share = f"{c.get('attack.clients', '?')} of {c.get('federation.clients', '?')} clients hostile"
+            under.setdefault(kind, []).append(
+                f"{group.label} ({rule.replace('_', ' ')}, {share}, {len(group.runs)} run{'s'[: len(group.runs) > 1]}): {accuracy}"
             )
-    absent = [name for kind, name in ATTACKS.items() if kind not in tried]
+    for kind, accuracies in under.items():
+        safety.measured.append(Statement(f"Accuracy under {ATTACKS.get(kind, kind)}", "; ".join(accuracies) + "."))
+    if rules:
+        safety.missing.append(
+            Statement(
+                "Accuracy under attack",
+                f"Rules are made for a number of hostile clients in a round ({', '.join(rules)}); their theorems take honest "
+                "updates to be alike, which data that differ break. What was measured above is no bound.",
+            )
+        )
+    absent = [name for kind, name in ATTACKS.items() if kind not in under]
     if absent:
         safety.missing.append(Statement("Attacks by clients", f"No run here was under {', '.join(absent)}."))
 
@@ -204,7 +207,7 @@ def _leakage(audited: Mapping[Path, dict], safety: Safety) -> None:
 def _seen(attacks: Sequence[summary.Inverted], floor: float) -> str:
     def named(one: summary.Inverted) -> str:
         steps = f", {one.steps} steps" if one.steps > 1 else ""
-        return f"{one.upload}{steps}, {one.attack} ({one.ssim.text(2)})"
+        return f"{one.attack} on {one.upload}{steps} ({one.ssim.text(2)})"
 
     shown = [named(one) for one in attacks if one.shows]
     hidden = [named(one) for one in attacks if not one.shows]

@@ -83,7 +83,7 @@ class Safety(unittest.TestCase):
         self.assertEqual(found.guaranteed, [])
         self.assertEqual(found.measured, [])
         missing = text(found.missing)
-        for part in ("1 of 1 run add no noise", "sees each client’s update", "No run here was under sign flip",
+        for part in ("Without noise: 1 of 1 run.", "sees each client’s update", "No run here was under sign flip",
                      "Images from uploads: Not audited", "Membership: Not audited", "bounds nothing"):
             self.assertIn(part, missing)
 
@@ -93,27 +93,27 @@ class Safety(unittest.TestCase):
         guaranteed = text(found.guaranteed)
         for part in ("Epsilon 3.25 at delta 0.0001", "after 100 rounds", "presence is protected", "single uploads"):
             self.assertIn(part, guaranteed)
-        self.assertNotIn("add no noise", text(found.missing))
+        self.assertNotIn("Without noise", text(found.missing))
 
     def test_noise_without_an_account_is_no_guarantee(self):
         self.run_with("r.h5", PRIVATE)
         found = self.assess()
         self.assertEqual(found.guaranteed, [])
         self.assertIn("do not say what was spent", text(found.missing))
-        self.assertNotIn("add no noise", text(found.missing))
+        self.assertNotIn("Without noise", text(found.missing))
 
     def test_a_bound_without_noise_is_no_guarantee(self):
         self.run_with("r.h5", "[privacy]\nclip = 1.0\n", epsilon=0)
-        self.assertIn("add no noise", text(self.assess().missing))
+        self.assertIn("Without noise", text(self.assess().missing))
 
     def test_rules_attacks_and_secure_sums_are_named(self):
         self.run_with("r.h5", "[aggregation]\nrule = \"trimmed_mean\"\nhostile = 1\n"
                               "[attack]\nkind = \"alie\"\nclients = 7\n[privacy]\nsecure_sum = true\n")
         found = self.assess()
-        self.assertIn("at most 1 hostile clients in a round", text(found.guaranteed))
-        self.assertIn("In 1 of 1 run the server gets masked updates", text(found.guaranteed))
-        self.assertIn("Under ALIE", text(found.measured))
-        self.assertIn("7 of 50 clients hostile, rule trimmed mean", text(found.measured))
+        self.assertIn("(trimmed mean for 1); their theorems", text(found.missing))
+        self.assertIn("With them: 1 of 1 run. There the server gets masked updates", text(found.guaranteed))
+        self.assertIn("Accuracy under ALIE", text(found.measured))
+        self.assertIn("(trimmed mean, 7 of 50 clients hostile, 1 run): 8", text(found.measured))
         self.assertNotIn("ALIE", text(found.missing))
         self.assertNotIn("sees each client", text(found.missing))
 
@@ -121,7 +121,7 @@ class Safety(unittest.TestCase):
         self.run_with("r.h5")
         self.audit("seen.h5")
         found = self.assess()
-        self.assertIn("More is seen with mask, learned", text(found.measured))
+        self.assertIn("More is seen with learned on mask", text(found.measured))
         self.assertIn("members are told from others: AUC 0.9", text(found.measured))
         self.assertNotIn("Not audited", text(found.missing))
         self.assertNotIn("Control", text(found.missing))
@@ -132,7 +132,7 @@ class Safety(unittest.TestCase):
         self.audit("sparse.h5", sparsity=0.9, gain=0.3)
         found = self.assess()
         self.assertIn("members are not told from others", text(found.measured))
-        self.assertIn("No more with mask, learned", text(found.measured))
+        self.assertIn("No more with learned on mask", text(found.measured))
         self.assertIn("Control", text(found.missing))
 
     def test_both_pages_have_the_section(self):
