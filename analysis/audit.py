@@ -3,8 +3,8 @@
 in the training (membership inference, on small federations that feddip trains by the run's configuration).
 
 CHECKPOINT is a checkpoint of feddip, or the .npz of `feddip export`, which has no configuration: then uploads are
-those of the defaults, and there is no attack on membership. LeNet-5 on Fashion-MNIST so far. Into the folder go audit.h5
-(feddip_audit/record.py says what it holds) and pictures. `analysis/leakage.py` makes tables of several."""
+those of the defaults, and there is no attack on membership. LeNet-5 on Fashion-MNIST so far. Into the folder go
+audit.h5 (feddip_audit/record.py says what it holds) and pictures. `analysis/leakage.py` makes tables of several."""
 
 from __future__ import annotations
 

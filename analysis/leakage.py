@@ -56,8 +56,8 @@ def _private(audit: dict) -> tuple[int, float]:
 
 
 def singles(found: list[dict]) -> str:
-    head = ["model", "attack", "upload", "local steps", "images", "PSNR, dB", "SSIM", "SSIM over label alone", "seen?", "label read",
-            "inputs of fc1 read"]
+    head = ["model", "attack", "upload", "local steps", "images", "PSNR, dB", "SSIM", "SSIM over label alone", "seen?",
+            "label read", "inputs of fc1 read"]
     return table(head, [
         [name_of(audit), one.attack, one.upload, str(one.steps), str(one.psnr.n), one.psnr.text(1), one.ssim.text(2),
          *(["–", "–"] if one.attack == summary.FLOOR else [one.gain.text(2), "yes" if one.shows else "no"]),
@@ -80,8 +80,8 @@ def batches(found: list[dict]) -> str:
 
 
 def members(found: list[dict]) -> str:
-    head = ["s", "clients", "noise multiplier", "epsilon", "models", "accuracy on members", "on test images", "AUC", "AUC without shadows",
-            "true positives at 0.1 % false", "seen?"]
+    head = ["s", "clients", "noise multiplier", "epsilon", "models", "accuracy on members", "on test images", "AUC",
+            "AUC without shadows", "true positives at 0.1 % false", "seen?"]
     rows = []
     for audit in found:
         if audit["membership"]:

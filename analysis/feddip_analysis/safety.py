@@ -87,9 +87,9 @@ def _privacy(groups: Sequence[results.Group], count: int, safety: Safety) -> Non
         safety.guaranteed.append(
             Statement(
                 f"Epsilon {max(spent):.3g} at delta {c.get('privacy.delta', 1e-5):g}",
-                f"{group.label}: differential privacy of clients after {group.first.sizes['round']} rounds ({sampling}), "
-                "towards whoever sees all models and the results file. The noise is on the sum: whoever sees single "
-                "uploads, or the checkpoints, is not covered.",
+                f"{group.label}: differential privacy of clients after {group.first.sizes['round']} rounds "
+                f"({sampling}), towards whoever sees all models and the results file. The noise is on the sum: whoever sees "
+                "single uploads, or the checkpoints, is not covered.",
             )
         )
     if len(private) < len(groups):
@@ -97,25 +97,26 @@ def _privacy(groups: Sequence[results.Group], count: int, safety: Safety) -> Non
         safety.missing.append(
             Statement(
                 "Privacy of clients",
-                f"Without noise: {_counted(open_runs, count)}. Of these nothing is guaranteed, at any sparsity; that less is "
-                "sent is not a guarantee.",
+                f"Without noise: {_counted(open_runs, count)}. Of these nothing is guaranteed, at any sparsity; that less "
+                "is sent is not a guarantee.",
             )
         )
-    summed = [run for group in groups for run in group.runs if results.config(run).get("privacy.secure_sum", False)]
-    if summed:
+    sums: dict[bool, list[xr.Dataset]] = {True: [], False: []}
+    for group in groups:
+        sums[bool(results.config(group.first).get("privacy.secure_sum", False))] += group.runs
+    if sums[True]:
         safety.guaranteed.append(
             Statement(
                 "Secure sums",
-                f"With them: {_counted(summed, count)}. There the server gets masked updates and their sum, as long as it follows the "
-                "protocol. What the sum and the model tell is not covered by that.",
+                f"With them: {_counted(sums[True], count)}. There the server gets masked updates and their sum, as long as "
+                "it follows the protocol. What the sum and the model tell is not covered by that.",
             )
         )
-    if len(summed) < count:
+    if sums[False]:
         safety.missing.append(
             Statement(
                 "Single updates",
-                f"Without secure sums: {count - len(summed)} of {count} run{'' if count == 1 else 's'}. There the server sees "
-                "each client’s update.",
+                f"Without secure sums: {_counted(sums[False], count)}. There the server sees each client’s update.",
             )
         )
 
@@ -130,19 +131,19 @@ def _hostile(groups: Sequence[results.Group], safety: Safety) -> None:
         if rule != "mean":
             rules[f"{rule.replace('_', ' ')} for {c.get('aggregation.hostile', 0)}"] = None
         if kind != "none":
+            n = len(group.runs)
             accuracy = percent(np.mean([results.final_accuracy(run, last) for run in group.runs]))
             share = f"{c.get('attack.clients', '?')} of {c.get('federation.clients', '?')} clients hostile"
-            under.setdefault(kind, []).append(
-                f"{group.label} ({rule.replace('_', ' ')}, {share}, {len(group.runs)} run{'s'[: len(group.runs) > 1]}): {accuracy}"
-            )
+            how = f"{rule.replace('_', ' ')}, {share}, {n} run{'' if n == 1 else 's'}"
+            under.setdefault(kind, []).append(f"{group.label} ({how}): {accuracy}")
     for kind, accuracies in under.items():
         safety.measured.append(Statement(f"Accuracy under {ATTACKS.get(kind, kind)}", "; ".join(accuracies) + "."))
     if rules:
         safety.missing.append(
             Statement(
                 "Accuracy under attack",
-                f"Rules are made for a number of hostile clients in a round ({', '.join(rules)}); their theorems take honest "
-                "updates to be alike, which data that differ break. What was measured above is no bound.",
+                f"Rules are made for a number of hostile clients in a round ({', '.join(rules)}); their theorems take "
+                "honest updates to be alike, which data that differ break. What was measured above is no bound.",
             )
         )
     absent = [name for kind, name in ATTACKS.items() if kind not in under]
@@ -163,8 +164,8 @@ def _leakage(audited: Mapping[Path, dict], safety: Safety) -> None:
             for batch in dict.fromkeys(one.batch for one in attacks):
                 safety.measured.append(
                     Statement(
-                        f"Images from an upload of {'one' if batch == 1 else batch} at sparsity {attrs['sparsity']:.2g}, "
-                        f"after round {attrs['rounds']}",
+                        f"Images from an upload of {'one' if batch == 1 else batch} at sparsity "
+                        f"{attrs['sparsity']:.2g}, after round {attrs['rounds']}",
                         _seen([one for one in attacks if one.batch == batch], floor[batch]) + f" ({path.name}).",
                     )
                 )
@@ -198,8 +199,8 @@ def _leakage(audited: Mapping[Path, dict], safety: Safety) -> None:
     safety.missing.append(
         Statement(
             "Better attacks",
-            "An attack that fails bounds nothing: another may succeed, one that knows more, or puts the uploads of many "
-            "rounds together. Only an epsilon bounds all of them.",
+            "An attack that fails bounds nothing: another may succeed, one that knows more, or puts the uploads of "
+            "many rounds together. Only an epsilon bounds all of them.",
         )
     )
 

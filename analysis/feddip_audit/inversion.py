@@ -4,9 +4,9 @@ Three attacks. `analytic`: a fully connected layer's weight gradient of one imag
 gradient and its input (Phong et al. 2018), so that the input of fc1 can be read off, unit by unit, wherever a weight
 of it is sent. `Learned`: what LeNet-5's convolutions and poolings did before can't be read off; a regression from
 gradients to images, fitted on public images and the very upload's support and noise, guesses it (Wu et al. 2022,
-"Learning to Invert"). `match`: gradient matching by cosine distance with total variation and signed Adam (Geiping et al.
-2020); for ReLUs and poolings, whose second derivatives are 0 almost everywhere, it does better than L-BFGS (Zhu et al.
-2019), and takes batches too.
+"Learning to Invert"). `match`: gradient matching by cosine distance with total variation and signed Adam (Geiping et
+al. 2020); for ReLUs and poolings, whose second derivatives are 0 almost everywhere, it does better than L-BFGS (Zhu et
+al. 2019), and takes batches too.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ NAME = "audit.h5"
 UNITS = {
     "psnr": ("dB", "peak signal-to-noise ratio of reconstruction and image"),
     "ssim": ("1", "structural similarity of reconstruction and image"),
-    "noise_multiplier": ("1", "standard deviation of the noise on each value over the norm to which the change is clipped"),
+    "noise_multiplier": ("1", "standard deviation of the noise on each value over the norm of clipping"),
     "batch": ("1", "images per upload"),
     "steps": ("1", "local steps per upload"),
     "image": ("1", "training image"),

@@ -20,7 +20,8 @@ except ImportError as missing:
 
 from scipy.stats import norm  # noqa: E402
 
-from feddip_audit import images, inversion, membership, model, network, record, similarity, summary, upload  # noqa: E402
+from feddip_audit import (  # noqa: E402
+    images, inversion, membership, model, network, record, similarity, summary, upload)
 
 CONFIG = '[model]\nname = "lenet5"\n[method]\nname = "feddip"\n[data]\ndataset = "fashion-mnist"\n'
 AUDIT = ROOT / "analysis" / "audit.py"
@@ -146,7 +147,8 @@ class Uploads(unittest.TestCase):
         self.gradient = network.gradient(self.before, self.images, self.labels)
 
     def send(self, kind, **more):
-        return upload.send(self.before, self.after, self.alive, kind, self.how, torch.Generator().manual_seed(1), **more)
+        generator = torch.Generator().manual_seed(1)
+        return upload.send(self.before, self.after, self.alive, kind, self.how, generator, **more)
 
     def test_one_step_tells_the_gradient_where_something_is_sent(self):
         for support, sent in (("mask", self.alive), ("all", {n: torch.ones_like(m) for n, m in self.alive.items()})):

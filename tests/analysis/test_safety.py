@@ -43,7 +43,8 @@ class Safety(unittest.TestCase):
         with h5py.File(path, "r+") as file:
             file.attrs["config_toml"] = file.attrs["config_toml"] + "\n" + sections
             if epsilon is not None:
-                column = file["rounds"].create_dataset("epsilon", data=np.linspace(0, epsilon, len(file["rounds/round"])))
+                spent = np.linspace(0, epsilon, len(file["rounds/round"]))
+                column = file["rounds"].create_dataset("epsilon", data=spent)
                 column.attrs["units"], column.attrs["long_name"] = "1", "epsilon spent"
         return path
 
@@ -138,7 +139,8 @@ class Safety(unittest.TestCase):
     def test_both_pages_have_the_section(self):
         self.run_with("r.h5", PRIVATE, epsilon=3.25)
         self.audit("a.h5")
-        for script, arguments, page in (("report.py", (), "report.html"), ("decide.py", ("--target", "0.5"), "decision.html")):
+        for script, arguments, page in (("report.py", (), "report.html"),
+                                        ("decide.py", ("--target", "0.5"), "decision.html")):
             done = subprocess.run([sys.executable, "-B", ROOT / "analysis" / script, self.folder, *arguments, "--out",
                                    self.folder / "out"], text=True, capture_output=True, timeout=300, check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
