@@ -1,5 +1,6 @@
 // Secure sums over ranks: what rank 0 gets to see, and that it makes the same of it wherever clients are.
 #include "comm/mpi_transport.hpp"
+#include "fl/aggregation/aggregation.hpp"
 #include "fl/aggregation/secure_words.hpp"
 #include "fl/in_process_transport.hpp"
 #include "fl/message.hpp"

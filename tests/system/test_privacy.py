@@ -62,7 +62,7 @@ class Privacy(program.Program):
             self.assertLess(time.monotonic(), end, "no checkpoint appears")
             time.sleep(0.01)
         killed.send_signal(signal.SIGKILL)
-        killed.wait()
+        killed.communicate()
         # From the same key, never killed.
         shutil.copy(self.folder / "a.ckpt-0.h5", self.folder / "b.ckpt-0.h5")
         self.train(*more, "--out", "b.h5", "--resume")
