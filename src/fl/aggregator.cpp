@@ -57,9 +57,15 @@ void charge_exchanged(std::span<const aggregation::exchanged_bytes> bytes, ongoi
 aggregator::aggregator(workplace& here) : here_(here), rule_(make_aggregation_rule(here.what.config)) {}
 
 std::unique_ptr<aggregation> aggregator::open(const ongoing_round& now, const run_state& state) const {
-    return rule_->start({now.plan, here_.layout, state.model, now.who.owners,
-                         state.protection.value_or(protection_state{}), now.who.slots,
-                         now.who.sampled.size()},
+    return rule_->start({.plan = now.plan,
+                         .layout = here_.layout,
+                         .model = state.model,
+                         .owner_of_slot = now.who.owners,
+                         .protection = state.protection.value_or(protection_state{}),
+                         .sampled_of_slot = now.who.slots,
+                         .sampled = now.who.sampled.size(),
+                         .ladder = now.ladder,
+                         .part_of_slot = now.who.parts},
                         here_.ranks);
 }
 

@@ -124,6 +124,8 @@ void local_trainer::step(const global_model& model, const round_plan& plan, cons
         if (plan.trains_all_weights()) {
             nn::add_scaled(pull, trainable(model.state), trainable(weights_));
             sparse::apply(mask, std::span(weights_).first(mask.size()), network_->state().first(mask.size()));
+        } else {
+            sparse::apply(mask, network_->state().first(mask.size())); // of which it may hold only a part
         }
     }
 }

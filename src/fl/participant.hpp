@@ -1,6 +1,7 @@
 // The clients of one round: made once by the roster, read by all stages.
 #pragma once
 
+#include "sparse/ladder.hpp"
 #include "sparse/mask.hpp"
 
 #include <cstddef>
@@ -18,6 +19,7 @@ struct participant {
     bool hostile = false;                       // it does what the config's attack has it do
     bool answers = true;                        // false: it drops out after the download
     double slowdown = 1;                        // its links and its training take so many times as long
+    sparse::ladder_part part = {}; // what it can hold of the model: limited, it trains and sends that alone
     // Through which its passes see the weights, once the roster has equipped it; null: through the model's.
     std::shared_ptr<const sparse::mask> own_mask = nullptr;
     int kept_in = -1;             // the round t of what it keeps in the client_store, -1: nothing
@@ -29,9 +31,10 @@ struct participant {
 
 // Slot s is the s-th sampled client that answers.
 struct cast {
-    std::vector<participant> sampled; // by client
-    std::vector<std::size_t> slots;   // [slots] which of `sampled`
-    std::vector<int> owners;          // [slots] the rank on which it trains, ascending
+    std::vector<participant> sampled;            // by client
+    std::vector<std::size_t> slots;              // [slots] which of `sampled`
+    std::vector<int> owners;                     // [slots] the rank on which it trains, ascending
+    std::vector<sparse::ladder_part> parts = {}; // [slots] what it holds, where some are limited
 
     const participant& at_slot(std::size_t slot) const { return sampled[slots[slot]]; }
     std::vector<std::size_t> slots_of(int rank) const; // ascending

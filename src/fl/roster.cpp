@@ -48,6 +48,13 @@ std::vector<int> senders_to(int client, std::span<const participant> sampled, in
     return senders;
 }
 
+round_plan plan_for(const participant& who, round_plan plan) {
+    if (who.part.limited()) {
+        plan.upload = upload_content::in_mask;
+    }
+    return plan;
+}
+
 roster::roster(const workplace& here)
     : here_(here), faults_(here.what.config.faults, here.what.config.federation.seed),
       hostile_(hostile_clients(here.what.config)) {}
@@ -84,8 +91,10 @@ std::vector<int> roster::drawn(int round, const run_state& state) const {
     return broadcast(here_.ranks, std::span<const int>(ids));
 }
 
-participant roster::equip(const round_plan& plan, participant who) const {
-    if (auto own = here_.how->client_mask(plan, here_.layout, who.client)) {
+participant roster::equip(const ongoing_round& now, participant who) const {
+    if (who.part.limited()) {
+        who.own_mask = std::make_shared<const sparse::mask>(now.ladder->part(who.part));
+    } else if (auto own = here_.how->client_mask(now.plan, here_.layout, who.client)) {
         who.own_mask = std::make_shared<const sparse::mask>(std::move(*own));
     }
     return who;

@@ -22,6 +22,9 @@ std::vector<participant> sampled_in(int round, const config::federation_section&
 std::vector<int> senders_to(int client, std::span<const participant> sampled, int round, int neighbours,
                             std::uint64_t seed);
 
+// What the round is for one client: without room for all weights it trains and sends those of its part.
+round_plan plan_for(const participant& who, round_plan plan);
+
 class roster {
 public:
     explicit roster(const workplace& here);
@@ -31,7 +34,7 @@ public:
 
     // The same client with the mask that it trains in, where it isn't the model's: to be made when its turn
     // comes, so that memory does not grow with the clients of a round.
-    participant equip(const round_plan& plan, participant who) const;
+    participant equip(const ongoing_round& now, participant who) const;
 
     // Where the plan has them keep something: those that answer keep it from this round on.
     void keep(const ongoing_round& now, run_state& state) const;

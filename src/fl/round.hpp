@@ -11,8 +11,9 @@ namespace feddip::fl {
 struct ongoing_round {
     round_plan plan;
     cast who;
-    round_record record; // complete on rank 0
-    stopwatch phase;     // what took time writes it down, and starts the watch anew
+    round_record record;                    // complete on rank 0
+    const sparse::ladder* ladder = nullptr; // of the model's mask, where some hold only a part of it
+    stopwatch phase; // what took time writes it down, and starts the watch anew
 };
 
 } // namespace feddip::fl

@@ -12,7 +12,7 @@ namespace feddip::fl {
 namespace {
 
 ongoing_round begun(const method& how, int t) {
-    ongoing_round now{.plan = how.plan(t), .who = {}, .record = {}, .phase = {}};
+    ongoing_round now{.plan = how.plan(t), .who = {}, .record = {}, .ladder = nullptr, .phase = {}};
     now.record.round = t + 1;
     now.record.learning_rate = now.plan.sgd.learning_rate;
     now.record.regularization = now.plan.sgd.regularization;

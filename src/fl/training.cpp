@@ -23,7 +23,7 @@ training_report training::run(const ongoing_round& now, const global_model& mode
     }
     for (const std::size_t s : now.who.slots_of(here_.ranks.rank())) {
         const stopwatch in_training;
-        auto who = roster_.equip(now.plan, now.who.at_slot(s));
+        auto who = roster_.equip(now, now.who.at_slot(s));
         const auto train_and_send = [&](local_trainer& trainer) {
             report.clients.push_back(train(trainer, who, now, model, on_batch));
             report.seconds += in_training.seconds();
@@ -47,7 +47,7 @@ void training::pool_hostile(const ongoing_round& now, const global_model& model)
     std::vector<std::vector<float>> trained;
     for (const std::size_t s : now.who.slots_of(here_.ranks.rank())) {
         if (now.who.at_slot(s).hostile) {
-            const auto who = roster_.equip(now.plan, now.who.at_slot(s));
+            const auto who = roster_.equip(now, now.who.at_slot(s));
             train(here_.trainer, who, now, model, [] {});
             trained.emplace_back(here_.trainer.weights().begin(), here_.trainer.weights().end());
         }
@@ -57,12 +57,12 @@ void training::pool_hostile(const ongoing_round& now, const global_model& model)
 
 client_record training::train(local_trainer& trainer, const participant& who, const ongoing_round& now,
                               const global_model& model, const std::function<void()>& on_batch) const {
-    return trainer.train(model, who.mask(model.mask), now.plan, who.client, who.images, on_batch);
+    return trainer.train(model, who.mask(model.mask), plan_for(who, now.plan), who.client, who.images, on_batch);
 }
 
 void training::send(local_trainer& trainer, const participant& who, const ongoing_round& now,
                     const global_model& model, int slot, client_record& record, aggregation& updates) {
-    const auto& plan = now.plan;
+    const auto plan = plan_for(who, now.plan);
     const auto forged =
         who.hostile ? attackers_->forged(now, model, who.client, trainer.weights()) : std::vector<float>{};
     const auto weights = who.hostile ? std::span(forged) : trainer.weights();
@@ -72,6 +72,8 @@ void training::send(local_trainer& trainer, const participant& who, const ongoin
         const auto gradient = [&] { return trainer.gradient(weights, plan.round, who.client, who.images); };
         own = here_.how->own_mask(plan, {here_.layout, weights, who.mask(model.mask), gradient});
         trained.own_mask = &own;
+    } else if (who.part.limited()) {
+        trained.own_mask = who.own_mask.get();
     }
     auto residual = residual_of(plan, who);
     trained.residual = residual;

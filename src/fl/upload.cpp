@@ -18,7 +18,7 @@ sparse::mask support_of(const round_plan& plan, const global_model& model, std::
                         const sparse::mask* own_mask) {
     switch (plan.upload) {
     case upload_content::in_mask:
-        return model.mask;
+        return own_mask ? *own_mask : model.mask;
     case upload_content::all_weights:
         return {prunable.size(), true};
     case upload_content::largest:
@@ -62,10 +62,10 @@ sparse::sparse_vector chosen_with(std::span<float> residual, const round_plan& p
 
 // An update that is left out has been sent all the same: one without positions is as long as any other.
 std::size_t values_of(const upload& sent, const round_plan& plan, const parameter_layout& layout,
-                      const global_model& model) {
+                      const sparse::mask& mask) {
     return carries_positions(plan.upload)
                ? sent.weights.values.size()
-               : upload_length(layout, model.mask, plan.trains_all_weights()) - sent.tail.size();
+               : upload_length(layout, mask, plan.trains_all_weights()) - sent.tail.size();
 }
 
 } // namespace
@@ -90,8 +90,9 @@ upload make_upload(const round_plan& plan, const parameter_layout& layout, const
     if (carries_positions(plan.upload)) {
         record.bytes_positions = sparse::encode(sent.weights.support, layout, &model.mask).size();
     }
+    const auto& held = trained.own_mask ? *trained.own_mask : model.mask;
     record.bytes_up = header_bytes + record.bytes_positions +
-                      bytes_per_value(plan.values) * values_of(sent, plan, layout, model) +
+                      bytes_per_value(plan.values) * values_of(sent, plan, layout, held) +
                       sizeof(float) * (sent.tail.size() + sent.squared_gradients.size());
     return sent;
 }

@@ -24,8 +24,9 @@ struct upload {
 struct local_result {
     std::span<const float> weights; // layout.size() floats, after local training
     std::span<const float> squared_gradients = {};
-    const sparse::mask* own_mask = nullptr; // with upload = own_mask
-    std::span<float> residual = {};         // layout.prunable_size() floats, or none
+    // With upload = own_mask; with in_mask the part of the mask that it holds, where that isn't all.
+    const sparse::mask* own_mask = nullptr;
+    std::span<float> residual = {}; // layout.prunable_size() floats, or none
 };
 
 // Chooses and rounds what the plan has clients send, starting from `model`, and writes its bytes into

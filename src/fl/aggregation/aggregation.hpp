@@ -19,6 +19,7 @@
 #include "fl/state.hpp"
 #include "fl/transport.hpp"
 #include "fl/upload.hpp"
+#include "sparse/ladder.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -33,6 +34,10 @@ struct aggregate {
     std::vector<float> state; // layout.size() floats: w_{t+1}, not yet pruned
     // Where the plan has them sent, else empty; layout.prunable_size() floats each.
     std::vector<float> squared_gradients = {};
+    // Where some clients hold only a part of the model: the share of the samples that trained a weight of the
+    // mask, on average over the whole mask and over that of each prunable tensor (NaN where none is alive).
+    double coverage = not_measured;
+    std::vector<double> layer_coverage = {};
     std::vector<float> senders = {}; // the share of the samples whose clients sent the weight
     double next_clip = 0;            // of protected clients: the bound of their next updates
 };
@@ -74,6 +79,9 @@ struct aggregation_setting {
     // Slots are those of the sampled clients that answer: which of them each is, and how many were sampled.
     std::span<const std::size_t> sampled_of_slot = {};
     std::size_t sampled = 0;
+    // Where some clients hold only a part of the model: which, by slot, of this ranking.
+    const sparse::ladder* ladder = nullptr;
+    std::span<const sparse::ladder_part> part_of_slot = {};
 };
 
 // A rule as the config chooses it.

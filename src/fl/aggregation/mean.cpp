@@ -1,6 +1,8 @@
 // The mean of the clients' weights, weighted by samples, along the slot tree (McMahan et al. 2017, FedAvg).
-// What a client did not send counts as zero, or, with plan.averages_senders, does not count.
+// What a client did not send counts as zero, or, with plan.averages_senders, does not count; nor does what it
+// can't hold (coverage.hpp).
 #include "base/error.hpp"
+#include "fl/aggregation/coverage.hpp"
 #include "fl/aggregation/rules.hpp"
 #include "fl/message.hpp"
 
@@ -22,7 +24,8 @@ void divide(std::span<float> values, std::uint64_t divisor) {
 class mean final : public aggregation {
 public:
     mean(const aggregation_setting& setting, transport& ranks)
-        : plan_(setting.plan), layout_(setting.layout), mask_(setting.model.mask) {
+        : plan_(setting.plan), layout_(setting.layout), model_(setting.model), mask_(setting.model.mask),
+          ladder_(setting.ladder), parts_(setting.part_of_slot) {
         const auto owners = setting.owner_of_slot;
         const std::size_t squares = plan_.squared_gradients ? layout_.prunable_size() : 0;
         if (carries_positions(plan_.upload)) {
@@ -33,7 +36,7 @@ public:
         if (plan_.averages_senders) {
             senders_ = ranks.start_sparse_sum(owners, layout_, &mask_);
         }
-        scaled_.resize(dense_weights_ + tail_length() + squares);
+        scaled_.resize(dense_weights_ + tail_length() + squares + (ladder_ ? coverage_length : 0));
         dense_ = ranks.start_sum(owners, scaled_.size());
     }
 
@@ -44,6 +47,10 @@ public:
             const auto rest = std::span(scaled_).subspan(dense_weights_);
             std::ranges::copy(sent.squared_gradients, std::ranges::copy(sent.tail, rest.begin()).out);
             scale(rest, sent.samples);
+            if (ladder_) {
+                count_samples(parts_[static_cast<std::size_t>(slot)], sent.samples,
+                              rest.last(coverage_length));
+            }
         }
         if (senders_) {
             senders_->add(slot, {sent.weights.support, std::vector<float>(sent.weights.values.size(),
@@ -52,7 +59,7 @@ public:
         if (sparse_) {
             sparse_->add(slot, std::move(sent.weights));
         } else {
-            std::ranges::copy(sent.weights.values, scaled_.begin());
+            place(sent.weights);
         }
         dense_->add(slot, scaled_);
     }
@@ -77,9 +84,16 @@ public:
             unpack_upload(layout_, mask_, plan_.trains_all_weights(),
                           rest_.first(dense_weights_ + tail.size()), all.state);
         }
-        divide(all.state, samples);
+        if (ladder_) {
+            const auto samples_on = rest_.last(coverage_length);
+            average_trained(*ladder_, samples_on, std::span(model_.state).first(prunable.size()), prunable);
+            divide(tail, samples);
+            record_coverage(layout_, *ladder_, samples_on, samples, all);
+        } else {
+            divide(all.state, samples);
+        }
         if (plan_.squared_gradients) {
-            const auto squares = rest_.last(prunable.size());
+            const auto squares = rest_.subspan(dense_weights_ + tail.size(), prunable.size());
             all.squared_gradients.assign(squares.begin(), squares.end());
             divide(all.squared_gradients, samples);
         }
@@ -95,6 +109,19 @@ public:
     }
 
 private:
+    // Values without positions, each in the place of its weight among those of the round.
+    void place(const sparse::sparse_vector& sent) {
+        if (!ladder_) {
+            std::ranges::copy(sent.values, scaled_.begin());
+        } else if (plan_.trains_all_weights()) {
+            sparse::unpack(sent.support, sent.values, std::span(scaled_).first(dense_weights_));
+        } else {
+            auto place = scaled_.begin();
+            auto value = sent.values.begin();
+            mask_.for_each_alive([&](std::size_t i) { *place++ = sent.support[i] ? *value++ : 0.0F; });
+        }
+    }
+
     std::size_t tail_length() const { return layout_.size() - layout_.prunable_size(); }
     std::pair<std::span<float>, std::span<float>> split(std::span<float> state) const {
         return {state.first(layout_.prunable_size()), state.subspan(layout_.prunable_size())};
@@ -102,10 +129,14 @@ private:
 
     const round_plan& plan_;
     const parameter_layout& layout_;
+    const global_model& model_;
     const sparse::mask& mask_;
-    std::size_t dense_weights_ = 0;   // of an upload without positions
-    std::vector<float> scaled_;       // samples x (weights without positions, tail, squared gradients)
-    std::unique_ptr<slot_sum> dense_; // of these
+    const sparse::ladder* ladder_;
+    std::span<const sparse::ladder_part> parts_;
+    std::size_t dense_weights_ = 0; // of an upload without positions
+    // samples x (weights without positions, tail, squared gradients), samples on each rung
+    std::vector<float> scaled_;
+    std::unique_ptr<slot_sum> dense_;              // of these
     std::unique_ptr<sparse_slot_sum> sparse_;      // of weights with positions
     std::unique_ptr<sparse_slot_sum> senders_;     // of the samples of those who sent each
     sparse::sparse_vector weights_, samples_sent_; // collected

@@ -108,14 +108,38 @@ TEST(roster, equips_a_client_with_a_mask_of_its_own_where_the_method_has_one) {
     const workplace here({c.what.config, c.what.data, c.what.shares, c.what.residuals}, one, {});
     const roster clients(here);
 
-    const auto first = clients.equip(here.how->plan(0), {.client = 2});
-    const auto later = clients.equip(here.how->plan(1), {.client = 2});
+    const auto equipped_in = [&](int round) {
+        ongoing_round now{};
+        now.plan = here.how->plan(round);
+        return clients.equip(now, {.client = 2});
+    };
+    const auto first = equipped_in(0);
+    const auto later = equipped_in(1);
 
     ASSERT_TRUE(first.own_mask);
     EXPECT_EQ(*first.own_mask, *here.how->client_mask(here.how->plan(0), here.layout, 2));
     const sparse::mask of_model(4, true);
     EXPECT_FALSE(later.own_mask);
     EXPECT_EQ(&later.mask(of_model), &of_model);
+}
+
+TEST(roster, gives_a_client_with_a_limit_its_part_of_the_mask_to_train_and_to_send) {
+    called c;
+    some_ranks one(1);
+    const workplace here({c.what.config, c.what.data, c.what.shares, c.what.residuals}, one, {});
+    const sparse::mask all(here.layout.prunable_size(), true);
+    const sparse::ladder ranked(here.layout, all, std::vector<float>(all.size(), 1), 0);
+    ongoing_round now{};
+    now.plan = here.how->plan(0);
+    now.ladder = &ranked;
+
+    const auto limited = roster(here).equip(now, {.client = 2, .part = {.level = 250}});
+
+    ASSERT_EQ(now.plan.upload, upload_content::all_weights);
+    EXPECT_EQ(plan_for(limited, now.plan).upload, upload_content::in_mask);
+    EXPECT_EQ(plan_for({.client = 1}, now.plan).upload, upload_content::all_weights);
+    ASSERT_TRUE(limited.own_mask);
+    EXPECT_EQ(*limited.own_mask, ranked.part({.level = 250}));
 }
 
 TEST(roster, writes_down_that_those_who_answer_keep_something_where_the_plan_says_so) {

@@ -3,8 +3,11 @@
 
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/in_process_transport.hpp"
+#include "fl/roster.hpp"
 #include "unit/fl/small_uploads.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -15,6 +18,7 @@ struct client {
     std::uint32_t samples;
     std::vector<float> squared_gradients = {};
     sparse::mask own_mask = {};
+    sparse::ladder_part part = {};
 };
 
 struct aggregated_round {
@@ -23,7 +27,8 @@ struct aggregated_round {
 };
 
 inline aggregated_round round_of(const config::aggregation_section& settings, const fl::round_plan& plan,
-                                 const std::vector<client>& clients) {
+                                 const std::vector<client>& clients,
+                                 const sparse::ladder* ladder = nullptr) {
     config::run_config config;
     config.federation.clients_per_round = 2 * settings.hostile + 3;
     config.aggregation = settings;
@@ -31,14 +36,25 @@ inline aggregated_round round_of(const config::aggregation_section& settings, co
     const auto model = model_of_first_two();
     const std::vector<int> owners(clients.size(), 0);
     const auto rule = fl::make_aggregation_rule(config);
-    const auto round = rule->start({plan, tiny_layout, model, owners}, ranks);
+    std::vector<sparse::ladder_part> parts;
+    std::ranges::transform(clients, std::back_inserter(parts), &client::part);
+    const auto round = rule->start({.plan = plan,
+                                    .layout = tiny_layout,
+                                    .model = model,
+                                    .owner_of_slot = owners,
+                                    .ladder = ladder,
+                                    .part_of_slot = parts},
+                                   ranks);
     std::uint64_t samples = 0;
     for (std::size_t s = 0; s < clients.size(); ++s) {
         auto record = client_with(clients[s].samples);
-        round->add(static_cast<int>(s), fl::make_upload(plan, tiny_layout, model,
-                                                        {.weights = clients[s].weights,
-                                                         .squared_gradients = clients[s].squared_gradients,
-                                                         .own_mask = &clients[s].own_mask},
+        const auto& c = clients[s];
+        const auto its_plan = fl::plan_for({.part = c.part}, plan);
+        const bool has_own = its_plan.upload == fl::upload_content::own_mask || c.part.limited();
+        round->add(static_cast<int>(s), fl::make_upload(its_plan, tiny_layout, model,
+                                                        {.weights = c.weights,
+                                                         .squared_gradients = c.squared_gradients,
+                                                         .own_mask = has_own ? &c.own_mask : nullptr},
                                                         record));
         samples += record.included != 0 ? record.samples : 0;
     }
@@ -47,8 +63,8 @@ inline aggregated_round round_of(const config::aggregation_section& settings, co
 }
 
 inline fl::aggregate aggregated(const std::string& rule, const fl::round_plan& plan,
-                                const std::vector<client>& clients) {
-    return round_of({.rule = rule}, plan, clients).all;
+                                const std::vector<client>& clients, const sparse::ladder* ladder = nullptr) {
+    return round_of({.rule = rule}, plan, clients, ladder).all;
 }
 
 } // namespace feddip::test

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 
 using namespace feddip;
@@ -36,6 +38,43 @@ TEST(mean, is_over_those_who_sent_a_weight_where_the_plan_says_so) {
 
     EXPECT_THAT(all.state, ElementsAre(4, 0.25, 0, 0.5, 17.5));
     EXPECT_THAT(all.senders, ElementsAre(0.75, 1, 0, 0.25));
+}
+
+// Of the mask's weights 0 and 1 the second is the larger one: the smaller half of the mask is that.
+TEST(mean, is_over_those_who_can_hold_a_weight) {
+    const auto model = model_of_first_two();
+    const sparse::ladder ladder(tiny_layout, model.mask, std::span(model.state).first(4), 0);
+    const sparse::ladder_part half{.level = sparse::rungs / 2};
+    const auto second = ladder.part(half);
+    ASSERT_EQ(second, mask_of({0, 1, 0, 0}));
+    const client small_a{.weights = weights_a, .samples = 1, .own_mask = second, .part = half};
+    const client small_b{.weights = weights_b, .samples = 3, .own_mask = second, .part = half};
+    const client whole_b{.weights = weights_b, .samples = 3};
+
+    const auto in_mask = aggregated("mean", sending(upload_content::in_mask), {small_a, whole_b}, &ladder);
+    EXPECT_THAT(in_mask.state, ElementsAre(4, 0.25, 0, 0, 17.5));
+    EXPECT_EQ(in_mask.coverage, (0.75 + 1) / 2);
+    EXPECT_THAT(in_mask.layer_coverage, ElementsAre((0.75 + 1) / 2));
+    EXPECT_THAT(aggregated("mean", sending(upload_content::all_weights), {small_a, whole_b}, &ladder).state,
+                ElementsAre(4, 0.25, -2, 8, 17.5));
+
+    const auto of_second =
+        aggregated("mean", sending(upload_content::all_weights), {small_a, small_b}, &ladder);
+    EXPECT_THAT(of_second.state, ElementsAre(1.25, 0.25, 0, 0, 17.5)) << "what nobody held keeps its value";
+    EXPECT_EQ(of_second.coverage, 0.5);
+}
+
+TEST(mean, does_not_count_the_weights_of_an_update_that_is_left_out) {
+    const auto model = model_of_first_two();
+    const sparse::ladder ladder(tiny_layout, model.mask, std::span(model.state).first(4), 0);
+    auto broken = weights_b;
+    broken[4] = std::numeric_limits<float>::infinity();
+    const client small_a{.weights = weights_a,
+                         .samples = 1,
+                         .own_mask = ladder.part({.level = sparse::rungs / 2}),
+                         .part = {.level = sparse::rungs / 2}};
+    EXPECT_THAT(aggregated("mean", sending(upload_content::in_mask), {small_a, {broken, 3}}, &ladder).state,
+                ElementsAre(1.25, -2, 0, 0, 10));
 }
 
 TEST(mean, carries_squared_gradients) {
