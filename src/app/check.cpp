@@ -4,6 +4,7 @@
 #include "app/prediction.hpp"
 #include "data/dataset.hpp"
 #include "data/partition.hpp"
+#include "fl/budget/feasible.hpp"
 #include "fl/method.hpp"
 #include "fl/privacy_guarantee.hpp"
 #include "sparse/start.hpp"
@@ -127,6 +128,26 @@ void print_traffic(const config::run_config& config, const parameter_layout& lay
     }
 }
 
+void print_budgets(const config::run_config& config, const parameter_layout& layout) {
+    const auto classes =
+        fl::budgets_by_class(config, *fl::make_method(config), layout, images_per_client(config));
+    if (classes.empty()) {
+        return;
+    }
+    fmt::print(
+        "\nBudgets: what a client holds of the prunable weights; traffic and times above are without them\n"
+        "  {:<8} {:>8} {:>12} {:>10} {:>12} {:>10}\n",
+        "class", "clients", "first round", "time", "last round", "time");
+    for (std::size_t c = 0; c < classes.size(); ++c) {
+        const auto& b = classes[c];
+        const auto time = [](double seconds) {
+            return std::isnan(seconds) ? std::string("-") : fmt::format("{:.3g} s", seconds);
+        };
+        fmt::print("  {:<8} {:>6.1f} % {:>10.1f} % {:>10} {:>10.1f} % {:>10}\n", c + 1, 100 * b.share,
+                   100 * b.first, time(b.first_seconds), 100 * b.last, time(b.last_seconds));
+    }
+}
+
 void print_memory(const config::run_config& config, const parameter_layout& layout) {
     const auto m = estimate_memory(config, layout);
     fmt::print("\nMemory, estimated\n"
@@ -186,6 +207,7 @@ exit_code check(const check_command& command) {
                layout.prunable_size());
     print_traffic(config, layout);
     print_privacy(config, predict_traffic(config, *fl::make_method(config), layout));
+    print_budgets(config, layout);
     print_memory(config, layout);
     print_work(config, layout, shares);
     return exit_code::done;

@@ -5,6 +5,7 @@
 #include "data/dataset.hpp"
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/attacks/attack.hpp"
+#include "fl/budget/feasible.hpp"
 #include "fl/method.hpp"
 #include "fl/privacy_guarantee.hpp"
 #include "hdf5/version.hpp"
@@ -17,10 +18,15 @@ namespace feddip::app {
 
 config::run_config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
     auto config = config::load(file, overrides);
-    fl::make_method(config);
+    const auto method = fl::make_method(config);
     fl::make_aggregation_rule(config);
     fl::make_attack(config);
+    fl::budgets_by_class(config, *method, layout_for(config), images_per_client(config));
     return config;
+}
+
+double images_per_client(const config::run_config& config) {
+    return static_cast<double>(data::facts_of(config.data).train_size) / config.federation.clients;
 }
 
 parameter_layout layout_for(const config::run_config& config) {
@@ -52,6 +58,7 @@ fl::run_info describe_run(const config::run_config& config, const parameter_layo
     info.clients_per_round = config.federation.clients_per_round;
     info.threads_per_rank = config.compute.threads;
     info.measures_layer_norms = config.analysis.layer_norms_every > 0;
+    info.has_budgets = config.budget.mode != config::budget_kind::none;
     for (const auto& weight : layout.weights()) {
         info.layer_names.push_back(weight.name.substr(0, weight.name.rfind('.')));
     }

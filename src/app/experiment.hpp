@@ -13,6 +13,9 @@ namespace feddip::app {
 // Reads the configuration; throws input_error for one that no method can run.
 config::run_config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
+// The mean.
+double images_per_client(const config::run_config& config);
+
 parameter_layout layout_for(const config::run_config& config);
 
 // Where results go: `out` if given, else [output] path, else a name that tells the run apart from others,

@@ -1,6 +1,7 @@
 #include "app/prediction.hpp"
 
 #include "app/expected_positions.hpp"
+#include "app/experiment.hpp"
 #include "base/error.hpp"
 #include "data/dataset.hpp"
 #include "fl/accounting.hpp"
@@ -47,10 +48,6 @@ sparse::mask expected_start(const fl::method& method, const parameter_layout& la
 // Of a message without weights: the header and what is never pruned.
 double bytes_without_weights(const parameter_layout& layout) {
     return static_cast<double>(fl::header_bytes + sizeof(float) * (layout.size() - layout.prunable_size()));
-}
-
-double images_per_client(const config::run_config& config) {
-    return static_cast<double>(data::facts_of(config.data).train_size) / config.federation.clients;
 }
 
 // Without a server: all messages are alike, and it is known who sends how many (fl/peers.cpp).

@@ -34,6 +34,7 @@ enum class upload_kind { sparse, dense };
 enum class value_kind { f32, bf16 };
 enum class reconfiguration_upload_kind { dense, topk, topk_residual };
 enum class kernel_kind { automatic, dense, sparse }; // "auto" in TOML
+enum class budget_kind { none, fixed, deadline, bytes };
 enum class precision_kind { f32, bf16 };
 enum class sampling_kind { fixed, poisson };
 
@@ -206,6 +207,21 @@ struct privacy_section {
     bool operator==(const privacy_section&) const = default;
 };
 
+// What a client holds, trains and exchanges, where it isn't the whole model.
+struct budget_section {
+    budget_kind mode = budget_kind::none;
+    // The largest share of the prunable weights that a client can hold: one per class of [links], or one for
+    // all.
+    std::vector<double> density = {1.0};
+    double deadline_s = 0;      // with mode = deadline: for a client's round, over the links of the config
+    double bytes_per_round = 0; // with mode = bytes: that a client exchanges, down and up together
+    bool rotate = false;        // small clients take turns at the small weights
+    double layer_floor =
+        0.1; // a client with a share s of the mask has s x layer_floor of each layer at least
+
+    bool operator==(const budget_section&) const = default;
+};
+
 struct compute_section {
     int threads = 1;
     kernel_kind kernels = kernel_kind::automatic;
@@ -277,6 +293,7 @@ struct run_config {
     aggregation_section aggregation;
     attack_section attack;
     privacy_section privacy;
+    budget_section budget;
     compute_section compute;
     checkpoint_section checkpoint;
     links_section links;

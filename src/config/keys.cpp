@@ -180,6 +180,11 @@ const rule<std::vector<double>> all_at_least_0{
         return !v.empty() && std::ranges::all_of(v, [](double value) { return value >= 0; });
     },
     "one or more numbers, each at least 0"};
+const rule<std::vector<double>> positive_shares{
+    [](const std::vector<double>& v) {
+        return !v.empty() && std::ranges::all_of(v, [](double share) { return share > 0 && share <= 1; });
+    },
+    "one or more numbers, each greater than 0 and at most 1"};
 constexpr rule<std::string> not_empty{[](const std::string& v) { return !v.empty(); }, "a name, not empty"};
 
 template <typename Section, typename T>
@@ -293,6 +298,13 @@ std::vector<key> make_keys() {
         .has("delta", &privacy_section::delta, between_0_and_1)
         .has("sampling", &privacy_section::sampling)
         .has("secure_sum", &privacy_section::secure_sum);
+    section(table, "budget", &run_config::budget)
+        .has("mode", &budget_section::mode)
+        .has("density", &budget_section::density, positive_shares)
+        .has("deadline_s", &budget_section::deadline_s, at_least_0<double>)
+        .has("bytes_per_round", &budget_section::bytes_per_round, at_least_0<double>)
+        .has("rotate", &budget_section::rotate)
+        .has("layer_floor", &budget_section::layer_floor, a_share);
     section(table, "compute", &run_config::compute)
         .has("threads", &compute_section::threads, at_least_1)
         .has("kernels", &compute_section::kernels)

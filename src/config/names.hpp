@@ -100,6 +100,13 @@ inline constexpr auto names<kernel_kind> = std::array{
     named<kernel_kind>{kernel_kind::sparse, "sparse"},
 };
 template <>
+inline constexpr auto names<budget_kind> = std::array{
+    named<budget_kind>{budget_kind::none, "none"},
+    named<budget_kind>{budget_kind::fixed, "fixed"},
+    named<budget_kind>{budget_kind::deadline, "deadline"},
+    named<budget_kind>{budget_kind::bytes, "bytes"},
+};
+template <>
 inline constexpr auto names<precision_kind> = std::array{
     named<precision_kind>{precision_kind::f32, "f32"},
     named<precision_kind>{precision_kind::bf16, "bf16"},

@@ -119,6 +119,13 @@ void validate(const run_config& c, const std::string& where) {
             "staircase = \"paper\"",
             c.regularization.maximum, staircase_bottom);
     validate_privacy(c, where);
+    require(c.budget.density.size() == 1 || c.budget.density.size() == c.links.shares.size(), where,
+            "budget.density has {} values where links.shares has {}; give one per class, or one for all",
+            c.budget.density.size(), c.links.shares.size());
+    require(c.budget.mode != budget_kind::deadline || c.budget.deadline_s > 0, where,
+            "budget.mode = \"deadline\" needs budget.deadline_s, the seconds of a client's round");
+    require(c.budget.mode != budget_kind::bytes || c.budget.bytes_per_round > 0, where,
+            "budget.mode = \"bytes\" needs budget.bytes_per_round, down and up together");
     const std::pair<const char*, const std::vector<double>&> links[] = {
         {"uplink_mbit", c.links.uplink_mbit},
         {"downlink_mbit", c.links.downlink_mbit},

@@ -13,37 +13,92 @@
 
 namespace feddip::fl {
 
-download_cost download_ledger::charge(run_state& state, int client) {
-    auto& held = state.client_mask_version[static_cast<std::size_t>(client)];
-    const std::uint64_t positions = held == state.model.mask_version ? 0 : mask_bytes(state, held);
-    held = state.model.mask_version;
-    const std::uint64_t values = sizeof(float) * upload_length(*layout_, state.model.mask, false);
+namespace {
+
+bool is_whole(sparse::ladder_part part) {
+    return part.level >= sparse::rungs;
+}
+
+sparse::ladder_part part_held(const run_state& state, int client) {
+    return state.client_part.empty() ? sparse::ladder_part{}
+                                     : state.client_part[static_cast<std::size_t>(client)];
+}
+
+// To a receiver there is no difference between all of a mask and no limit at all.
+bool same_weights(sparse::ladder_part a, sparse::ladder_part b) {
+    return a == b || (is_whole(a) && is_whole(b));
+}
+
+// The prunable weights that a client with the part trains and sends.
+std::size_t weights_trained(const round_plan& plan, const run_state& state, sparse::ladder_part part) {
+    if (part.limited()) {
+        return state.ladder.count(part);
+    }
+    return plan.trains_all_weights() ? state.model.mask.size() : state.model.mask.count();
+}
+
+} // namespace
+
+download_cost download_ledger::cost(const run_state& state, int client, sparse::ladder_part part) {
+    const auto held = state.client_mask_version[static_cast<std::size_t>(client)];
+    const auto its_part = part_held(state, client);
+    const bool holds_it = held == state.model.mask_version && same_weights(its_part, part);
+    const std::uint64_t positions = holds_it ? 0 : mask_bytes(state, held, its_part, part);
+    const std::size_t weights = is_whole(part) ? state.model.mask.count() : state.ladder.count(part);
+    const std::uint64_t values = sizeof(float) * (weights + layout_->size() - layout_->prunable_size());
     return {.bytes = header_bytes + positions + values, .positions = positions};
 }
 
 download_cost download_ledger::whole(const run_state& state) {
     constexpr std::uint32_t forgotten = 0xffffffff;
-    const std::uint64_t positions = state.model.mask_version == 0 ? 0 : mask_bytes(state, forgotten);
+    const std::uint64_t positions = state.model.mask_version == 0 ? 0 : mask_bytes(state, forgotten, {}, {});
     return {.bytes =
                 header_bytes + positions + sizeof(float) * upload_length(*layout_, state.model.mask, false),
             .positions = positions};
 }
 
-std::uint64_t download_ledger::mask_bytes(const run_state& state, std::uint32_t held) {
+download_cost download_ledger::charge(run_state& state, int client, sparse::ladder_part part) {
+    const auto charged = cost(state, client, part);
+    const auto its = static_cast<std::size_t>(client);
+    state.client_mask_version[its] = state.model.mask_version;
+    if (state.client_part.empty() && part.limited()) {
+        state.client_part.resize(state.client_mask_version.size());
+    }
+    if (!state.client_part.empty()) {
+        state.client_part[its] = part;
+    }
+    return charged;
+}
+
+std::uint64_t download_ledger::mask_bytes(const run_state& state, std::uint32_t held,
+                                          sparse::ladder_part part_held, sparse::ladder_part sent) {
     if (coded_version_ != state.model.mask_version) {
         coded_.clear();
         coded_version_ = state.model.mask_version;
     }
-    const auto base = std::ranges::find(state.recent_masks, held, &versioned_mask::version);
-    const bool remembered = base != state.recent_masks.end();
-    // All holders of forgotten masks need the same.
-    const std::uint32_t key = remembered ? held : state.model.mask_version;
+    const auto remembered = std::ranges::find(state.recent_masks, held, &versioned_mask::version);
+    const bool is_current = held == state.model.mask_version;
+    const bool knows_a_base = is_current || (is_whole(part_held) && remembered != state.recent_masks.end());
+    // All who hold what is forgotten need the same.
+    const auto key = knows_a_base ? transition{held, part_held.level, part_held.turn, sent.level, sent.turn}
+                                  : transition{state.model.mask_version, 0, 0, sent.level, sent.turn};
     const auto known = coded_.find(key);
     if (known != coded_.end()) {
         return known->second;
     }
-    const auto code = sparse::encode(state.model.mask, *layout_, remembered ? &base->mask : nullptr);
-    return coded_[key] = code.size();
+    const auto mask_of = [&](sparse::ladder_part part) {
+        return is_whole(part) ? state.model.mask : state.ladder.part(part);
+    };
+    const auto target = mask_of(sent);
+    sparse::mask base;
+    if (knows_a_base) {
+        base = is_current ? mask_of(part_held) : remembered->mask;
+    }
+    std::uint64_t bytes = sparse::encode(target, *layout_, knows_a_base ? &base : nullptr).size();
+    if (knows_a_base && !(is_whole(sent) && is_whole(part_held))) {
+        bytes = std::min<std::uint64_t>(bytes, sparse::encode(target, *layout_, nullptr).size());
+    }
+    return coded_[key] = bytes;
 }
 
 double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double clients_down,
@@ -91,7 +146,11 @@ void accounting::charge_downloads(ongoing_round& now, run_state& state) {
     record.bytes_up = start.bytes_up;
     record.bytes_positions = start.positions;
     for (auto& p : now.who.sampled) {
-        const auto cost = downloads_.charge(state, p.client);
+        if (here_.what.config.budget.mode != config::budget_kind::none) {
+            p.density = static_cast<double>(weights_trained(now.plan, state, p.part)) /
+                        static_cast<double>(state.model.mask.size());
+        }
+        const auto cost = downloads_.charge(state, p.client, p.part);
         p.bytes_down = cost.bytes;
         record.bytes_down += cost.bytes;
         record.bytes_positions += cost.positions;
@@ -100,6 +159,14 @@ void accounting::charge_downloads(ongoing_round& now, run_state& state) {
     record.reference_cost_mib =
         reference_cost_mib(here_.layout, mask.sparsity(), static_cast<double>(now.who.sampled.size()),
                            upload_sparsity(now.plan, mask), static_cast<double>(now.who.slots.size()));
+    if (now.ladder) {
+        record.reference_cost_mib = 0;
+        for (const auto& p : now.who.sampled) {
+            const double down = p.part.limited() ? 1 - p.density : mask.sparsity();
+            record.reference_cost_mib +=
+                reference_cost_mib(here_.layout, down, 1, 1 - p.density, p.answers ? 1 : 0);
+        }
+    }
 }
 
 void accounting::charge_expected(ongoing_round& now, const run_state& state) {
@@ -124,6 +191,12 @@ void accounting::charge_expected(ongoing_round& now, const run_state& state) {
     now.record.bytes_up = of_all(uploads, up);
     now.record.reference_cost_mib =
         reference_cost_mib(here_.layout, mask.sparsity(), clients, upload_sparsity(now.plan, mask), uploads);
+}
+
+std::uint64_t accounting::price(const round_plan& plan, const run_state& state, int client,
+                                sparse::ladder_part part) {
+    return downloads_.cost(state, client, part).bytes +
+           upload_bytes(plan, here_.layout, weights_trained(plan, state, part));
 }
 
 void accounting::charge_uploads(ongoing_round& now) const {
@@ -158,6 +231,7 @@ void accounting::charge_exchange(std::span<const exchanged> messages, ongoing_ro
 }
 
 void accounting::simulate(ongoing_round& now) const {
+    const auto& budget = here_.what.config.budget;
     std::vector<client_work> works;
     for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
         const auto& p = now.who.sampled[i];
@@ -165,6 +239,11 @@ void accounting::simulate(ongoing_round& now) const {
         works.push_back(work_of(p, p.samples(), here_.what.config.federation.local_epochs));
         works.back().bytes_up = static_cast<double>(c.bytes_up);
         c.simulated_seconds = links_.seconds(works.back());
+        c.bytes_down = p.bytes_down;
+        c.density = p.density;
+        if (budget.mode == config::budget_kind::deadline) {
+            c.deadline_met = c.simulated_seconds <= budget.deadline_s ? 1 : 0;
+        }
     }
     now.record.simulated_seconds = links_.round_seconds(works);
 }

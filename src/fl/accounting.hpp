@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <span>
+#include <tuple>
 
 namespace feddip::fl {
 
@@ -20,23 +21,30 @@ struct download_cost {
 };
 
 // Charges clients for what they really need to be sent: a client that still holds an older mask gets the
-// difference to it, while the server remembers that one, and else the whole mask.
+// difference to it, while the server remembers that one, and else the whole mask. One with a part of the mask
+// is sent that, as the difference to the part it holds of the same mask or to an older whole one, or by
+// itself, whichever is smaller.
 class download_ledger {
 public:
     explicit download_ledger(const parameter_layout& layout) : layout_(&layout) {}
 
-    // The cost of sending `state.model` to `client`, which from then on holds its mask.
-    download_cost charge(run_state& state, int client);
+    // The cost of sending a part of `state.model` to `client`.
+    download_cost cost(const run_state& state, int client, sparse::ladder_part part = {});
+    // The same, and from then on the client holds it.
+    download_cost charge(run_state& state, int client, sparse::ladder_part part = {});
 
     // The cost with the whole mask, as for one who holds none.
     download_cost whole(const run_state& state);
 
 private:
-    std::uint64_t mask_bytes(const run_state& state, std::uint32_t held);
+    // The version of a mask held or remembered, its part, and the part that is sent.
+    using transition = std::tuple<std::uint32_t, int, int, int, int>;
+    std::uint64_t mask_bytes(const run_state& state, std::uint32_t held, sparse::ladder_part part_held,
+                             sparse::ladder_part sent);
 
     const parameter_layout* layout_;
-    std::uint32_t coded_version_ = 0;                // which mask `coded_` is about
-    std::map<std::uint32_t, std::uint64_t> coded_{}; // bytes to bring a holder of that version up to date
+    std::uint32_t coded_version_ = 0;             // which mask `coded_` is about
+    std::map<transition, std::uint64_t> coded_{}; // bytes of positions
 };
 
 // The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters:
@@ -67,6 +75,9 @@ public:
     // here, with the mean over all draws of who takes part, and each with the whole mask: a server that knows
     // which mask a client holds knows when it took part.
     void charge_downloads(ongoing_round& now, run_state& state);
+
+    // What a client would be charged in the round for holding such a part, down and up.
+    std::uint64_t price(const round_plan& plan, const run_state& state, int client, sparse::ladder_part part);
 
     // What each has sent, as its record says, and how long all that would have taken it.
     void charge_uploads(ongoing_round& now) const;

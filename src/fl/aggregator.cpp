@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace feddip::fl {
 
@@ -105,7 +106,10 @@ std::optional<aggregate> aggregator::close(aggregation& updates, const training_
     }
     now.record.hostile_included = static_cast<int>(std::ranges::count_if(
         now.record.clients, [](const auto& c) { return c.hostile != 0 && c.included != 0; }));
-    return updates.result(usable.samples);
+    auto average = updates.result(usable.samples);
+    now.record.coverage = average.coverage;
+    now.record.layer_coverage = std::move(average.layer_coverage);
+    return average;
 }
 
 } // namespace feddip::fl

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -22,8 +23,10 @@ struct participant {
     sparse::ladder_part part = {}; // what it can hold of the model: limited, it trains and sends that alone
     // Through which its passes see the weights, once the roster has equipped it; null: through the model's.
     std::shared_ptr<const sparse::mask> own_mask = nullptr;
-    int kept_in = -1;             // the round t of what it keeps in the client_store, -1: nothing
-    std::uint64_t bytes_down = 0; // once it is charged for its download
+    int kept_in = -1; // the round t of what it keeps in the client_store, -1: nothing
+    double density =
+        std::numeric_limits<double>::quiet_NaN(); // share of the prunable weights held, with a budget
+    std::uint64_t bytes_down = 0;                 // once it is charged for its download
 
     std::uint32_t samples() const { return static_cast<std::uint32_t>(images.size()); }
     const sparse::mask& mask(const sparse::mask& of_model) const { return own_mask ? *own_mask : of_model; }

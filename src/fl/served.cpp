@@ -2,6 +2,7 @@
 // begin with w'_t.
 #include "fl/accounting.hpp"
 #include "fl/aggregator.hpp"
+#include "fl/budget/budgets.hpp"
 #include "fl/measurement.hpp"
 #include "fl/roster.hpp"
 #include "fl/server.hpp"
@@ -17,13 +18,14 @@ namespace {
 class served final : public world {
 public:
     served(workplace& here, const start_cost& owed)
-        : roster_(here), accounting_(here), training_(here, roster_), aggregator_(here), server_(here),
-          measurement_(here) {
+        : roster_(here), accounting_(here), budgets_(here, accounting_), training_(here, roster_),
+          aggregator_(here), server_(here), measurement_(here) {
         accounting_.owe(owed);
     }
 
     void run(ongoing_round& now, run_state& state) override {
         roster_.call(now, state);
+        budgets_.assign(now, state);
         accounting_.charge_downloads(now, state);
         auto updates = aggregator_.open(now, state);
         const auto trained = training_.run(now, state.model, *updates);
@@ -38,6 +40,7 @@ public:
 private:
     roster roster_;
     accounting accounting_;
+    budgets budgets_;
     training training_;
     aggregator aggregator_;
     server server_;

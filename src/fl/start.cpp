@@ -61,14 +61,16 @@ started start_afresh(workplace& here) {
     return all;
 }
 
-// What every rank needs to know of a resumed run beside the model: [rounds done | round of what each client
-// keeps].
+// What every rank needs to know of a resumed run beside the model: [rounds done | version of the mask that is
+// ranked | round of what each client keeps], and the ranking.
 void share_progress(workplace& here, run_state& state) {
-    std::vector<std::int32_t> progress{state.rounds_done};
+    std::vector<std::int32_t> progress{state.rounds_done, static_cast<std::int32_t>(state.ladder_version)};
     progress.insert(progress.end(), state.client_residual_round.begin(), state.client_residual_round.end());
     progress = broadcast(here.ranks, std::span<const std::int32_t>(progress));
     state.rounds_done = progress.front();
-    state.client_residual_round.assign(progress.begin() + 1, progress.end());
+    state.client_residual_round.assign(progress.begin() + 2, progress.end());
+    state.ladder_version = static_cast<std::uint32_t>(progress[1]);
+    state.ladder = sparse::ladder(broadcast(here.ranks, state.ladder.rung_of()));
 }
 
 } // namespace

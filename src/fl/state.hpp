@@ -4,6 +4,7 @@
 #pragma once
 
 #include "privacy/secret.hpp"
+#include "sparse/ladder.hpp"
 #include "sparse/mask.hpp"
 
 #include <cstdint>
@@ -44,13 +45,16 @@ struct client_record {
     double train_loss = not_measured;  // mean over the last local epoch
     double accuracy = not_measured;    // of w'_{t+1} on the client's own test share (non-i.i.d. partitions)
     std::uint64_t bytes_up = 0;        // encoded payload
+    std::uint64_t bytes_down = 0;      // the same, received
     std::uint64_t bytes_positions = 0; // of these, the coded positions
     std::int32_t included =
         1; // 0: not in the average: NaN or Inf in the update, left out by the rule, or dropped out
     std::int32_t dropped_out = 0;            // 1: got the model, and trained and sent nothing
     double simulated_seconds = not_measured; // its own, over the links of the config (link_model.hpp)
     std::int32_t hostile = 0;                // 1: it does what the config's attack has it do
-    std::int32_t sparse_kernels = 0;         // 1: trained through the sparse kernels, 0: through oneDNN
+    double density = not_measured;           // share of the prunable weights that it held, with a budget
+    std::int32_t deadline_met = -1;  // 1: its simulated time was within the deadline; -1: there is none
+    std::int32_t sparse_kernels = 0; // 1: trained through the sparse kernels, 0: through oneDNN
 };
 
 // Of one round, by the names of the results file (house.md, section 4).
@@ -69,7 +73,9 @@ struct round_record {
     int hostile_included = 0;                // hostile clients in the average; -1: not told
     double epsilon = not_measured;           // of differential privacy, spent so far
     double clip = not_measured;              // bound of the updates of this round
+    double coverage = not_measured;          // share of samples that trained a weight, where clients held parts
     std::vector<double> layer_density;       // one per prunable tensor
+    std::vector<double> layer_coverage;      // the same of coverage
     std::vector<double> layer_weight_norm, layer_gradient_norm, layer_alive_gradient_norm; // layer_norms.hpp
     std::vector<client_record> clients; // that were sampled, by id
 };
@@ -81,6 +87,10 @@ struct run_state {
     std::vector<std::uint32_t> client_mask_version; // [clients] the mask each client holds
     std::vector<std::int32_t>
         client_residual_round; // [clients] t of what each client keeps in the client_store, -1: nothing
+    // Of a mask held, the part: [clients], or empty where all have ever held whole ones.
+    std::vector<sparse::ladder_part> client_part;
+    sparse::ladder ladder; // of the mask of this version, where clients have budgets; else empty
+    std::uint32_t ladder_version = 0;
     std::vector<versioned_mask> recent_masks;   // before the model's, oldest first; at most remembered_masks
     std::optional<protection_state> protection; // where clients are protected; on rank 0
     std::vector<round_record> history;          // [rounds_done]
@@ -94,6 +104,7 @@ struct run_info {
     std::vector<std::string> hostnames;   // one per rank
     std::vector<std::string> layer_names; // of the prunable tensors
     bool measures_layer_norms = false;
+    bool has_budgets = false;
 };
 
 } // namespace feddip::fl

@@ -91,10 +91,14 @@ upload make_upload(const round_plan& plan, const parameter_layout& layout, const
         record.bytes_positions = sparse::encode(sent.weights.support, layout, &model.mask).size();
     }
     const auto& held = trained.own_mask ? *trained.own_mask : model.mask;
-    record.bytes_up = header_bytes + record.bytes_positions +
-                      bytes_per_value(plan.values) * values_of(sent, plan, layout, held) +
-                      sizeof(float) * (sent.tail.size() + sent.squared_gradients.size());
+    record.bytes_up = upload_bytes(plan, layout, values_of(sent, plan, layout, held)) +
+                      record.bytes_positions + sizeof(float) * sent.squared_gradients.size();
     return sent;
+}
+
+std::uint64_t upload_bytes(const round_plan& plan, const parameter_layout& layout, std::size_t weights) {
+    return header_bytes + bytes_per_value(plan.values) * weights +
+           sizeof(float) * (layout.size() - layout.prunable_size());
 }
 
 double upload_sparsity(const round_plan& plan, const sparse::mask& mask) {

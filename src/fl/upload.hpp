@@ -36,6 +36,9 @@ struct local_result {
 upload make_upload(const round_plan& plan, const parameter_layout& layout, const global_model& model,
                    const local_result& trained, client_record& record);
 
+// Of so many weights without positions, to a header and what is never pruned.
+std::uint64_t upload_bytes(const round_plan& plan, const parameter_layout& layout, std::size_t weights);
+
 // Whether uploads say where their weights lie.
 constexpr bool carries_positions(upload_content content) {
     return content == upload_content::largest || content == upload_content::own_mask;

@@ -67,8 +67,11 @@ void remove_if_possible(const fs::path& path) {
 }
 
 // Keys in which runs may differ and still give the same bits.
-bool leaves_results_alone(std::string_view key) {
+bool leaves_results_alone(std::string_view key, bool has_budgets) {
     constexpr std::array<std::string_view, 2> exact = {"data.path", "federation.rank0_trains"};
+    if (has_budgets && (key.starts_with("links.") || key.starts_with("faults.slow_"))) {
+        return false; // they decide on who holds what
+    }
     return key.starts_with("checkpoint.") || key.starts_with("output.") || key.starts_with("links.") ||
            key.starts_with("faults.slow_") || std::find(exact.begin(), exact.end(), key) != exact.end();
 }
@@ -114,7 +117,7 @@ std::vector<std::string> config_differences(const std::string& of_checkpoint, co
     const config::run_config after = config::parse(now, "the run's config", {});
     std::vector<std::string> named;
     for (const auto& [key, left, right] : config::differences(before, after)) {
-        if (!leaves_results_alone(key)) {
+        if (!leaves_results_alone(key, after.budget.mode != config::budget_kind::none)) {
             named.push_back(fmt::format("{} is {} in the checkpoint and {} now", key, left, right));
         }
     }

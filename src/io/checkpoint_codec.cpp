@@ -135,6 +135,45 @@ std::vector<fl::versioned_mask> read_recent_masks(const h5::dataset_source& file
     return masks;
 }
 
+// Nothing, where no client has a budget.
+void write_parts(h5::file& file, std::span<const sparse::ladder_part> client_part,
+                 const sparse::ladder& ladder, std::uint32_t ladder_version) {
+    if (ladder.rung_of().empty()) {
+        return;
+    }
+    std::vector<std::int32_t> levels, turns;
+    for (const auto part : client_part) {
+        levels.push_back(part.level);
+        turns.push_back(part.turn);
+    }
+    file.write("/client_part/level", levels);
+    file.write("/client_part/turn", turns);
+    write_scalar(file, "/ladder/mask_version", ladder_version);
+    file.write("/ladder/rung", std::vector<std::uint32_t>(ladder.rung_of().begin(), ladder.rung_of().end()));
+}
+
+void read_parts(const h5::dataset_source& file, fl::run_state& state) {
+    if (!file.has("/ladder/rung")) {
+        return;
+    }
+    const auto levels = file.read<std::int32_t>("/client_part/level");
+    const auto turns = file.read<std::int32_t>("/client_part/turn");
+    require(levels.size() == turns.size() &&
+                (levels.empty() || levels.size() == state.client_mask_version.size()),
+            file, "what clients hold is incomplete");
+    for (std::size_t c = 0; c < levels.size(); ++c) {
+        require(levels[c] >= 1 && levels[c] <= sparse::ladder_part::unlimited && turns[c] >= -1, file,
+                "a client holds an impossible part of a mask");
+        state.client_part.push_back({.level = levels[c], .turn = turns[c]});
+    }
+    state.ladder_version = read_scalar<std::uint32_t>(file, "/ladder/mask_version");
+    const auto rungs = file.read<std::uint32_t>("/ladder/rung");
+    require(rungs.size() == state.model.mask.size() &&
+                std::ranges::all_of(rungs, [](std::uint32_t r) { return r <= sparse::rungs; }),
+            file, "the ranking is not one of the model's mask");
+    state.ladder = sparse::ladder(std::vector<std::uint16_t>(rungs.begin(), rungs.end()));
+}
+
 fl::global_model read_model(const h5::dataset_source& file) {
     fl::global_model model;
     model.mask = mask_of(read_scalar<std::uint64_t>(file, "/model/prunable"),
@@ -204,7 +243,7 @@ void write_history(h5::file& file, std::span<const fl::round_record> rounds) {
     }
     for (const layer_column& c : layer_columns) {
         const auto lists = join(rounds, c.member);
-        if (!c.on_request || !lists.values.empty()) {
+        if (!c.when || !lists.values.empty()) {
             file.write(fmt::format("/history/{}_per_round", c.history), lists.per_round);
             file.write(fmt::format("/history/{}", c.history), lists.values);
         }
@@ -224,7 +263,7 @@ std::vector<fl::round_record> read_history(const h5::dataset_source& file) {
     }
     for (const layer_column& c : layer_columns) {
         const auto path = fmt::format("/history/{}", c.history);
-        if (c.on_request && !file.has(path)) {
+        if (c.when && !file.has(path)) {
             continue;
         }
         const joined_lists<double> lists{file.read<std::uint32_t>(path + "_per_round"),
@@ -250,12 +289,13 @@ std::vector<fl::round_record> read_history(const h5::dataset_source& file) {
 std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state) {
     h5::file file = h5::file::create("checkpoint");
     file.write("/config_toml", std::vector<std::uint8_t>(config_toml.begin(), config_toml.end()));
-    const auto& [rounds_done, model, client_mask_version, client_residual_round, recent_masks, protection,
-                 history] = state; // all there is
+    const auto& [rounds_done, model, client_mask_version, client_residual_round, client_part, ladder,
+                 ladder_version, recent_masks, protection, history] = state; // all there is
     write_scalar(file, "/rounds_done", rounds_done);
     write_model(file, model);
     file.write("/client_mask_version", client_mask_version);
     file.write("/client_residual_round", client_residual_round);
+    write_parts(file, client_part, ladder, ladder_version);
     write_recent_masks(file, recent_masks, model.mask.size());
     if (protection) {
         file.write("/protection/key", std::span<const std::uint8_t>(protection->key.bytes()),
@@ -288,6 +328,7 @@ checkpoint decode_checkpoint_content(const h5::dataset_source& file) {
     c.state.model = read_model(file);
     c.state.client_mask_version = file.read<std::uint32_t>("/client_mask_version");
     c.state.client_residual_round = file.read<std::int32_t>("/client_residual_round");
+    read_parts(file, c.state);
     c.state.recent_masks = read_recent_masks(file, c.state.model.mask.size());
     if (file.has("/protection/key")) {
         c.state.protection = read_protection(file);

@@ -39,13 +39,14 @@ results_header read_header(const h5::file& file) {
     h.complete = file.attribute<int>("/", "complete") != 0;
     h.info.layer_names = file.read_strings("/layers/name");
     h.info.measures_layer_norms = file.has("/layers/weight_norm");
+    h.info.has_budgets = file.has("/layers/coverage");
     return h;
 }
 
 void read_layers(const h5::file& file, std::span<fl::round_record> rounds) {
     for (const layer_column& c : layer_columns) {
         const std::string path = std::string("/layers/") + c.name;
-        if (c.on_request && !file.has(path)) {
+        if (c.when && !file.has(path)) {
             continue;
         }
         const h5::shape shape = file.shape_of(path);

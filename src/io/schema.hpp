@@ -51,6 +51,10 @@ inline constexpr round_column round_columns[] = {
      &fl::round_record::grad_norm_squared, true},
     {"gradient_divergence", "1", "mean squared distance of the clients' gradients from the global one",
      &fl::round_record::gradient_divergence, true},
+    {"coverage", "1",
+     "share of the samples that trained a weight of the mask, where clients held parts of it of different "
+     "size",
+     &fl::round_record::coverage, true},
     {"bytes_down", "byte", "encoded payload received by the sampled clients", &fl::round_record::bytes_down},
     {"bytes_up", "byte", "encoded payload sent by the sampled clients", &fl::round_record::bytes_up},
     {"bytes_positions", "byte", "part of the payload that says which weights are meant",
@@ -79,19 +83,22 @@ struct layer_column {
     const char* history; // in a checkpoint, under /history
     const char* long_name;
     std::vector<double> fl::round_record::*member;
-    bool on_request; // there only where the run measures it
+    bool fl::run_info::*when; // there only in such runs; null: in all
 };
 inline constexpr layer_column layer_columns[] = {
     {"density", "layer_density", "share of weights of the tensor that are alive",
-     &fl::round_record::layer_density, false},
+     &fl::round_record::layer_density, nullptr},
     {"weight_norm", "layer_weight_norm", "L2 norm of the tensor's weights",
-     &fl::round_record::layer_weight_norm, true},
+     &fl::round_record::layer_weight_norm, &fl::run_info::measures_layer_norms},
     {"gradient_norm", "layer_gradient_norm",
      "L2 norm of the gradient of a minibatch with respect to all weights of the tensor",
-     &fl::round_record::layer_gradient_norm, true},
+     &fl::round_record::layer_gradient_norm, &fl::run_info::measures_layer_norms},
     {"alive_gradient_norm", "layer_alive_gradient_norm",
      "L2 norm of the gradient of a minibatch with respect to the alive weights of the tensor",
-     &fl::round_record::layer_alive_gradient_norm, true},
+     &fl::round_record::layer_alive_gradient_norm, &fl::run_info::measures_layer_norms},
+    {"coverage", "layer_coverage",
+     "share of the samples that trained a weight of the tensor's mask, where clients held parts of it",
+     &fl::round_record::layer_coverage, &fl::run_info::has_budgets},
 };
 
 // /clients/*, one value per round and slot.
@@ -102,6 +109,7 @@ inline constexpr client_column client_columns[] = {
     {"accuracy", "1", "top-1 accuracy of the pruned global model on the client's own test share",
      &fl::client_record::accuracy},
     {"bytes_up", "byte", "encoded payload sent by the client", &fl::client_record::bytes_up},
+    {"bytes_down", "byte", "encoded payload received by the client", &fl::client_record::bytes_down, true},
     {"bytes_positions", "byte", "of the payload sent by the client, the coded positions",
      &fl::client_record::bytes_positions, true},
     {"included", "1",
@@ -112,6 +120,11 @@ inline constexpr client_column client_columns[] = {
      &fl::client_record::dropped_out, true},
     {"simulated_seconds", "s", "time of the client in a federation with the links of the config",
      &fl::client_record::simulated_seconds, true},
+    {"density", "1", "share of the prunable weights that the client held, with a budget",
+     &fl::client_record::density, true},
+    {"deadline_met", "1",
+     "1 where the client's simulated time was within the deadline, 0 where not, -1 for none",
+     &fl::client_record::deadline_met, true},
     {"sparse_kernels", "1", "1 where the client was trained through the sparse kernels, 0 through oneDNN",
      &fl::client_record::sparse_kernels, true},
     {"hostile", "1", "1 where the client did what the attack of the config says", &fl::client_record::hostile,

@@ -205,6 +205,32 @@ TEST(federation_of_protected_clients, over_mpi_ends_in_the_bits_of_one_rank) {
     }
 }
 
+// Parts of the model of different sizes, in rounds that reconfigure and others.
+TEST(federation_budgets, over_mpi_end_in_the_bits_of_one_rank) {
+    for (const bool rotate : {false, true}) {
+        small_federation what;
+        make_tiny(what);
+        what.config.federation.rounds = 4;
+        what.config.links.shares = {0.5, 0.5};
+        what.config.budget.mode = feddip::config::budget_kind::fixed;
+        what.config.budget.density = {1, 0.1};
+        what.config.budget.rotate = rotate;
+        witnessed_transport ranks(communicator::world());
+
+        const fl::run_result over_mpi = run(what, ranks);
+
+        if (ranks.rank() == 0) {
+            fl::in_process_transport alone;
+            expect_same_run(over_mpi.state, run(what, alone).state);
+            bool has_parts = false;
+            for (const auto& round : over_mpi.state.history) {
+                has_parts = has_parts || round.coverage < 1;
+            }
+            EXPECT_TRUE(has_parts);
+        }
+    }
+}
+
 // Clients that drop out leave slots to fewer ranks, and whole rounds to none.
 TEST(federation_faults, over_mpi_end_in_the_bits_of_one_rank) {
     for (const auto upload : {feddip::config::reconfiguration_upload_kind::dense,

@@ -51,6 +51,7 @@ run_config unusual_config() {
     c.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk_residual};
     c.aggregation = {.rule = "median", .hostile = 1, .clip = 1.5};
     c.attack = {"alie", 3, 1.25};
+    c.budget = {budget_kind::bytes, {0.5, 1e-3}, 0.5, 12345, true, 1};
     c.compute = {64, kernel_kind::sparse, precision_kind::bf16};
     c.checkpoint = {"kept here", 0, 7.5, 9};
     c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
@@ -129,6 +130,13 @@ clip = 1.5
 kind = "alie"
 clients = 3
 strength = 1.25
+[budget]
+mode = "deadline"
+density = [1.0, 0.25]
+deadline_s = 2.5
+bytes_per_round = 1e6
+rotate = true
+layer_floor = 0
 [compute]
 threads = 3
 kernels = "sparse"
@@ -173,6 +181,7 @@ path = "run.h5"
     expected.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk};
     expected.aggregation = {.rule = "median", .hostile = 1, .clip = 1.5};
     expected.attack = {"alie", 3, 1.25};
+    expected.budget = {budget_kind::deadline, {1, 0.25}, 2.5, 1e6, true, 0};
     expected.compute = {3, kernel_kind::sparse, precision_kind::bf16};
     expected.checkpoint = {"kept", 0, 30, 5};
     expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};
@@ -187,6 +196,7 @@ TEST(parse, knows_every_choice) {
     const std::pair<const char*, std::vector<const char*>> choices[] = {
         {"data.partition", {"iid", "pathological", "dirichlet"}},
         {"method.variant", {"paper", "authors"}},
+        {"budget.mode", {"none", "fixed"}},
         {"sparsity.start", {"erk", "uniform"}},
         {"sparsity.start_mask", {"global", "per_client"}},
         {"sparsity.start_scale", {"dense", "density"}},

@@ -49,6 +49,46 @@ TEST(download_ledger, charges_a_whole_mask_to_a_client_whose_mask_is_forgotten) 
     EXPECT_EQ(ledger.charge(state, 1).bytes, encode(state.model, lenet5, 0, nullptr).size());
 }
 
+// A part is a mask like any other to the codec: what is charged is the message with that mask.
+TEST(download_ledger, charges_a_part_of_the_mask_as_the_message_with_the_part_alone) {
+    run_state state;
+    state.client_mask_version = {0, 0};
+    state.recent_masks = {all_alive()};
+    state.model = model_with(random_mask(0.3, 1), 1);
+    state.ladder = {lenet5, state.model.mask, std::span(state.model.state).first(lenet5.prunable_size()),
+                    0.1};
+    state.ladder_version = 1;
+    const auto part_of = [&](int level) {
+        auto part = model_with(state.ladder.part({.level = level}), 9);
+        sparse::apply(part.mask, std::span<const float>(state.model.state).first(part.mask.size()),
+                      std::span(part.state).first(part.mask.size()));
+        return part;
+    };
+    const auto quarter = part_of(250);
+    const auto third = part_of(330);
+    const versioned_mask base_whole = all_alive();
+    const versioned_mask base_quarter{2, quarter.mask};
+    const versioned_mask same{9, {}};
+    download_ledger ledger(lenet5);
+
+    const auto first = ledger.charge(state, 0, {.level = 250});
+    const auto again = ledger.charge(state, 0, {.level = 250});
+    const auto more = ledger.charge(state, 0, {.level = 330});
+
+    EXPECT_EQ(first.bytes, std::min(encode(quarter, lenet5, 0, nullptr).size(),
+                                    encode(quarter, lenet5, 0, &base_whole).size()));
+    EXPECT_EQ(again.bytes, encode(quarter, lenet5, 0, &same).size());
+    EXPECT_EQ(more.bytes, encode(third, lenet5, 0, &base_quarter).size());
+    EXPECT_LT(more.positions,
+              encode(third, lenet5, 0, nullptr).size() - encode(third, lenet5, 0, &same).size());
+    EXPECT_EQ(ledger.cost(state, 1).bytes, encode(state.model, lenet5, 0, &base_whole).size());
+
+    // The next mask: what part of the last one it holds is no longer known.
+    state.recent_masks.push_back({1, state.model.mask});
+    state.model = model_with(random_mask(0.2, 2), 2);
+    EXPECT_EQ(ledger.cost(state, 0).bytes, encode(state.model, lenet5, 0, nullptr).size());
+}
+
 // FedAvg on LeNet-5 with five clients for a hundred rounds costs 1,883 by the authors' program.
 TEST(reference_cost, is_the_authors_formula) {
     EXPECT_NEAR(100 * reference_cost_mib(lenet5, 0, 5, 0, 5), 1883, 0.5);

@@ -91,6 +91,22 @@ TEST(checkpoint, is_refused_with_a_key_and_no_bound_or_one_that_is_none) {
     EXPECT_THROW(decoded(encode_checkpoint(config, state)), error);
 }
 
+TEST(checkpoint, gives_back_what_clients_with_budgets_hold) {
+    auto state = example_state(4);
+    const parameter_layout one_tensor({{"a.weight", role::weight, {1000}, 0, 0, 1}});
+    state.ladder = {one_tensor, state.model.mask, std::span(state.model.state).first(1000), 0.1};
+    state.ladder_version = state.model.mask_version;
+    state.client_part.resize(state.client_mask_version.size());
+    state.client_part[2] = {.level = 250, .turn = 3};
+    state.history.back().layer_coverage = {0.5, 1};
+    expect_same(decoded(encode_checkpoint(config, state)).state, state);
+
+    state.client_part[2].level = 0;
+    EXPECT_THROW(decoded(encode_checkpoint(config, state)), error);
+    state.client_part.resize(1);
+    EXPECT_THROW(decoded(encode_checkpoint(config, state)), error);
+}
+
 TEST(checkpoint, holds_a_run_without_history_or_clients) {
     fl::run_state state = example_state(0);
     state.client_mask_version.clear();

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <span>
 #include <variant>
@@ -59,6 +60,9 @@ inline void expect_same(const fl::run_state& a, const fl::run_state& b) {
     EXPECT_EQ(a.model.mask_version, b.model.mask_version);
     EXPECT_EQ(a.client_mask_version, b.client_mask_version);
     EXPECT_EQ(a.client_residual_round, b.client_residual_round);
+    EXPECT_EQ(a.client_part, b.client_part);
+    EXPECT_TRUE(std::ranges::equal(a.ladder.rung_of(), b.ladder.rung_of()));
+    EXPECT_EQ(a.ladder_version, b.ladder_version);
     ASSERT_EQ(a.recent_masks.size(), b.recent_masks.size());
     for (std::size_t i = 0; i < a.recent_masks.size(); ++i) {
         EXPECT_EQ(a.recent_masks[i].version, b.recent_masks[i].version);

@@ -33,6 +33,7 @@ inline fl::run_info example_info(int rounds) {
     info.hostnames = {"node01", "node02"};
     info.layer_names = {"conv1.weight", "fc1.weight"};
     info.measures_layer_norms = true;
+    info.has_budgets = true;
     return info;
 }
 

@@ -1,0 +1,35 @@
+// The part of the model that each sampled client holds in a round.
+#pragma once
+
+#include "fl/accounting.hpp"
+#include "fl/budget/controller.hpp"
+#include "fl/experiment.hpp"
+#include "fl/link_model.hpp"
+#include "fl/round.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace feddip::fl {
+
+class budgets {
+public:
+    // `charges` knows what a part would cost, and outlives the stage.
+    budgets(const workplace& here, accounting& charges);
+
+    // Collective: what each sampled client can hold of the model, and affords to exchange.
+    void assign(ongoing_round& now, run_state& state);
+
+private:
+    void rank_weights(run_state& state) const;
+    int level_for(const participant& who, const ongoing_round& now, const run_state& state);
+    std::vector<past_round> past_of(int client, const run_state& state) const;
+    sparse::ladder_part part_at(int level, int round) const;
+
+    const workplace& here_;
+    accounting& charges_;
+    link_model links_;
+    std::unique_ptr<controller> controller_; // null: everybody holds all
+};
+
+} // namespace feddip::fl

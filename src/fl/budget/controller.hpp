@@ -1,0 +1,38 @@
+// What a client may be asked to carry in a round. A new controller is one file in this folder and one line in
+// registry.cpp.
+#pragma once
+
+#include "base/layout.hpp"
+#include "config/config.hpp"
+
+#include <memory>
+#include <span>
+
+namespace feddip::fl {
+
+// Of a round in which the client answered, as it is recorded.
+struct past_round {
+    double bytes = 0;   // down and up
+    double seconds = 0; // over the links of the config
+};
+
+// Decides from recorded values alone, so that a resumed run decides the same.
+class controller {
+public:
+    virtual ~controller() = default;
+
+    // The most bytes, down and up together, for the next round of a client with these rounds, oldest first.
+    virtual double bytes(std::span<const past_round> past) const = 0;
+
+    // Whether a client that can't do with so little must not be asked at all.
+    virtual bool is_binding() const { return false; }
+};
+
+// Null where no client has a budget.
+std::unique_ptr<controller> make_controller(const config::budget_section& budget,
+                                            const parameter_layout& layout);
+
+// The largest share of the prunable weights that a client of this class of [links] can hold.
+double largest_density(const config::budget_section& budget, std::size_t link_class);
+
+} // namespace feddip::fl

@@ -1,0 +1,164 @@
+#include "fl/budget/feasible.hpp"
+
+#include "base/error.hpp"
+#include "fl/budget/controller.hpp"
+#include "fl/link_model.hpp"
+#include "fl/message.hpp"
+#include "fl/upload.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+namespace feddip::fl {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& where, const std::string& why) {
+    throw input_error("a budget can't be met", where, why);
+}
+
+void require_method(const config::run_config& config, const method& how) {
+    if (config.aggregation.rule != "mean") {
+        refuse("aggregation.rule", fmt::format("\"{}\" takes updates of the whole model only; take \"mean\"",
+                                               config.aggregation.rule));
+    }
+    if (how.neighbours() > 0) {
+        refuse("method.name",
+               fmt::format("{} has no server that could cut a model to size", config.method.name));
+    }
+    if (config.sparsity.start_mask == config::start_mask_kind::per_client) {
+        refuse("sparsity.start_mask", "clients with budgets have the server's mask; take \"global\"");
+    }
+    for (int t = 0; t < config.federation.rounds; ++t) {
+        const auto plan = how.plan(t);
+        if (carries_positions(plan.upload) || plan.squared_gradients) {
+            refuse("budget.mode", fmt::format("in round {} clients send what lies outside the part that they "
+                                              "hold; take feddip with reconfiguration_upload = \"dense\", "
+                                              "fedavg, fedprox, snip or prunetrain",
+                                              t + 1));
+        }
+    }
+}
+
+// What one client of a class can do.
+class client_of_class {
+public:
+    client_of_class(const config::run_config& config, const parameter_layout& layout, std::size_t which,
+                    double images)
+        : config_(config), layout_(layout), links_(config.links, config.federation.seed), class_(which),
+          images_(images * config.federation.local_epochs) {
+        for (int c = 0; c < config.federation.clients && !id_; ++c) {
+            id_ = links_.class_of(c) == which ? std::optional(c) : std::nullopt;
+        }
+    }
+
+    bool exists() const { return id_.has_value(); }
+
+    double bytes_each_way(double weights) const {
+        const auto tail = static_cast<double>(layout_.size() - layout_.prunable_size());
+        return static_cast<double>(header_bytes) + sizeof(float) * (weights + tail);
+    }
+
+    double seconds(double weights) const {
+        const double bytes = bytes_each_way(weights);
+        return links_.seconds({.client = *id_, .bytes_down = bytes, .bytes_up = bytes, .images = images_});
+    }
+
+    bool affords(double weights) const {
+        const auto& budget = config_.budget;
+        switch (budget.mode) {
+        case config::budget_kind::deadline:
+            return seconds(weights) <= budget.deadline_s;
+        case config::budget_kind::bytes:
+            return 2 * bytes_each_way(weights) <= budget.bytes_per_round;
+        default:
+            return true;
+        }
+    }
+
+    // The most of a mask with `alive` weights.
+    double holds(double alive) const {
+        double least = 0;
+        double beyond = std::min(alive, largest_density(config_.budget, class_) *
+                                            static_cast<double>(layout_.prunable_size()));
+        if (affords(beyond)) {
+            return beyond;
+        }
+        while (beyond - least > 1) {
+            const double middle = (least + beyond) / 2;
+            (affords(middle) ? least : beyond) = middle;
+        }
+        return least;
+    }
+
+    void require_one_weight_of_each_layer() const {
+        const auto layers = static_cast<double>(layout_.weights().size());
+        if (largest_density(config_.budget, class_) * static_cast<double>(layout_.prunable_size()) < layers) {
+            refuse("budget.density", fmt::format("{} leaves some of the {} layers without a weight",
+                                                 largest_density(config_.budget, class_), layers));
+        }
+        if (affords(layers)) {
+            return;
+        }
+        if (config_.budget.mode == config::budget_kind::bytes) {
+            refuse(
+                "budget.bytes_per_round",
+                fmt::format("{} is less than the {} that the smallest part of the model takes, down and up",
+                            config_.budget.bytes_per_round, 2 * bytes_each_way(layers)));
+        }
+        refuse(
+            "budget.deadline_s",
+            fmt::format("{} s is less than the {:.3g} s that class {} of [links] takes for the smallest part "
+                        "of the model",
+                        config_.budget.deadline_s, seconds(layers), class_ + 1));
+    }
+
+private:
+    const config::run_config& config_;
+    const parameter_layout& layout_;
+    link_model links_;
+    std::size_t class_;
+    double images_;
+    std::optional<int> id_;
+};
+
+double alive_in(const method& how, const parameter_layout& layout, int round) {
+    return static_cast<double>(how.alive(how.plan(round), layout));
+}
+
+} // namespace
+
+std::vector<class_budget> budgets_by_class(const config::run_config& config, const method& how,
+                                           const parameter_layout& layout, double images_per_client) {
+    if (config.budget.mode == config::budget_kind::none) {
+        return {};
+    }
+    require_method(config, how);
+    const link_model links(config.links, config.federation.seed);
+    if (config.budget.mode == config::budget_kind::deadline && !links.models_anything()) {
+        refuse("budget.mode", "a deadline needs times, and [links] has none; give its rates");
+    }
+    const auto size = static_cast<double>(layout.prunable_size());
+    std::vector<class_budget> classes;
+    for (std::size_t c = 0; c < config.links.shares.size(); ++c) {
+        const client_of_class client(config, layout, c, images_per_client);
+        if (!client.exists()) {
+            classes.push_back({.share = config.links.shares[c]});
+            continue;
+        }
+        client.require_one_weight_of_each_layer();
+        const double first = client.holds(alive_in(how, layout, 0));
+        const double last = client.holds(alive_in(how, layout, config.federation.rounds - 1));
+        classes.push_back({.share = config.links.shares[c],
+                           .first = first / size,
+                           .last = last / size,
+                           .first_seconds = client.seconds(first),
+                           .last_seconds = client.seconds(last)});
+    }
+    return classes;
+}
+
+} // namespace feddip::fl

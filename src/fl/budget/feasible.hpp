@@ -1,0 +1,24 @@
+// What a budget comes to, before anything is started.
+#pragma once
+
+#include "base/layout.hpp"
+#include "config/config.hpp"
+#include "fl/method.hpp"
+
+#include <vector>
+
+namespace feddip::fl {
+
+// Of a client of one class of [links] with the mean of the training images. Without positions.
+struct class_budget {
+    double share = 0;           // of the clients
+    double first = 1, last = 1; // share of the prunable weights that it holds in the first and last round
+    double first_seconds = 0, last_seconds = 0; // of these rounds; NaN where no links are modelled
+};
+
+// By class. With a deadline it is what the controller settles at. Throws input_error for a budget that the
+// method can't honour, or that not even one weight of each layer keeps.
+std::vector<class_budget> budgets_by_class(const config::run_config& config, const method& how,
+                                           const parameter_layout& layout, double images_per_client);
+
+} // namespace feddip::fl

@@ -1,0 +1,107 @@
+// The controllers alone, with links that are known.
+#include "fl/budget/controller.hpp"
+#include "nn/network.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+using namespace feddip;
+using namespace feddip::fl;
+
+namespace {
+
+const parameter_layout lenet5 = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+const double whole = 8.0 * static_cast<double>(lenet5.size());
+
+config::budget_section budget_of(config::budget_kind mode) {
+    config::budget_section budget;
+    budget.mode = mode;
+    budget.deadline_s = 10;
+    budget.bytes_per_round = 1234;
+    return budget;
+}
+
+// What a client does round by round, which exchanges what it is asked to, up to the whole model.
+class client_on_a_link {
+public:
+    // Returns the seconds of its next round, `apart` + `per_byte` x bytes.
+    double round(double apart, double per_byte) {
+        const double bytes = std::clamp(control_->bytes(past_), whole / 1000, whole);
+        past_.push_back({.bytes = bytes, .seconds = apart + per_byte * bytes});
+        return past_.back().seconds;
+    }
+    double last_bytes() const { return past_.back().bytes; }
+
+private:
+    std::unique_ptr<controller> control_ = make_controller(budget_of(config::budget_kind::deadline), lenet5);
+    std::vector<past_round> past_;
+};
+
+} // namespace
+
+TEST(controller, is_none_where_everybody_holds_all) {
+    EXPECT_EQ(make_controller(budget_of(config::budget_kind::none), lenet5), nullptr);
+    EXPECT_EQ(make_controller(budget_of(config::budget_kind::fixed), lenet5), nullptr);
+    auto half = budget_of(config::budget_kind::fixed);
+    half.density = {1, 0.5};
+    EXPECT_NE(make_controller(half, lenet5), nullptr);
+    EXPECT_EQ(largest_density(half, 1), 0.5);
+    EXPECT_EQ(largest_density(budget_of(config::budget_kind::fixed), 1), 1);
+}
+
+TEST(controller, of_bytes_asks_for_no_more) {
+    const auto control = make_controller(budget_of(config::budget_kind::bytes), lenet5);
+    EXPECT_EQ(control->bytes({}), 1234);
+    EXPECT_TRUE(control->is_binding());
+}
+
+// From an instant link to one on which the whole model takes a hundred times the deadline, and rounds of
+// which up to 8 of the 10 seconds are not the link's.
+TEST(controller, of_a_deadline_comes_close_to_it_and_keeps_it) {
+    for (const double apart : {0.0, 0.5, 3.0, 8.0}) {
+        for (const double whole_takes : {1.0, 10.0, 100.0, 1000.0}) {
+            client_on_a_link client;
+            for (int t = 0; t < 4; ++t) {
+                client.round(apart, whole_takes / whole);
+            }
+            for (int t = 0; t < 4; ++t) {
+                const double seconds = client.round(apart, whole_takes / whole);
+                EXPECT_LE(seconds, 10) << apart << ", " << whole_takes;
+                EXPECT_TRUE(seconds > 8.9 || client.last_bytes() == whole) << seconds;
+            }
+        }
+    }
+}
+
+TEST(controller, of_a_deadline_is_within_it_in_three_rounds_after_the_link_drops_to_a_tenth) {
+    for (const double apart : {0.0, 0.5, 3.0, 8.0}) {
+        for (const double whole_takes : {5.0, 10.0, 30.0, 100.0}) {
+            for (int before = 1; before < 6; ++before) { // rounds on the quick link
+                client_on_a_link client;
+                for (int t = 0; t < before; ++t) {
+                    client.round(apart, whole_takes / whole);
+                }
+                for (int t = 1; t <= 8; ++t) {
+                    const double seconds = client.round(apart, 10 * whole_takes / whole);
+                    EXPECT_TRUE(t < 3 || seconds <= 10)
+                        << apart << ", " << whole_takes << ": round " << t << " takes " << seconds;
+                }
+            }
+        }
+    }
+}
+
+TEST(controller, of_a_deadline_grows_again_with_the_link) {
+    client_on_a_link client;
+    for (int t = 0; t < 4; ++t) {
+        client.round(1, 1000 / whole);
+    }
+    const double before = client.last_bytes();
+    for (int t = 0; t < 4; ++t) {
+        client.round(1, 50 / whole);
+    }
+    EXPECT_GT(client.last_bytes(), 15 * before);
+}
