@@ -34,7 +34,8 @@ enum class upload_kind { sparse, dense };
 enum class value_kind { f32, bf16 };
 enum class reconfiguration_upload_kind { dense, topk, topk_residual };
 enum class kernel_kind { automatic, dense, sparse }; // "auto" in TOML
-enum class budget_kind { none, fixed, deadline, bytes };
+enum class budget_kind { none, fixed, deadline, bytes, drop };
+enum class ranking_kind { magnitude, width, rolling_width };
 enum class precision_kind { f32, bf16 };
 enum class sampling_kind { fixed, poisson };
 
@@ -207,6 +208,14 @@ struct privacy_section {
     bool operator==(const privacy_section&) const = default;
 };
 
+// From 0 to 1, or found by the controller.
+struct feedback_strength {
+    bool adaptive = true;
+    double fixed = 0;
+
+    bool operator==(const feedback_strength&) const = default;
+};
+
 // What a client holds, trains and exchanges, where it isn't the whole model.
 struct budget_section {
     budget_kind mode = budget_kind::none;
@@ -216,8 +225,13 @@ struct budget_section {
     double deadline_s = 0;      // with mode = deadline: for a client's round, over the links of the config
     double bytes_per_round = 0; // with mode = bytes: that a client exchanges, down and up together
     bool rotate = false;        // small clients take turns at the small weights
-    double layer_floor =
-        0.1; // a client with a share s of the mask has s x layer_floor of each layer at least
+    // Which weights a client holds who can't hold all.
+    ranking_kind ranking = ranking_kind::magnitude;
+    // With ranking = magnitude: a client with a share s of the mask has s x layer_floor of each layer at
+    // least.
+    double layer_floor = 0.1;
+    // How strongly what a client's link did not carry comes back; 0: it is forgotten.
+    feedback_strength feedback;
 
     bool operator==(const budget_section&) const = default;
 };

@@ -19,6 +19,8 @@ namespace feddip::config {
 
 namespace {
 
+constexpr std::string_view adaptive = "adaptive"; // of strengths
+
 std::string_view type_name(const toml::node& node) {
     switch (node.type()) {
     case toml::node_type::table:
@@ -81,6 +83,16 @@ std::string convert(const toml::node& node, double& value) {
     return std::isfinite(value) ? "" : "it is not a finite number";
 }
 
+std::string convert(const toml::node& node, feedback_strength& value) {
+    value = {};
+    if (node.is_string() && node.as_string()->get() == adaptive) {
+        return {};
+    }
+    value.adaptive = false;
+    return node.is_number() ? convert(node, value.fixed)
+                            : fmt::format("it is neither \"{}\" nor a number from 0 to 1", adaptive);
+}
+
 // A list of numbers; one number stands for a list of one.
 std::string convert(const toml::node& node, std::vector<double>& values) {
     if (!node.is_array()) {
@@ -130,6 +142,9 @@ std::string show(double value) {
     }
     return text;
 }
+std::string show(const feedback_strength& value) {
+    return value.adaptive ? toml_string(std::string(adaptive)) : show(value.fixed);
+}
 std::string show(const std::vector<double>& values) {
     if (values.size() == 1) {
         return show(values.front());
@@ -168,6 +183,8 @@ constexpr rule<double> rounds_or_a_share{[](const double& v) {
                                                     (v < 1 || v == std::floor(v));
                                          },
                                          "a whole number of rounds, or a share of them from 0 to below 1"};
+constexpr rule<feedback_strength> a_strength{
+    [](const feedback_strength& v) { return v.fixed >= 0 && v.fixed <= 1; }, "at least 0 and at most 1"};
 constexpr rule<double> a_slowdown{[](const double& v) { return v >= 1; }, "at least 1"};
 const rule<std::vector<double>> shares{
     [](const std::vector<double>& v) {
@@ -304,7 +321,9 @@ std::vector<key> make_keys() {
         .has("deadline_s", &budget_section::deadline_s, at_least_0<double>)
         .has("bytes_per_round", &budget_section::bytes_per_round, at_least_0<double>)
         .has("rotate", &budget_section::rotate)
-        .has("layer_floor", &budget_section::layer_floor, a_share);
+        .has("ranking", &budget_section::ranking)
+        .has("layer_floor", &budget_section::layer_floor, a_share)
+        .has("feedback", &budget_section::feedback, a_strength);
     section(table, "compute", &run_config::compute)
         .has("threads", &compute_section::threads, at_least_1)
         .has("kernels", &compute_section::kernels)

@@ -101,10 +101,15 @@ inline constexpr auto names<kernel_kind> = std::array{
 };
 template <>
 inline constexpr auto names<budget_kind> = std::array{
-    named<budget_kind>{budget_kind::none, "none"},
-    named<budget_kind>{budget_kind::fixed, "fixed"},
-    named<budget_kind>{budget_kind::deadline, "deadline"},
-    named<budget_kind>{budget_kind::bytes, "bytes"},
+    named<budget_kind>{budget_kind::none, "none"},         named<budget_kind>{budget_kind::fixed, "fixed"},
+    named<budget_kind>{budget_kind::deadline, "deadline"}, named<budget_kind>{budget_kind::bytes, "bytes"},
+    named<budget_kind>{budget_kind::drop, "drop"},
+};
+template <>
+inline constexpr auto names<ranking_kind> = std::array{
+    named<ranking_kind>{ranking_kind::magnitude, "magnitude"},
+    named<ranking_kind>{ranking_kind::width, "width"},
+    named<ranking_kind>{ranking_kind::rolling_width, "rolling_width"},
 };
 template <>
 inline constexpr auto names<precision_kind> = std::array{

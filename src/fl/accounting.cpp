@@ -15,6 +15,8 @@ namespace feddip::fl {
 
 namespace {
 
+constexpr std::uint64_t width_bytes = 2 * sizeof(std::int32_t); // a slice's level and shift say all
+
 bool is_whole(sparse::ladder_part part) {
     return part.level >= sparse::rungs;
 }
@@ -43,9 +45,15 @@ download_cost download_ledger::cost(const run_state& state, int client, sparse::
     const auto held = state.client_mask_version[static_cast<std::size_t>(client)];
     const auto its_part = part_held(state, client);
     const bool holds_it = held == state.model.mask_version && same_weights(its_part, part);
-    const std::uint64_t positions = holds_it ? 0 : mask_bytes(state, held, its_part, part);
+    std::uint64_t positions = 0;
+    if (part.limited() && state.ladder.slices_width()) {
+        positions = width_bytes;
+    } else if (!holds_it) {
+        positions = mask_bytes(state, held, its_part, part);
+    }
     const std::size_t weights = is_whole(part) ? state.model.mask.count() : state.ladder.count(part);
-    const std::uint64_t values = sizeof(float) * (weights + layout_->size() - layout_->prunable_size());
+    const std::size_t tail = state.ladder.count_tail(part, layout_->size() - layout_->prunable_size());
+    const std::uint64_t values = sizeof(float) * (weights + tail);
     return {.bytes = header_bytes + positions + values, .positions = positions};
 }
 
@@ -193,10 +201,11 @@ void accounting::charge_expected(ongoing_round& now, const run_state& state) {
         reference_cost_mib(here_.layout, mask.sparsity(), clients, upload_sparsity(now.plan, mask), uploads);
 }
 
-std::uint64_t accounting::price(const round_plan& plan, const run_state& state, int client,
-                                sparse::ladder_part part) {
-    return downloads_.cost(state, client, part).bytes +
-           upload_bytes(plan, here_.layout, weights_trained(plan, state, part));
+exchange_price accounting::price(const round_plan& plan, const run_state& state, int client,
+                                 sparse::ladder_part part) {
+    const auto tail = state.ladder.count_tail(part, here_.layout.size() - here_.layout.prunable_size());
+    return {.down = downloads_.cost(state, client, part).bytes,
+            .up = upload_bytes(plan, weights_trained(plan, state, part), tail)};
 }
 
 void accounting::charge_uploads(ongoing_round& now) const {
@@ -232,6 +241,8 @@ void accounting::charge_exchange(std::span<const exchanged> messages, ongoing_ro
 
 void accounting::simulate(ongoing_round& now) const {
     const auto& budget = here_.what.config.budget;
+    const bool has_deadline =
+        budget.mode == config::budget_kind::deadline || budget.mode == config::budget_kind::drop;
     std::vector<client_work> works;
     for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
         const auto& p = now.who.sampled[i];
@@ -241,11 +252,20 @@ void accounting::simulate(ongoing_round& now) const {
         c.simulated_seconds = links_.seconds(works.back());
         c.bytes_down = p.bytes_down;
         c.density = p.density;
-        if (budget.mode == config::budget_kind::deadline) {
-            c.deadline_met = c.simulated_seconds <= budget.deadline_s ? 1 : 0;
+        if (p.feedback > 0 && p.kept_in >= 0) {
+            c.feedback = p.feedback;
+        }
+        if (p.late) {
+            c.simulated_seconds = budget.deadline_s;
+        }
+        if (has_deadline) {
+            c.deadline_met = !p.late && c.simulated_seconds <= budget.deadline_s ? 1 : 0;
         }
     }
     now.record.simulated_seconds = links_.round_seconds(works);
+    if (std::ranges::any_of(now.who.sampled, &participant::late)) {
+        now.record.simulated_seconds = std::max(now.record.simulated_seconds, budget.deadline_s);
+    }
 }
 
 } // namespace feddip::fl

@@ -20,6 +20,12 @@ struct download_cost {
     std::uint64_t positions = 0; // of these, the coded mask
 };
 
+// Of one client in one round, in bytes.
+struct exchange_price {
+    std::uint64_t down = 0, up = 0;
+    std::uint64_t both() const { return down + up; }
+};
+
 // Charges clients for what they really need to be sent: a client that still holds an older mask gets the
 // difference to it, while the server remembers that one, and else the whole mask. One with a part of the mask
 // is sent that, as the difference to the part it holds of the same mask or to an older whole one, or by
@@ -76,8 +82,9 @@ public:
     // which mask a client holds knows when it took part.
     void charge_downloads(ongoing_round& now, run_state& state);
 
-    // What a client would be charged in the round for holding such a part, down and up.
-    std::uint64_t price(const round_plan& plan, const run_state& state, int client, sparse::ladder_part part);
+    // What a client would be charged in the round for holding such a part.
+    exchange_price price(const round_plan& plan, const run_state& state, int client,
+                         sparse::ladder_part part);
 
     // What each has sent, as its record says, and how long all that would have taken it.
     void charge_uploads(ongoing_round& now) const;

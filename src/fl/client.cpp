@@ -36,6 +36,9 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
     std::ranges::copy(model.state, weights_.begin());
     std::ranges::copy(model.state, network_->state().begin());
     sparse::apply(mask, network_->state().first(layout.prunable_size()));
+    if (plan.keeps_outside) {
+        sparse::apply(mask, std::span(weights_).first(layout.prunable_size()));
+    }
     network_->use_mask(sparse::unless_whole(mask), plan.trains_all_weights() || plan.squared_gradients
                                                        ? nn::gradient_scope::all
                                                        : nn::gradient_scope::on_mask);

@@ -51,9 +51,12 @@ struct round_plan {
     // With upload = in_mask: clients send besides, for all prunable weights, the mean over their minibatches
     // of the squared gradient.
     bool squared_gradients = false;
+    // With upload = in_mask, of a client that holds a part of the model: it trains all weights, those outside
+    // the part from 0, and keeps what becomes of these.
+    bool keeps_outside = false;
 
     bool trains_all_weights() const {
-        return upload == upload_content::all_weights || upload == upload_content::largest;
+        return upload == upload_content::all_weights || upload == upload_content::largest || keeps_outside;
     }
 };
 

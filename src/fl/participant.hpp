@@ -26,7 +26,10 @@ struct participant {
     int kept_in = -1; // the round t of what it keeps in the client_store, -1: nothing
     double density =
         std::numeric_limits<double>::quiet_NaN(); // share of the prunable weights held, with a budget
-    std::uint64_t bytes_down = 0;                 // once it is charged for its download
+    double feedback =
+        0;             // with how much of it comes back what it keeps of earlier rounds; 0: it keeps nothing
+    bool late = false; // it would answer after the deadline, and isn't waited for
+    std::uint64_t bytes_down = 0; // once it is charged for its download
 
     std::uint32_t samples() const { return static_cast<std::uint32_t>(images.size()); }
     const sparse::mask& mask(const sparse::mask& of_model) const { return own_mask ? *own_mask : of_model; }
@@ -37,7 +40,7 @@ struct cast {
     std::vector<participant> sampled;            // by client
     std::vector<std::size_t> slots;              // [slots] which of `sampled`
     std::vector<int> owners;                     // [slots] the rank on which it trains, ascending
-    std::vector<sparse::ladder_part> parts = {}; // [slots] what it holds, where some are limited
+    std::vector<sparse::ladder_part> parts = {}; // [slots] what it holds
 
     const participant& at_slot(std::size_t slot) const { return sampled[slots[slot]]; }
     std::vector<std::size_t> slots_of(int rank) const; // ascending

@@ -105,6 +105,7 @@ public:
 
     void run(ongoing_round& now, run_state& state) override {
         roster_.call(now, state);
+        roster_.place(now);
         const auto mine = training_.run(now, state);
         const auto all = gather(mine, here_.layout.weights().size(), here_.ranks);
         if (here_.at_server()) {

@@ -49,9 +49,13 @@ std::vector<int> senders_to(int client, std::span<const participant> sampled, in
 }
 
 round_plan plan_for(const participant& who, round_plan plan) {
+    const bool feeds_back = who.feedback > 0;
     if (who.part.limited()) {
+        // The proximal term would need the server's weights there, which it does not have.
+        plan.keeps_outside = feeds_back && plan.trains_all_weights() && plan.proximal == 0;
         plan.upload = upload_content::in_mask;
     }
+    plan.keeps_residual |= feeds_back && (plan.keeps_outside || who.kept_in >= 0);
     return plan;
 }
 
@@ -65,18 +69,24 @@ void roster::call(ongoing_round& now, const run_state& state) const {
                                           : sampled_in(now.plan.round, federation, faults_),
                .slots = {},
                .owners = {}};
-    std::vector<std::uint64_t> work;
-    for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
-        auto& p = now.who.sampled[i];
+    for (auto& p : now.who.sampled) {
         p.images = here_.images_of(p.client);
         p.hostile = std::ranges::binary_search(hostile_, p.client);
         p.kept_in = state.client_residual_round[static_cast<std::size_t>(p.client)];
+    }
+}
+
+void roster::place(ongoing_round& now) const {
+    std::vector<std::uint64_t> work;
+    for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
+        const auto& p = now.who.sampled[i];
         if (p.answers) {
             now.who.slots.push_back(i);
+            now.who.parts.push_back(p.part);
             work.push_back(p.images.size());
         }
     }
-    const int first_rank = federation.rank0_trains || here_.ranks.size() == 1 ? 0 : 1;
+    const int first_rank = here_.what.config.federation.rank0_trains || here_.ranks.size() == 1 ? 0 : 1;
     now.who.owners = assign_slots(work, here_.ranks.size(), first_rank);
 }
 
@@ -101,9 +111,10 @@ participant roster::equip(const ongoing_round& now, participant who) const {
 }
 
 void roster::keep(const ongoing_round& now, run_state& state) const {
-    if (now.plan.keeps_residual) {
-        for (const std::size_t i : now.who.slots) {
-            state.client_residual_round[static_cast<std::size_t>(now.who.sampled[i].client)] = now.plan.round;
+    for (const std::size_t i : now.who.slots) {
+        const auto& who = now.who.sampled[i];
+        if (plan_for(who, now.plan).keeps_residual) {
+            state.client_residual_round[static_cast<std::size_t>(who.client)] = now.plan.round;
         }
     }
 }

@@ -22,21 +22,25 @@ std::vector<participant> sampled_in(int round, const config::federation_section&
 std::vector<int> senders_to(int client, std::span<const participant> sampled, int round, int neighbours,
                             std::uint64_t seed);
 
-// What the round is for one client: without room for all weights it trains and sends those of its part.
+// What the round is for one client: one that holds a part of the model sends that, and keeps what becomes of
+// other weights where it has feedback.
 round_plan plan_for(const participant& who, round_plan plan);
 
 class roster {
 public:
     explicit roster(const workplace& here);
 
-    // Who takes part in the round, and on which ranks they train. Collective where clients are protected.
+    // Who takes part in the round. Collective where clients are protected.
     void call(ongoing_round& now, const run_state& state) const;
+
+    // On which ranks those that answer train.
+    void place(ongoing_round& now) const;
 
     // The same client with the mask that it trains in, where it isn't the model's: to be made when its turn
     // comes, so that memory does not grow with the clients of a round.
     participant equip(const ongoing_round& now, participant who) const;
 
-    // Where the plan has them keep something: those that answer keep it from this round on.
+    // Those that answer and have something to keep, keep it from this round on.
     void keep(const ongoing_round& now, run_state& state) const;
 
 private:

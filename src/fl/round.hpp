@@ -13,7 +13,7 @@ struct ongoing_round {
     cast who;
     round_record record;                    // complete on rank 0
     const sparse::ladder* ladder = nullptr; // of the model's mask, where some hold only a part of it
-    stopwatch phase; // what took time writes it down, and starts the watch anew
+    stopwatch phase;                        // what took time writes it down, and starts the watch anew
 };
 
 } // namespace feddip::fl

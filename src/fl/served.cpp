@@ -26,6 +26,7 @@ public:
     void run(ongoing_round& now, run_state& state) override {
         roster_.call(now, state);
         budgets_.assign(now, state);
+        roster_.place(now);
         accounting_.charge_downloads(now, state);
         auto updates = aggregator_.open(now, state);
         const auto trained = training_.run(now, state.model, *updates);

@@ -57,7 +57,8 @@ void training::pool_hostile(const ongoing_round& now, const global_model& model)
 
 client_record training::train(local_trainer& trainer, const participant& who, const ongoing_round& now,
                               const global_model& model, const std::function<void()>& on_batch) const {
-    return trainer.train(model, who.mask(model.mask), plan_for(who, now.plan), who.client, who.images, on_batch);
+    return trainer.train(model, who.mask(model.mask), plan_for(who, now.plan), who.client, who.images,
+                         on_batch);
 }
 
 void training::send(local_trainer& trainer, const participant& who, const ongoing_round& now,
@@ -74,6 +75,8 @@ void training::send(local_trainer& trainer, const participant& who, const ongoin
         trained.own_mask = &own;
     } else if (who.part.limited()) {
         trained.own_mask = who.own_mask.get();
+        trained.tail_values =
+            now.ladder->count_tail(who.part, here_.layout.size() - here_.layout.prunable_size());
     }
     auto residual = residual_of(plan, who);
     trained.residual = residual;
@@ -87,8 +90,16 @@ std::vector<float> training::residual_of(const round_plan& plan, const participa
     if (!plan.keeps_residual) {
         return {};
     }
-    return who.kept_in < 0 ? std::vector<float>(here_.layout.prunable_size())
-                           : here_.what.clients.load(who.client, who.kept_in);
+    if (who.kept_in < 0) {
+        return std::vector<float>(here_.layout.prunable_size());
+    }
+    auto kept = here_.what.clients.load(who.client, who.kept_in);
+    if (who.feedback > 0 && who.feedback < 1) {
+        const auto weaken = [&](std::size_t i) { kept[i] *= static_cast<float>(who.feedback); };
+        who.own_mask ? who.own_mask->for_each_alive(weaken)
+                     : sparse::mask(kept.size(), true).for_each_alive(weaken);
+    }
+    return kept;
 }
 
 } // namespace feddip::fl

@@ -65,7 +65,7 @@ std::size_t values_of(const upload& sent, const round_plan& plan, const paramete
                       const sparse::mask& mask) {
     return carries_positions(plan.upload)
                ? sent.weights.values.size()
-               : upload_length(layout, mask, plan.trains_all_weights()) - sent.tail.size();
+               : upload_length(layout, mask, plan.upload == upload_content::all_weights) - sent.tail.size();
 }
 
 } // namespace
@@ -91,14 +91,14 @@ upload make_upload(const round_plan& plan, const parameter_layout& layout, const
         record.bytes_positions = sparse::encode(sent.weights.support, layout, &model.mask).size();
     }
     const auto& held = trained.own_mask ? *trained.own_mask : model.mask;
-    record.bytes_up = upload_bytes(plan, layout, values_of(sent, plan, layout, held)) +
+    record.bytes_up = upload_bytes(plan, values_of(sent, plan, layout, held),
+                                   trained.tail_values.value_or(sent.tail.size())) +
                       record.bytes_positions + sizeof(float) * sent.squared_gradients.size();
     return sent;
 }
 
-std::uint64_t upload_bytes(const round_plan& plan, const parameter_layout& layout, std::size_t weights) {
-    return header_bytes + bytes_per_value(plan.values) * weights +
-           sizeof(float) * (layout.size() - layout.prunable_size());
+std::uint64_t upload_bytes(const round_plan& plan, std::size_t weights, std::size_t tail) {
+    return header_bytes + bytes_per_value(plan.values) * weights + sizeof(float) * tail;
 }
 
 double upload_sparsity(const round_plan& plan, const sparse::mask& mask) {

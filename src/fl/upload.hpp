@@ -7,6 +7,7 @@
 #include "sparse/sparse_vector.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct local_result {
     // With upload = own_mask; with in_mask the part of the mask that it holds, where that isn't all.
     const sparse::mask* own_mask = nullptr;
     std::span<float> residual = {}; // layout.prunable_size() floats, or none
+    std::optional<std::size_t> tail_values =
+        {}; // that it sends of what is never pruned, where that isn't all
 };
 
 // Chooses and rounds what the plan has clients send, starting from `model`, and writes its bytes into
@@ -36,8 +39,8 @@ struct local_result {
 upload make_upload(const round_plan& plan, const parameter_layout& layout, const global_model& model,
                    const local_result& trained, client_record& record);
 
-// Of so many weights without positions, to a header and what is never pruned.
-std::uint64_t upload_bytes(const round_plan& plan, const parameter_layout& layout, std::size_t weights);
+// Of so many weights without positions, to a header and `tail` values of what is never pruned.
+std::uint64_t upload_bytes(const round_plan& plan, std::size_t weights, std::size_t tail);
 
 // Whether uploads say where their weights lie.
 constexpr bool carries_positions(upload_content content) {

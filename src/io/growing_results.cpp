@@ -64,9 +64,8 @@ void write_axis_that_grows(h5::file& file, const std::string& path, hsize_t chun
 
 std::vector<layer_column> columns_of_layers(const results_header& header) {
     std::vector<layer_column> columns;
-    std::ranges::copy_if(layer_columns, std::back_inserter(columns), [&](const layer_column& c) {
-        return !c.when || header.info.*c.when;
-    });
+    std::ranges::copy_if(layer_columns, std::back_inserter(columns),
+                         [&](const layer_column& c) { return !c.when || header.info.*c.when; });
     return columns;
 }
 

@@ -51,6 +51,12 @@ ranking rank(const parameter_layout& layout, const mask& m, std::span<const floa
     return r;
 }
 
+// The rung on which a slice of a layer with so many units comes to have the unit.
+std::uint16_t rung_of_unit(std::size_t unit, std::size_t units, int shift) {
+    const std::size_t first = static_cast<std::size_t>(shift) % units;
+    return static_cast<std::uint16_t>((unit + units - first) % units * rungs / units + 1);
+}
+
 // Puts weights on one rung after the other: first those that the floors call for, then the largest.
 class climber {
 public:
@@ -103,28 +109,57 @@ bool ladder_part::holds(int rung) const {
 }
 
 ladder::ladder(const parameter_layout& layout, const mask& m, std::span<const float> weights, double floor)
-    : rung_of_(layout.prunable_size()), alive_(m.count()) {
+    : rung_of_(layout.prunable_size()) {
     const auto ranked = rank(layout, m, weights);
+    const auto share = [alive = ranked.all.size()](int of) {
+        return alive * static_cast<std::size_t>(of) / rungs;
+    };
     climber up(ranked, floor, rung_of_);
     for (int rung = 1; rung <= rungs; ++rung) {
-        up.fill(rung, up_to(rung) - up_to(rung - 1));
+        up.fill(rung, share(rung) - share(rung - 1));
     }
+    count_rungs();
+}
+
+ladder::ladder(const parameter_layout& layout, width_slices slices)
+    : rung_of_(layout.prunable_size()), rung_of_tail_(layout.size() - layout.prunable_size(), 1) {
+    const auto tensors = layout.weights();
+    auto of_tail = rung_of_tail_.begin();
+    std::size_t units_before = 0;
+    for (std::size_t l = 0; l < tensors.size(); ++l) {
+        const auto& tensor = tensors[l];
+        const auto outputs = static_cast<std::size_t>(tensor.shape[0]);
+        const auto inputs = static_cast<std::size_t>(tensor.shape[1]);
+        const std::size_t taps = tensor.size / (outputs * inputs);
+        const bool is_last = l + 1 == tensors.size();
+        auto rung = rung_of_.begin() + static_cast<std::ptrdiff_t>(tensor.offset);
+        for (std::size_t o = 0; o < outputs; ++o) {
+            const std::uint16_t of_output = is_last ? 1 : rung_of_unit(o, outputs, slices.shift);
+            *of_tail++ = of_output;
+            for (std::size_t i = 0; i < inputs; ++i) {
+                const std::uint16_t of_input =
+                    l == 0 ? 1 : rung_of_unit(i * units_before / inputs, units_before, slices.shift);
+                rung = std::fill_n(rung, taps, std::max(of_output, of_input));
+            }
+        }
+        units_before = outputs;
+    }
+    count_rungs();
 }
 
 ladder::ladder(std::vector<std::uint16_t> rung_of) : rung_of_(std::move(rung_of)) {
-    std::vector<std::size_t> on(rungs + 1);
+    if (std::ranges::any_of(rung_of_, [](std::uint16_t rung) { return rung > rungs; })) {
+        throw error("can't restore the ranking of a mask", "ladder", "a rung is beyond the last one");
+    }
+    count_rungs();
+}
+
+void ladder::count_rungs() {
     for (const auto rung : rung_of_) {
-        if (rung > rungs) {
-            throw error("can't restore the ranking of a mask", "ladder", "a rung is beyond the last one");
-        }
-        ++on[rung];
+        ++up_to_[rung];
     }
-    alive_ = rung_of_.size() - on[0];
-    for (int rung = 1; rung <= rungs; ++rung) {
-        if (on[static_cast<std::size_t>(rung)] != up_to(rung) - up_to(rung - 1)) {
-            throw error("can't restore the ranking of a mask", "ladder", "its rungs are of unequal size");
-        }
-    }
+    up_to_[0] = 0;
+    std::partial_sum(up_to_.begin(), up_to_.end(), up_to_.begin());
 }
 
 mask ladder::part(ladder_part which) const {
@@ -152,19 +187,15 @@ std::size_t ladder::count(ladder_part which) const {
                                             : between(w.first, w.others) + between(0, end - w.others));
 }
 
-int ladder::level_of(std::size_t most) const {
-    int level = rungs;
-    if (most < alive_) {
-        level = static_cast<int>(most * rungs / alive_);
-        while (level < rungs && up_to(level + 1) <= most) {
-            ++level;
-        }
-    }
-    return level;
+std::size_t ladder::count_tail(ladder_part which, std::size_t tail) const {
+    return which.limited() && slices_width()
+               ? static_cast<std::size_t>(std::ranges::count_if(
+                     rung_of_tail_, [&](std::uint16_t rung) { return which.holds(rung); }))
+               : tail;
 }
 
-std::size_t ladder::up_to(int rung) const {
-    return alive_ * static_cast<std::size_t>(rung) / rungs;
+int ladder::level_of(std::size_t most) const {
+    return static_cast<int>(std::ranges::upper_bound(up_to_, most) - up_to_.begin()) - 1;
 }
 
 } // namespace feddip::sparse

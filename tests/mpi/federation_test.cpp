@@ -205,32 +205,6 @@ TEST(federation_of_protected_clients, over_mpi_ends_in_the_bits_of_one_rank) {
     }
 }
 
-// Parts of the model of different sizes, in rounds that reconfigure and others.
-TEST(federation_budgets, over_mpi_end_in_the_bits_of_one_rank) {
-    for (const bool rotate : {false, true}) {
-        small_federation what;
-        make_tiny(what);
-        what.config.federation.rounds = 4;
-        what.config.links.shares = {0.5, 0.5};
-        what.config.budget.mode = feddip::config::budget_kind::fixed;
-        what.config.budget.density = {1, 0.1};
-        what.config.budget.rotate = rotate;
-        witnessed_transport ranks(communicator::world());
-
-        const fl::run_result over_mpi = run(what, ranks);
-
-        if (ranks.rank() == 0) {
-            fl::in_process_transport alone;
-            expect_same_run(over_mpi.state, run(what, alone).state);
-            bool has_parts = false;
-            for (const auto& round : over_mpi.state.history) {
-                has_parts = has_parts || round.coverage < 1;
-            }
-            EXPECT_TRUE(has_parts);
-        }
-    }
-}
-
 // Clients that drop out leave slots to fewer ranks, and whole rounds to none.
 TEST(federation_faults, over_mpi_end_in_the_bits_of_one_rank) {
     for (const auto upload : {feddip::config::reconfiguration_upload_kind::dense,
@@ -289,6 +263,53 @@ private:
     communicator world_;
     std::filesystem::path path_;
 };
+
+void give_turns(feddip::config::run_config& c) {
+    c.budget.mode = feddip::config::budget_kind::fixed;
+    c.budget.density = {1, 0.1};
+    c.budget.rotate = true;
+}
+
+void give_a_deadline(feddip::config::run_config& c) {
+    c.links.uplink_mbit = c.links.downlink_mbit = {40, 0.8};
+    c.budget.mode = feddip::config::budget_kind::deadline;
+    c.budget.deadline_s = 1;
+}
+
+void give_rolling_slices(feddip::config::run_config& c) {
+    c.method.name = "fedavg";
+    c.budget.mode = feddip::config::budget_kind::fixed;
+    c.budget.density = {1, 0.1};
+    c.budget.ranking = feddip::config::ranking_kind::rolling_width;
+}
+
+// Parts of the model of different sizes, in rounds that reconfigure and others; with a deadline clients keep
+// what their links do not carry.
+TEST(federation_budgets, over_mpi_end_in_the_bits_of_one_rank) {
+    for (const auto give : {give_turns, give_a_deadline, give_rolling_slices}) {
+        small_federation what;
+        make_tiny(what);
+        what.config.federation.rounds = 4;
+        what.config.links.shares = {0.5, 0.5};
+        give(what.config);
+        const shared_folder folder;
+        witnessed_transport ranks(communicator::world());
+        feddip::io::client_files files(folder.path() / "run", feddip::io::versions::all);
+
+        const fl::run_result over_mpi =
+            fl::run({what.config, what.data, what.shares, files}, ranks, {}, {}, [] { return false; });
+
+        if (ranks.rank() == 0) {
+            fl::in_process_transport alone;
+            expect_same_run(over_mpi.state, run(what, alone).state);
+            bool has_parts = false;
+            for (const auto& round : over_mpi.state.history) {
+                has_parts = has_parts || round.coverage < 1;
+            }
+            EXPECT_TRUE(has_parts);
+        }
+    }
+}
 
 TEST(federation_of_peers, over_mpi_ends_in_the_bits_of_one_rank) {
     for (const auto versions : {feddip::io::versions::all, feddip::io::versions::newest}) {

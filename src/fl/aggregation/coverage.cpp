@@ -8,9 +8,8 @@ void count_samples(sparse::ladder_part part, std::uint32_t samples, std::span<fl
     }
 }
 
-void average_trained(const sparse::ladder& ladder, std::span<const float> samples_on,
+void average_trained(std::span<const std::uint16_t> rung_of, std::span<const float> samples_on,
                      std::span<const float> before, std::span<float> sums) {
-    const auto rung_of = ladder.rung_of();
     for (std::size_t i = 0; i < sums.size(); ++i) {
         const float samples = samples_on[rung_of[i]];
         sums[i] = samples > 0 ? sums[i] / samples : before[i];

@@ -17,9 +17,9 @@ inline constexpr std::size_t coverage_length = sparse::rungs + 1;
 // A client's share in these sums, `into` of coverage_length floats.
 void count_samples(sparse::ladder_part part, std::uint32_t samples, std::span<float> into);
 
-// `sums` are of samples x weights, and become the mean of each weight over those who trained it, or what it
-// was in `before` where nobody has; layout.prunable_size() floats each.
-void average_trained(const sparse::ladder& ladder, std::span<const float> samples_on,
+// `sums` are of samples x weights that lie on these rungs, and become the mean of each weight over those who
+// trained it, or what it was in `before` where nobody has; of equal length.
+void average_trained(std::span<const std::uint16_t> rung_of, std::span<const float> samples_on,
                      std::span<const float> before, std::span<float> sums);
 
 // Sets what `all` has of coverage, of clients with `samples` images in all.

@@ -48,8 +48,9 @@ public:
             std::ranges::copy(sent.squared_gradients, std::ranges::copy(sent.tail, rest.begin()).out);
             scale(rest, sent.samples);
             if (ladder_) {
-                count_samples(parts_[static_cast<std::size_t>(slot)], sent.samples,
-                              rest.last(coverage_length));
+                const auto part = parts_[static_cast<std::size_t>(slot)];
+                drop_unsent(part, rest.first(tail_length()));
+                count_samples(part, sent.samples, rest.last(coverage_length));
             }
         }
         if (senders_) {
@@ -86,8 +87,13 @@ public:
         }
         if (ladder_) {
             const auto samples_on = rest_.last(coverage_length);
-            average_trained(*ladder_, samples_on, std::span(model_.state).first(prunable.size()), prunable);
-            divide(tail, samples);
+            const auto before = std::span(model_.state);
+            average_trained(ladder_->rung_of(), samples_on, before.first(prunable.size()), prunable);
+            if (ladder_->slices_width()) {
+                average_trained(ladder_->rung_of_tail(), samples_on, before.last(tail.size()), tail);
+            } else {
+                divide(tail, samples);
+            }
             record_coverage(layout_, *ladder_, samples_on, samples, all);
         } else {
             divide(all.state, samples);
@@ -119,6 +125,13 @@ private:
             auto place = scaled_.begin();
             auto value = sent.values.begin();
             mask_.for_each_alive([&](std::size_t i) { *place++ = sent.support[i] ? *value++ : 0.0F; });
+        }
+    }
+
+    // Of the tail, what the part lacks.
+    void drop_unsent(sparse::ladder_part part, std::span<float> tail) const {
+        for (std::size_t i = 0; i < ladder_->rung_of_tail().size(); ++i) {
+            tail[i] = part.holds(ladder_->rung_of_tail()[i]) ? tail[i] : 0.0F;
         }
     }
 

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <iterator>
 
@@ -14,8 +13,12 @@ namespace feddip::fl {
 
 namespace {
 
-// At which no layer is without weights.
+// At which no layer is without weights: of magnitudes each has one in a part of as many weights as there are
+// layers, and the narrowest slices have a unit of each.
 int lowest_level(const sparse::ladder& ladder, std::size_t layers) {
+    if (ladder.slices_width()) {
+        return 1;
+    }
     const int level = std::max(1, ladder.level_of(layers));
     return level < sparse::rungs && ladder.count({.level = level}) < layers ? level + 1 : level;
 }
@@ -27,38 +30,69 @@ budgets::budgets(const workplace& here, accounting& charges)
       controller_(make_controller(here.what.config.budget, here.layout)) {}
 
 void budgets::assign(ongoing_round& now, run_state& state) {
-    if (!controller_) {
-        return;
+    if (here_.what.config.budget.mode == config::budget_kind::drop) {
+        drop_late(now, state);
     }
-    rank_weights(state);
-    auto& sampled = now.who.sampled;
-    std::vector<std::int32_t> levels(here_.at_server() ? sampled.size() : 0);
-    std::ranges::transform(sampled.begin(), sampled.begin() + static_cast<std::ptrdiff_t>(levels.size()),
-                           levels.begin(), [&](const participant& p) { return level_for(p, now, state); });
-    levels = broadcast(here_.ranks, std::span<const std::int32_t>(levels));
-    for (std::size_t i = 0; i < sampled.size(); ++i) {
-        sampled[i].part = part_at(levels[i], now.plan.round);
-        if (sampled[i].part.limited()) {
+    if (controller_) {
+        rank_weights(now.plan.round, state);
+        share_out(now, state);
+    }
+}
+
+void budgets::share_out(ongoing_round& now, const run_state& state) {
+    const auto levels = told_by_server(now, [&](const participant& p) { return level_for(p, now, state); });
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+        auto& who = now.who.sampled[i];
+        who.part = part_at(levels[i], now.plan.round);
+        who.feedback = feedback_of(who, now.plan.round);
+        if (who.part.limited()) {
             now.ladder = &state.ladder;
         }
     }
-    std::ranges::transform(now.who.slots, std::back_inserter(now.who.parts),
-                           [&](std::size_t i) { return sampled[i].part; });
+}
+
+void budgets::drop_late(ongoing_round& now, const run_state& state) {
+    const auto late = told_by_server(now, [&](const participant& p) {
+        const auto price = charges_.price(now.plan, state, p.client, {});
+        auto work = work_of(p, p.samples(), here_.what.config.federation.local_epochs);
+        work.bytes_down = static_cast<double>(price.down);
+        work.bytes_up = static_cast<double>(price.up);
+        return p.answers && links_.seconds(work) > here_.what.config.budget.deadline_s ? 1 : 0;
+    });
+    for (std::size_t i = 0; i < late.size(); ++i) {
+        auto& who = now.who.sampled[i];
+        who.late = late[i] != 0;
+        who.answers = who.answers && !who.late;
+    }
+}
+
+// What the server decides on each sampled client: it alone knows what they hold.
+std::vector<std::int32_t>
+budgets::told_by_server(const ongoing_round& now,
+                        const std::function<int(const participant&)>& decide) const {
+    std::vector<std::int32_t> decided;
+    if (here_.at_server()) {
+        std::ranges::transform(now.who.sampled, std::back_inserter(decided), decide);
+    }
+    return broadcast(here_.ranks, std::span<const std::int32_t>(decided));
 }
 
 // Every rank has the same model, and ranks it in the same round.
-void budgets::rank_weights(run_state& state) const {
-    if (state.ladder.rung_of().empty() || state.ladder_version != state.model.mask_version) {
+void budgets::rank_weights(int round, run_state& state) const {
+    const auto& budget = here_.what.config.budget;
+    if (budget.ranking != config::ranking_kind::magnitude) {
+        const bool rolls = budget.ranking == config::ranking_kind::rolling_width;
+        state.ladder = {here_.layout, sparse::width_slices{.shift = rolls ? round : 0}};
+    } else if (state.ladder.rung_of().empty() || state.ladder_version != state.model.mask_version) {
         state.ladder = {here_.layout, state.model.mask,
-                        std::span(state.model.state).first(here_.layout.prunable_size()),
-                        here_.what.config.budget.layer_floor};
-        state.ladder_version = state.model.mask_version;
+                        std::span(state.model.state).first(here_.layout.prunable_size()), budget.layer_floor};
     }
+    state.ladder_version = state.model.mask_version;
 }
 
 int budgets::level_for(const participant& who, const ongoing_round& now, const run_state& state) {
     const auto& ladder = state.ladder;
-    const double density = largest_density(here_.what.config.budget, links_.class_of(who.client));
+    const double density = density_of(who.client);
     const double can_hold = density * static_cast<double>(here_.layout.prunable_size());
     const int highest =
         density < 1 ? ladder.level_of(static_cast<std::size_t>(can_hold)) : sparse::ladder_part::unlimited;
@@ -66,7 +100,7 @@ int budgets::level_for(const participant& who, const ongoing_round& now, const r
     const double most = controller_->bytes(past_of(who.client, state));
     const auto affords = [&](int level) {
         const auto part = part_at(level, now.plan.round);
-        return static_cast<double>(charges_.price(now.plan, state, who.client, part)) <= most;
+        return static_cast<double>(charges_.price(now.plan, state, who.client, part).both()) <= most;
     };
     if (highest < lowest || (controller_->is_binding() && !affords(lowest))) {
         throw error(fmt::format("client {} can't take part", who.client), "budget",
@@ -94,6 +128,17 @@ std::vector<past_round> budgets::past_of(int client, const run_state& state) con
         }
     }
     return past;
+}
+
+double budgets::density_of(int client) const {
+    return largest_density(here_.what.config.budget, links_.class_of(client));
+}
+
+// None where a client has no room for weights that it does not hold, or units that it lacks.
+double budgets::feedback_of(const participant& who, int round) const {
+    const auto& budget = here_.what.config.budget;
+    const bool has_room = density_of(who.client) == 1 && budget.ranking == config::ranking_kind::magnitude;
+    return has_room ? feedback_strength(budget, who.kept_in < 0 ? 0 : round - who.kept_in) : 0;
 }
 
 sparse::ladder_part budgets::part_at(int level, int round) const {

@@ -7,6 +7,8 @@
 #include "fl/link_model.hpp"
 #include "fl/round.hpp"
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,13 +19,20 @@ public:
     // `charges` knows what a part would cost, and outlives the stage.
     budgets(const workplace& here, accounting& charges);
 
-    // Collective: what each sampled client can hold of the model, and affords to exchange.
+    // Collective: what each sampled client can hold of the model and affords to exchange, or who would be
+    // late and isn't waited for.
     void assign(ongoing_round& now, run_state& state);
 
 private:
-    void rank_weights(run_state& state) const;
+    void share_out(ongoing_round& now, const run_state& state);
+    void drop_late(ongoing_round& now, const run_state& state);
+    std::vector<std::int32_t> told_by_server(const ongoing_round& now,
+                                             const std::function<int(const participant&)>& decide) const;
+    void rank_weights(int round, run_state& state) const;
     int level_for(const participant& who, const ongoing_round& now, const run_state& state);
     std::vector<past_round> past_of(int client, const run_state& state) const;
+    double density_of(int client) const;
+    double feedback_of(const participant& who, int round) const;
     sparse::ladder_part part_at(int level, int round) const;
 
     const workplace& here_;

@@ -32,6 +32,11 @@ public:
 std::unique_ptr<controller> make_controller(const config::budget_section& budget,
                                             const parameter_layout& layout);
 
+// With how much of it comes back what a client's link did not carry, of so many rounds ago (0: none has
+// passed, or it keeps nothing). From 0 to 1; by the staleness alone, a = 1/2 in (1 + age)^-a of Xie et al.
+// 2019 (FedAsync), unless the config fixes it.
+double feedback_strength(const config::budget_section& budget, int age);
+
 // The largest share of the prunable weights that a client of this class of [links] can hold.
 double largest_density(const config::budget_section& budget, std::size_t link_class);
 

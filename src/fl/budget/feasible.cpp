@@ -5,6 +5,7 @@
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
 #include "fl/upload.hpp"
+#include "sparse/ladder.hpp"
 
 #include <fmt/format.h>
 
@@ -21,6 +22,27 @@ namespace {
 }
 
 void require_method(const config::run_config& config, const method& how) {
+    const auto& budget = config.budget;
+    if (budget.ranking != config::ranking_kind::magnitude) {
+        if (config.method.name != "fedavg" && config.method.name != "fedprox") {
+            refuse("budget.ranking",
+                   fmt::format("slices of width are of dense layers, and {} prunes weights; take "
+                               "\"magnitude\", or fedavg or fedprox",
+                               config.method.name));
+        }
+        if (config.model.name != config::model_name::lenet5 &&
+            config.model.name != config::model_name::alexnet) {
+            refuse("budget.ranking",
+                   "slices of width are of layers one behind the other, without batch norm; take "
+                   "\"magnitude\", or lenet5 or alexnet");
+        }
+        if (budget.rotate) {
+            refuse("budget.rotate", "slices of width take turns with ranking = \"rolling_width\"");
+        }
+    }
+    if (config.attack.kind != "none") {
+        refuse("attack.kind", "attacks forge updates of the whole model; take \"none\"");
+    }
     if (config.aggregation.rule != "mean") {
         refuse("aggregation.rule", fmt::format("\"{}\" takes updates of the whole model only; take \"mean\"",
                                                config.aggregation.rule));
@@ -36,11 +58,18 @@ void require_method(const config::run_config& config, const method& how) {
         const auto plan = how.plan(t);
         if (carries_positions(plan.upload) || plan.squared_gradients) {
             refuse("budget.mode", fmt::format("in round {} clients send what lies outside the part that they "
-                                              "hold; take feddip with reconfiguration_upload = \"dense\", "
-                                              "fedavg, fedprox, snip or prunetrain",
+                                              "hold, or masks of their own; take feddip with "
+                                              "reconfiguration_upload = \"dense\", fedavg, fedprox or snip",
                                               t + 1));
         }
     }
+}
+
+// Weights: one of each layer, or of the slices of a unit each.
+double smallest_part(const config::run_config& config, const parameter_layout& layout) {
+    return config.budget.ranking == config::ranking_kind::magnitude
+               ? static_cast<double>(layout.weights().size())
+               : static_cast<double>(sparse::ladder(layout, sparse::width_slices{}).count({.level = 1}));
 }
 
 // What one client of a class can do.
@@ -71,6 +100,7 @@ public:
         const auto& budget = config_.budget;
         switch (budget.mode) {
         case config::budget_kind::deadline:
+        case config::budget_kind::drop:
             return seconds(weights) <= budget.deadline_s;
         case config::budget_kind::bytes:
             return 2 * bytes_each_way(weights) <= budget.bytes_per_round;
@@ -87,6 +117,9 @@ public:
         if (affords(beyond)) {
             return beyond;
         }
+        if (config_.budget.mode == config::budget_kind::drop) {
+            return 0;
+        }
         while (beyond - least > 1) {
             const double middle = (least + beyond) / 2;
             (affords(middle) ? least : beyond) = middle;
@@ -94,26 +127,28 @@ public:
         return least;
     }
 
-    void require_one_weight_of_each_layer() const {
-        const auto layers = static_cast<double>(layout_.weights().size());
-        if (largest_density(config_.budget, class_) * static_cast<double>(layout_.prunable_size()) < layers) {
-            refuse("budget.density", fmt::format("{} leaves some of the {} layers without a weight",
-                                                 largest_density(config_.budget, class_), layers));
+    void require_smallest_part() const {
+        const auto least = smallest_part(config_, layout_);
+        if (largest_density(config_.budget, class_) * static_cast<double>(layout_.prunable_size()) < least) {
+            refuse("budget.density",
+                   fmt::format(
+                       "{} is less than the {} weights of the smallest part that leaves no layer without any",
+                       largest_density(config_.budget, class_), least));
         }
-        if (affords(layers)) {
+        if (config_.budget.mode == config::budget_kind::drop || affords(least)) {
             return;
         }
         if (config_.budget.mode == config::budget_kind::bytes) {
             refuse(
                 "budget.bytes_per_round",
                 fmt::format("{} is less than the {} that the smallest part of the model takes, down and up",
-                            config_.budget.bytes_per_round, 2 * bytes_each_way(layers)));
+                            config_.budget.bytes_per_round, 2 * bytes_each_way(least)));
         }
         refuse(
             "budget.deadline_s",
             fmt::format("{} s is less than the {:.3g} s that class {} of [links] takes for the smallest part "
                         "of the model",
-                        config_.budget.deadline_s, seconds(layers), class_ + 1));
+                        config_.budget.deadline_s, seconds(least), class_ + 1));
     }
 
 private:
@@ -138,7 +173,9 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
     }
     require_method(config, how);
     const link_model links(config.links, config.federation.seed);
-    if (config.budget.mode == config::budget_kind::deadline && !links.models_anything()) {
+    const bool has_deadline = config.budget.mode == config::budget_kind::deadline ||
+                              config.budget.mode == config::budget_kind::drop;
+    if (has_deadline && !links.models_anything()) {
         refuse("budget.mode", "a deadline needs times, and [links] has none; give its rates");
     }
     const auto size = static_cast<double>(layout.prunable_size());
@@ -149,7 +186,7 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
             classes.push_back({.share = config.links.shares[c]});
             continue;
         }
-        client.require_one_weight_of_each_layer();
+        client.require_smallest_part();
         const double first = client.holds(alive_in(how, layout, 0));
         const double last = client.holds(alive_in(how, layout, config.federation.rounds - 1));
         classes.push_back({.share = config.links.shares[c],
@@ -157,6 +194,10 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
                            .last = last / size,
                            .first_seconds = client.seconds(first),
                            .last_seconds = client.seconds(last)});
+    }
+    if (std::ranges::all_of(classes, [](const class_budget& c) { return c.last == 0; })) {
+        refuse("budget.deadline_s",
+               "no class of [links] has sent the whole model by then; allow more seconds");
     }
     return classes;
 }

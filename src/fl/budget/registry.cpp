@@ -1,6 +1,7 @@
 #include "fl/budget/controllers.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace feddip::fl {
 
@@ -8,6 +9,7 @@ std::unique_ptr<controller> make_controller(const config::budget_section& budget
                                             const parameter_layout& layout) {
     switch (budget.mode) {
     case config::budget_kind::none:
+    case config::budget_kind::drop:
         return nullptr;
     case config::budget_kind::fixed:
         return std::ranges::all_of(budget.density, [](double d) { return d == 1; })
@@ -19,6 +21,10 @@ std::unique_ptr<controller> make_controller(const config::budget_section& budget
         return make_deadline(budget, layout);
     }
     return nullptr;
+}
+
+double feedback_strength(const config::budget_section& budget, int age) {
+    return budget.feedback.adaptive ? 1 / std::sqrt(1.0 + age) : budget.feedback.fixed;
 }
 
 double largest_density(const config::budget_section& budget, std::size_t link_class) {

@@ -51,7 +51,14 @@ run_config unusual_config() {
     c.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk_residual};
     c.aggregation = {.rule = "median", .hostile = 1, .clip = 1.5};
     c.attack = {"alie", 3, 1.25};
-    c.budget = {budget_kind::bytes, {0.5, 1e-3}, 0.5, 12345, true, 1};
+    c.budget = {.mode = budget_kind::bytes,
+                .density = {0.5, 1e-3},
+                .deadline_s = 0.5,
+                .bytes_per_round = 12345,
+                .rotate = true,
+                .ranking = ranking_kind::rolling_width,
+                .layer_floor = 1,
+                .feedback = {.adaptive = false, .fixed = 0.25}};
     c.compute = {64, kernel_kind::sparse, precision_kind::bf16};
     c.checkpoint = {"kept here", 0, 7.5, 9};
     c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
@@ -136,7 +143,9 @@ density = [1.0, 0.25]
 deadline_s = 2.5
 bytes_per_round = 1e6
 rotate = true
+ranking = "width"
 layer_floor = 0
+feedback = 1
 [compute]
 threads = 3
 kernels = "sparse"
@@ -181,7 +190,14 @@ path = "run.h5"
     expected.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk};
     expected.aggregation = {.rule = "median", .hostile = 1, .clip = 1.5};
     expected.attack = {"alie", 3, 1.25};
-    expected.budget = {budget_kind::deadline, {1, 0.25}, 2.5, 1e6, true, 0};
+    expected.budget = {.mode = budget_kind::deadline,
+                       .density = {1, 0.25},
+                       .deadline_s = 2.5,
+                       .bytes_per_round = 1e6,
+                       .rotate = true,
+                       .ranking = ranking_kind::width,
+                       .layer_floor = 0,
+                       .feedback = {.adaptive = false, .fixed = 1}};
     expected.compute = {3, kernel_kind::sparse, precision_kind::bf16};
     expected.checkpoint = {"kept", 0, 30, 5};
     expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};

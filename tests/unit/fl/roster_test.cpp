@@ -37,7 +37,9 @@ struct called {
         some_ranks all(ranks);
         workplace here({what.config, what.data, what.shares, what.residuals}, all, {});
         ongoing_round now{.plan = here.how->plan(t), .who = {}, .record = {}, .phase = {}};
-        roster(here).call(now, state);
+        const roster clients(here);
+        clients.call(now, state);
+        clients.place(now);
         return now;
     }
 };

@@ -98,7 +98,6 @@ TEST(checkpoint, gives_back_what_clients_with_budgets_hold) {
     state.ladder_version = state.model.mask_version;
     state.client_part.resize(state.client_mask_version.size());
     state.client_part[2] = {.level = 250, .turn = 3};
-    state.history.back().layer_coverage = {0.5, 1};
     expect_same(decoded(encode_checkpoint(config, state)).state, state);
 
     state.client_part[2].level = 0;

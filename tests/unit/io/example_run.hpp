@@ -67,6 +67,8 @@ inline fl::round_record example_round(int round) {
     r.hostile_included = round + 3;
     r.epsilon = 0.7 * t;
     r.clip = 3.5 / t;
+    r.coverage = 0.6 + 0.1 / t;
+    r.layer_coverage = {0.7 + 0.1 / t, 0.8 - 0.1 / t};
     r.layer_density = {0.5 + 0.1 / t, 0.25 + 0.1 / t};
     r.layer_weight_norm = {3 + t, 4 + t};
     r.layer_gradient_norm = {0.3 / t, 0.4 / t};
@@ -82,6 +84,10 @@ inline fl::round_record example_round(int round) {
         c.simulated_seconds = slot == 0 ? fl::not_measured : 60 + t + slot;
         c.sparse_kernels = (round + slot) % 2;
         c.hostile = (round + slot + 1) % 2;
+        c.bytes_down = static_cast<std::uint64_t>(70 * round + slot);
+        c.density = 0.1 * slot + 0.01 * t;
+        c.deadline_met = slot - 1;
+        c.feedback = slot == 1 ? fl::not_measured : 0.2 * slot;
         r.clients.push_back(c);
     }
     return r;

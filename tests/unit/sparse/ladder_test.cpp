@@ -126,7 +126,52 @@ TEST(ladder, comes_back_from_its_rungs_and_from_nothing_else) {
     auto beyond = rungs_of;
     beyond[0] = rungs + 1;
     EXPECT_THROW(ladder{beyond}, error);
-    auto uneven = rungs_of;
-    std::ranges::replace(uneven, std::uint16_t{5}, std::uint16_t{6});
-    EXPECT_THROW(ladder{uneven}, error);
+}
+
+namespace {
+
+// Whether a slice of `share` of the width has unit u of n, from unit `shift` on.
+bool has(std::size_t u, std::size_t n, double share, std::size_t shift) {
+    return static_cast<double>((u + n - shift % n) % n) < std::ceil(share * static_cast<double>(n));
+}
+
+} // namespace
+
+// Counted by hand from the definition: of fc1, the 25 inputs of each channel of conv2 go together.
+TEST(ladder, slices_layers_by_their_units) {
+    const parameter_layout lenet5({{"conv1.weight", role::weight, {6, 1, 5, 5}, 0, 0, 25},
+                                   {"conv1.bias", role::bias, {6}, 0, 0, 25},
+                                   {"conv2.weight", role::weight, {16, 6, 5, 5}, 0, 0, 150},
+                                   {"conv2.bias", role::bias, {16}, 0, 0, 150},
+                                   {"fc1.weight", role::weight, {120, 400}, 0, 0, 400},
+                                   {"fc1.bias", role::bias, {120}, 0, 0, 400},
+                                   {"fc2.weight", role::weight, {10, 120}, 0, 0, 120},
+                                   {"fc2.bias", role::bias, {10}, 0, 0, 120}});
+    for (const std::size_t shift : {0, 1, 7, 131}) {
+        const ladder slices(lenet5, width_slices{.shift = static_cast<int>(shift)});
+        for (const int level : {1, 250, 333, 500, 999, 1000}) {
+            const double share = level / 1000.0;
+            const auto part = slices.part({.level = level});
+            EXPECT_EQ(part.count(), slices.count({.level = level}));
+            const auto held = [&](std::size_t tensor, std::size_t o, std::size_t i, std::size_t tap) {
+                const auto& p = lenet5.weights()[tensor];
+                const auto inputs = static_cast<std::size_t>(p.shape[1]);
+                const auto taps = p.size / static_cast<std::size_t>(p.shape[0]) / inputs;
+                return part[p.offset + (o * inputs + i) * taps + tap];
+            };
+            for (std::size_t o = 0; o < 16; ++o) {
+                for (std::size_t i = 0; i < 6; ++i) {
+                    EXPECT_EQ(held(1, o, i, 24), has(o, 16, share, shift) && has(i, 6, share, shift));
+                }
+                EXPECT_EQ(held(0, o % 6, 0, 3), has(o % 6, 6, share, shift)) << "all inputs of the first";
+                EXPECT_EQ(held(2, 119, 25 * o + 24, 0), has(119, 120, share, shift) && has(o, 16, share, shift));
+            }
+            for (std::size_t i = 0; i < 120; ++i) {
+                EXPECT_EQ(held(3, 9, i, 0), has(i, 120, share, shift)) << "all outputs of the last";
+            }
+            const auto units = [&](double n) { return static_cast<std::size_t>(std::ceil(share * n)); };
+            EXPECT_EQ(slices.count_tail({.level = level}, 152), units(6) + units(16) + units(120) + 10);
+        }
+        EXPECT_EQ(slices.part({.level = rungs}).count(), lenet5.prunable_size());
+    }
 }

@@ -27,8 +27,7 @@ struct aggregated_round {
 };
 
 inline aggregated_round round_of(const config::aggregation_section& settings, const fl::round_plan& plan,
-                                 const std::vector<client>& clients,
-                                 const sparse::ladder* ladder = nullptr) {
+                                 const std::vector<client>& clients, const sparse::ladder* ladder = nullptr) {
     config::run_config config;
     config.federation.clients_per_round = 2 * settings.hostile + 3;
     config.aggregation = settings;

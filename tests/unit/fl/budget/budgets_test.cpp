@@ -1,12 +1,18 @@
 // Whole runs of clients with budgets.
 #include "base/error.hpp"
 #include "fl/budget/feasible.hpp"
+#include "fl/client.hpp"
 #include "nn/network.hpp"
+#include "sparse/magnitude.hpp"
 #include "unit/fl/federation.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
+#include <utility>
+#include <vector>
 
 using namespace feddip;
 using namespace feddip::fl;
@@ -116,6 +122,7 @@ TEST(budgets, resume_at_any_round_with_the_bits_of_an_undisturbed_run) {
             const auto stopped = first.run(std::nullopt, stop);
             small_federation second;
             set(second.config);
+            second.residuals = first.residuals;
             expect_same_bits(second.run(stopped.state).state, expected);
         }
     }
@@ -160,6 +167,212 @@ TEST(budgets, keep_a_deadline_that_nobody_was_told_how_to_keep) {
     EXPECT_EQ(most, 1) << "some can still train all weights where the mask is reconfigured";
 }
 
+// From the sixth round on links carry a tenth of what they did.
+TEST(budgets, keep_a_deadline_again_in_three_rounds_after_links_drop_to_a_tenth) {
+    const auto with_links = [](small_federation& federation, double mbit) {
+        auto& c = federation.config;
+        c.federation.rounds = 16;
+        c.federation.local_epochs = 1;
+        c.budget.mode = config::budget_kind::deadline;
+        c.budget.deadline_s = 1;
+        give_links(c, mbit);
+    };
+    small_federation before, after;
+    with_links(before, 2);
+    with_links(after, 0.2);
+    const auto stopped = before.run(std::nullopt, 5).state;
+    after.residuals = before.residuals;
+
+    const auto history = after.run(stopped).state.history;
+
+    std::map<int, int> rounds_since;
+    int late = 0;
+    for (std::size_t t = 5; t < history.size(); ++t) {
+        for (const auto& client : history[t].clients) {
+            const int its = ++rounds_since[client.id];
+            late += client.deadline_met == 0 ? 1 : 0;
+            EXPECT_TRUE(its <= 3 || client.deadline_met == 1)
+                << client.simulated_seconds << " in round " << its << " of client " << client.id;
+        }
+    }
+    EXPECT_GT(late, 0) << "the drop is felt";
+}
+
+namespace {
+
+// Nobody's link carries more than a part of the weights in the time.
+void give_narrow_links(config::run_config& c) {
+    c.federation.rounds = 6;
+    c.federation.clients_per_round = 4; // all of them in all rounds
+    c.sparsity.horizon = 3;
+    c.budget.mode = config::budget_kind::deadline;
+    c.budget.deadline_s = 1;
+    give_links(c, 1);
+}
+
+} // namespace
+
+TEST(budgets, let_what_a_link_did_not_carry_come_back_by_its_age) {
+    small_federation federation;
+    give_narrow_links(federation.config);
+
+    const auto state = federation.run().state;
+
+    const double one_round_old = 1 / std::sqrt(2.0);
+    for (std::size_t t = 0; t < state.history.size(); ++t) {
+        for (const auto& c : state.history[t].clients) {
+            ASSERT_LT(c.density, 0.9) << "only parts";
+            EXPECT_TRUE(t == 0 ? std::isnan(c.feedback) : c.feedback == one_round_old) << t;
+        }
+    }
+    for (int client = 0; client < 4; ++client) {
+        // Rounds 0 and 3 reconfigure: in the others nothing is added to what is kept.
+        for (const int t : {1, 2, 4, 5}) {
+            const auto kept = federation.residuals.load(client, t - 1);
+            const auto left = federation.residuals.load(client, t);
+            std::size_t stays = 0;
+            for (std::size_t i = 0; i < kept.size(); ++i) {
+                ASSERT_TRUE(left[i] == kept[i] || left[i] == 0) << i;
+                stays += left[i] != 0 ? 1 : 0;
+            }
+            EXPECT_GT(stays, 0U);
+        }
+        EXPECT_NE(federation.residuals.load(client, 3), federation.residuals.load(client, 2));
+    }
+}
+
+TEST(budgets, without_feedback_keep_nothing) {
+    small_federation federation, with_feedback;
+    give_narrow_links(federation.config);
+    give_narrow_links(with_feedback.config);
+    federation.config.budget.feedback = {.adaptive = false, .fixed = 0};
+
+    const auto state = federation.run().state;
+
+    EXPECT_EQ(state.client_residual_round, std::vector<std::int32_t>(4, -1));
+    for (const auto& c : clients_of(state)) {
+        EXPECT_TRUE(std::isnan(c.feedback));
+    }
+    EXPECT_FALSE(with_feedback.run().state.model.state == state.model.state);
+}
+
+// Without a step nothing moves: what is outside the part is then 0, not what the server has there.
+TEST(budgets, begin_outside_their_part_from_nothing) {
+    small_federation what;
+    nn::network network{{.kernels = config::kernel_kind::dense}};
+    local_trainer trainer{what.config, what.data, network};
+    global_model model{std::vector<float>(network.layout().size()), {network.layout().prunable_size(), true}, 0};
+    initialize(network.layout(), 1, model.state);
+    const auto half = sparse::prune_smallest(std::span(model.state).first(model.mask.size()), 0.5);
+    round_plan plan;
+    plan.keeps_outside = true;
+
+    trainer.train(model, half, plan, 0, what.shares.train[0], [] {});
+    for (std::size_t i = 0; i < half.size(); ++i) {
+        ASSERT_EQ(trainer.weights()[i], half[i] ? model.state[i] : 0.0F) << i;
+    }
+
+    plan.sgd.learning_rate = 0.1F;
+    trainer.train(model, half, plan, 0, what.shares.train[0], [] {});
+    std::size_t moved = 0;
+    for (std::size_t i = 0; i < half.size(); ++i) {
+        moved += !half[i] && trainer.weights()[i] != 0 ? 1 : 0;
+    }
+    EXPECT_GT(moved, half.size() / 4);
+}
+
+// Half of the links take ten times as long as there is time.
+TEST(budgets, that_drop_late_clients_wait_for_nobody) {
+    small_federation federation;
+    auto& c = federation.config;
+    c.federation.rounds = 8;
+    c.links.shares = {0.5, 0.5};
+    c.links.uplink_mbit = c.links.downlink_mbit = {40, 0.4};
+    c.budget.mode = config::budget_kind::drop;
+    c.budget.deadline_s = 1;
+
+    const auto state = federation.run().state;
+
+    int late = 0;
+    int in_time = 0;
+    for (const auto& round : state.history) {
+        const auto is_late = [](const client_record& r) { return r.deadline_met == 0; };
+        for (const auto& r : round.clients) {
+            EXPECT_EQ(r.included, is_late(r) ? 0 : 1);
+            EXPECT_EQ(r.bytes_up == 0, is_late(r)) << r.bytes_up;
+            EXPECT_GT(r.bytes_down, 0U) << "it was asked";
+            EXPECT_TRUE(is_late(r) ? r.simulated_seconds == 1 : r.simulated_seconds < 0.5);
+            (is_late(r) ? late : in_time) += 1;
+        }
+        EXPECT_EQ(round.simulated_seconds == 1, std::ranges::any_of(round.clients, is_late));
+    }
+    EXPECT_GT(late, 0);
+    EXPECT_GT(in_time, 0);
+}
+
+namespace {
+
+// The weights and biases of LeNet-5's slice with `share` of the units of its hidden layers.
+std::pair<double, double> sliced_lenet5(double share) {
+    const auto units = [&](double n) { return std::ceil(share * n); };
+    const double c1 = units(6), c2 = units(16), f1 = units(120), f2 = units(84);
+    return {25 * c1 + 25 * c1 * c2 + 25 * c2 * f1 + f1 * f2 + f2 * 10, c1 + c2 + f1 + f2 + 10};
+}
+
+void give_slices(config::run_config& c, config::ranking_kind ranking) {
+    c.method.name = "fedavg";
+    c.budget.mode = config::budget_kind::fixed;
+    c.budget.density = {0.1};
+    c.budget.ranking = ranking;
+}
+
+std::size_t moved(const run_state& from, const run_state& to) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < from.model.state.size(); ++i) {
+        count += from.model.state[i] != to.model.state[i] ? 1 : 0;
+    }
+    return count;
+}
+
+} // namespace
+
+TEST(budgets, as_slices_of_width_train_and_charge_these_alone) {
+    small_federation federation;
+    give_slices(federation.config, config::ranking_kind::width);
+
+    const auto state = federation.run().state;
+
+    double share = 1;
+    while (sliced_lenet5(share).first > 0.1 * weights_of_lenet5) {
+        share -= 0.001;
+    }
+    const auto [weights, biases] = sliced_lenet5(share);
+    for (const auto& c : clients_of(state)) {
+        EXPECT_NEAR(c.density * weights_of_lenet5, weights, 1e-6);
+        EXPECT_EQ(static_cast<double>(c.bytes_up), 20 + 4 * (weights + biases));
+        EXPECT_EQ(static_cast<double>(c.bytes_down), 20 + 4 * (weights + biases) + 8);
+    }
+    const auto changed = moved(federation.seen.started_from, state);
+    EXPECT_LE(static_cast<double>(changed), weights + biases) << "what nobody has keeps its value";
+    EXPECT_GT(static_cast<double>(changed), 0.8 * (weights + biases));
+
+    small_federation rolling;
+    give_slices(rolling.config, config::ranking_kind::rolling_width);
+    const auto rolled = rolling.run().state;
+    EXPECT_GT(moved(rolling.seen.started_from, rolled), changed);
+    EXPECT_EQ(rolled.history[0].clients[0].bytes_up, state.history[0].clients[0].bytes_up);
+}
+
+TEST(budgets, of_all_units_are_fedavg_to_the_bit) {
+    small_federation plain, sliced;
+    give_slices(sliced.config, config::ranking_kind::rolling_width);
+    sliced.config.budget.mode = config::budget_kind::bytes;
+    sliced.config.budget.density = {1};
+    sliced.config.budget.bytes_per_round = 1e9;
+    plain.config.method.name = "fedavg";
+    expect_same_bits(sliced.run().state, plain.run().state);
+}
+
 TEST(budgets, that_cannot_be_met_are_refused_beforehand) {
     const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
     const auto refused = [&](auto change) {
@@ -177,6 +390,24 @@ TEST(budgets, that_cannot_be_met_are_refused_beforehand) {
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.method.name = "feddst"; });
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.method.name = "dispfl"; });
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.aggregation.rule = "median"; });
+    refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.method.name = "prunefl"; });
+    refused([](auto& c) {
+        c.budget.mode = budget_kind::fixed, c.attack.kind = "sign_flip", c.attack.clients = 1;
+    });
+    using config::ranking_kind;
+    refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.budget.ranking = ranking_kind::width; });
+    refused([](auto& c) {
+        give_slices(c, ranking_kind::width);
+        c.budget.rotate = true;
+    });
+    refused([](auto& c) {
+        give_slices(c, ranking_kind::width);
+        c.budget.density = {5e-4}; // less than one unit of each layer
+    });
+    refused([](auto& c) { c.budget.mode = budget_kind::drop, c.budget.deadline_s = 1; });
+    refused([](auto& c) {
+        c.budget.mode = budget_kind::drop, c.budget.deadline_s = 1, c.links.uplink_mbit = {0.1};
+    });
 
     config::run_config c;
     c.budget.mode = budget_kind::fixed;
