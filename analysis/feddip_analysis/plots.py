@@ -61,7 +61,7 @@ def percent_ticks(share: float, _position: int) -> str:
     return f"{100 * share:g}"
 
 
-def _looks(n: int) -> list[dict]:
+def looks(n: int) -> list[dict]:
     return [
         {"color": colour, "linestyle": line}
         for colour, line, _ in zip(cycle(COLOURS), cycle(LINES), range(n))
@@ -93,7 +93,7 @@ def band(axes: Axes, x: np.ndarray, curves: np.ndarray, label: str, look: dict) 
 
 
 def _over_rounds(axes: Axes, groups: Sequence[Group], name: str) -> None:
-    for group, look in zip(groups, _looks(len(groups))):
+    for group, look in zip(groups, looks(len(groups))):
         values = group.over_seeds(name).dropna("round", how="any")
         if values.sizes["round"]:
             band(axes, values["round"].values, values.values, group.label, look)
@@ -168,7 +168,7 @@ def loss(axes: Axes, groups: Sequence[Group]) -> None:
 def accuracy_over_bytes(axes: Axes, groups: Sequence[Group]) -> None:
     largest = max((float(run.bytes_total.max()) for g in groups for run in g.runs), default=1.0)
     unit = label_bytes(axes, largest)
-    for group, look in zip(groups, _looks(len(groups))):
+    for group, look in zip(groups, looks(len(groups))):
         values = group.over_seeds("accuracy").dropna("round", how="any")
         sent = group.over_seeds("bytes_total").sel(round=values["round"]).mean("seed")
         if values.sizes["round"]:
@@ -248,7 +248,7 @@ def heat_map(axes: Axes, density: xr.DataArray) -> mpl.image.AxesImage:
     return image
 
 
-def _single(draw: Callable[[Axes], None], legend: bool = True) -> Figure:
+def single(draw: Callable[[Axes], None], legend: bool = True) -> Figure:
     figure, axes = plt.subplots(figsize=(4.6, 3.1))
     draw(axes)
     if legend and axes.lines:
@@ -290,10 +290,10 @@ def figures(groups: Sequence[Group], reference: dict | None = None) -> dict[str,
     """All pictures by name."""
     drawn = {
         "overview": overview(groups, reference),
-        "accuracy": _single(lambda axes: accuracy(axes, groups, reference)),
-        "loss": _single(lambda axes: loss(axes, groups)),
-        "traffic": _single(lambda axes: accuracy_over_bytes(axes, groups)),
-        "sparsity": _single(lambda axes: sparsity(axes, groups)),
+        "accuracy": single(lambda axes: accuracy(axes, groups, reference)),
+        "loss": single(lambda axes: loss(axes, groups)),
+        "traffic": single(lambda axes: accuracy_over_bytes(axes, groups)),
+        "sparsity": single(lambda axes: sparsity(axes, groups)),
         "layers": layer_densities(groups),
         "time": _time(groups),
     }

@@ -222,6 +222,8 @@ def experiment(run: xr.Dataset) -> dict[str, object]:
     names = {name: run.attrs[name] for name in ("method", "model", "dataset")}
     others = tuple(f"{method}." for method in METHOD_NAMES if method != names["method"])
     unused = _UNUSED_BY_METHOD.get(method_name(everything | names), ()) + others + _NOT_THE_EXPERIMENT
+    if everything.get("budget.mode", "none") != "none":  # what clients hold follows from their links
+        unused = tuple(section for section in unused if section != "links.")
     return {key: value for key, value in everything.items() if _counts(key, everything, unused)} | names
 
 

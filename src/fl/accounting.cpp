@@ -247,16 +247,16 @@ void accounting::simulate(ongoing_round& now) const {
     for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
         const auto& p = now.who.sampled[i];
         auto& c = now.record.clients[i];
-        works.push_back(work_of(p, p.samples(), here_.what.config.federation.local_epochs));
-        works.back().bytes_up = static_cast<double>(c.bytes_up);
-        c.simulated_seconds = links_.seconds(works.back());
+        auto work = work_of(p, p.samples(), here_.what.config.federation.local_epochs);
+        work.bytes_up = static_cast<double>(c.bytes_up);
+        c.simulated_seconds = p.late ? budget.deadline_s : links_.seconds(work);
+        if (!p.late) {
+            works.push_back(work);
+        }
         c.bytes_down = p.bytes_down;
         c.density = p.density;
         if (p.feedback > 0 && p.kept_in >= 0) {
             c.feedback = p.feedback;
-        }
-        if (p.late) {
-            c.simulated_seconds = budget.deadline_s;
         }
         if (has_deadline) {
             c.deadline_met = !p.late && c.simulated_seconds <= budget.deadline_s ? 1 : 0;

@@ -80,6 +80,7 @@ void training::send(local_trainer& trainer, const participant& who, const ongoin
     }
     auto residual = residual_of(plan, who);
     trained.residual = residual;
+    trained.strength = who.feedback > 0 ? static_cast<float>(who.feedback) : 1;
     updates.add(slot, make_upload(plan, here_.layout, model, trained, record));
     if (plan.keeps_residual) {
         here_.what.clients.save(who.client, plan.round, residual);
@@ -90,16 +91,8 @@ std::vector<float> training::residual_of(const round_plan& plan, const participa
     if (!plan.keeps_residual) {
         return {};
     }
-    if (who.kept_in < 0) {
-        return std::vector<float>(here_.layout.prunable_size());
-    }
-    auto kept = here_.what.clients.load(who.client, who.kept_in);
-    if (who.feedback > 0 && who.feedback < 1) {
-        const auto weaken = [&](std::size_t i) { kept[i] *= static_cast<float>(who.feedback); };
-        who.own_mask ? who.own_mask->for_each_alive(weaken)
-                     : sparse::mask(kept.size(), true).for_each_alive(weaken);
-    }
-    return kept;
+    return who.kept_in < 0 ? std::vector<float>(here_.layout.prunable_size())
+                           : here_.what.clients.load(who.client, who.kept_in);
 }
 
 } // namespace feddip::fl

@@ -50,9 +50,14 @@ sparse::sparse_vector chosen(const round_plan& plan, const global_model& model,
 }
 
 // The same from weights to which the residual is added, which keeps what is not sent.
-sparse::sparse_vector chosen_with(std::span<float> residual, const round_plan& plan,
+sparse::sparse_vector chosen_with(std::span<float> residual, float strength, const round_plan& plan,
                                   const global_model& model, std::span<const float> prunable,
                                   const sparse::mask* own_mask) {
+    if (strength != 1) {
+        support_of(plan, model, prunable, own_mask).for_each_alive([&](std::size_t i) {
+            residual[i] *= strength;
+        });
+    }
     std::ranges::transform(residual, prunable, residual.begin(), std::plus{});
     auto sent = chosen(plan, model, residual, own_mask);
     auto value = sent.values.begin();
@@ -84,7 +89,8 @@ upload make_upload(const round_plan& plan, const parameter_layout& layout, const
     } else if (trained.residual.empty()) {
         sent.weights = chosen(plan, model, prunable, trained.own_mask);
     } else {
-        sent.weights = chosen_with(trained.residual, plan, model, prunable, trained.own_mask);
+        sent.weights =
+            chosen_with(trained.residual, trained.strength, plan, model, prunable, trained.own_mask);
     }
 
     if (carries_positions(plan.upload)) {

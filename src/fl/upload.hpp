@@ -28,6 +28,7 @@ struct local_result {
     // With upload = own_mask; with in_mask the part of the mask that it holds, where that isn't all.
     const sparse::mask* own_mask = nullptr;
     std::span<float> residual = {}; // layout.prunable_size() floats, or none
+    float strength = 1;             // with which the residual joins what is sent
     std::optional<std::size_t> tail_values =
         {}; // that it sends of what is never pruned, where that isn't all
 };

@@ -270,7 +270,7 @@ ROWS = {
                                                   "links.latency_ms=600"), "class 1 of [links] takes"),
     "budget without bytes": (nothing, given("budget.mode=bytes"), "needs budget.bytes_per_round"),
     "too few bytes": (nothing, given("budget.mode=bytes", "budget.bytes_per_round=500"), "smallest part"),
-    "budgets of a method that has none": (nothing, given("budget.mode=fixed", "method.name=feddst"),
+    "budgets of a method that has none": (nothing, given("budget.mode=fixed", "method.name=feddst", "federation.rounds=9"),
                                           "a budget can't be met"),
     "turns that are neither": (nothing, given("budget.rotate=1"), "expected true or false"),
     "floor above a layer": (nothing, given("budget.layer_floor=1.5"), "at most 1"),

@@ -29,6 +29,17 @@ class Check(program.Program):
                 if result.returncode != 0:
                     self.assert_refused(result, "cannot find dataset cifar")
 
+    def test_every_run_of_the_study_of_budgets_is_valid(self):
+        listed = subprocess.run([program.CONFIGS.parent / "budget_study.sh", "study"], capture_output=True, text=True,
+                                check=True, cwd=self.folder).stdout.splitlines()
+        lines = [line.split() for line in listed if line.split()[2].endswith("-iid-seed1.h5")]
+        self.assertEqual(len(lines), 3 + 10 + 10)
+        for config, _, name, *settings in lines:
+            with self.subTest(name=name):
+                result = self.run_program("check", config, *settings)
+                self.assertEqual((result.returncode, result.stderr), (0, ""))
+                self.assertEqual("budget.mode=" in " ".join(settings), "Budgets:" in result.stdout)
+
     def test_it_starts_nothing(self):
         self.check()
         self.assertEqual([path.name for path in self.folder.iterdir()], [self.config])

@@ -56,6 +56,7 @@ def rounds_of(method, seed, rounds, target):
         "hostile_included": np.zeros(rounds, dtype=np.int32),
         "epsilon": np.full(rounds, np.nan),
         "clip": np.full(rounds, np.nan),
+        "coverage": np.full(rounds, np.nan),
     }
     shares = np.array([0.3, 0.7, 1.1, 0.9, 0.4])
     density = np.clip(1 - sparsity[:, None] * shares, 0.01, 1) if pruned else np.ones((rounds, 5))
@@ -74,8 +75,9 @@ def write_results(
     complete=1,
     config=None,
     columns=None,
+    clients=None,
 ):
-    """`config` has further keys, "section.key"; `columns` replaces columns of /rounds."""
+    """`config` has further keys, "section.key"; `columns` replaces columns of /rounds, `clients` of /clients."""
     t, own_columns, density = rounds_of(method, seed, rounds, target)
     columns = own_columns | {name: np.broadcast_to(v, rounds).copy() for name, v in (columns or {}).items()}
     keys = {
@@ -103,13 +105,17 @@ def write_results(
         "train_loss": np.full((rounds, SLOTS), 0.5),
         "accuracy": np.full((rounds, SLOTS), np.nan),
         "bytes_up": np.tile(up[:, None] // SLOTS, (1, SLOTS)),
+        "bytes_down": np.tile(columns["bytes_down"].astype(np.uint64)[:, None] // SLOTS, (1, SLOTS)),
         "bytes_positions": np.zeros((rounds, SLOTS), dtype=np.uint64),
         "included": np.ones((rounds, SLOTS), dtype=np.int32),
         "dropped_out": np.zeros((rounds, SLOTS), dtype=np.int32),
         "simulated_seconds": np.full((rounds, SLOTS), np.nan),
         "sparse_kernels": np.ones((rounds, SLOTS), dtype=np.int32),
         "hostile": np.zeros((rounds, SLOTS), dtype=np.int32),
-    }
+        "density": np.full((rounds, SLOTS), np.nan),
+        "deadline_met": np.full((rounds, SLOTS), -1, dtype=np.int32),
+        "feedback": np.full((rounds, SLOTS), np.nan),
+    } | (clients or {})
     if per_client:
         clients["accuracy"] = np.linspace(0.4, 0.6, SLOTS) + np.zeros((rounds, 1))
         columns["test_accuracy"][:] = np.nan
@@ -127,7 +133,8 @@ def write_results(
             config_toml=config_toml(keys | (config or {})),
         )
         layers = {"density": density, "weight_norm": 2 * density, "gradient_norm": 1 - density / 2,
-                  "alive_gradient_norm": (1 - density / 2) * density}
+                  "alive_gradient_norm": (1 - density / 2) * density,
+                  "coverage": np.full_like(density, np.nan)}
         for group, data in (("rounds", columns), ("clients", clients), ("layers", layers)):
             file[f"{group}/round"] = t.astype(np.int32)
             for name, values in data.items():

@@ -164,7 +164,8 @@ TEST(ladder, slices_layers_by_their_units) {
                     EXPECT_EQ(held(1, o, i, 24), has(o, 16, share, shift) && has(i, 6, share, shift));
                 }
                 EXPECT_EQ(held(0, o % 6, 0, 3), has(o % 6, 6, share, shift)) << "all inputs of the first";
-                EXPECT_EQ(held(2, 119, 25 * o + 24, 0), has(119, 120, share, shift) && has(o, 16, share, shift));
+                EXPECT_EQ(held(2, 119, 25 * o + 24, 0),
+                          has(119, 120, share, shift) && has(o, 16, share, shift));
             }
             for (std::size_t i = 0; i < 120; ++i) {
                 EXPECT_EQ(held(3, 9, i, 0), has(i, 120, share, shift)) << "all outputs of the last";

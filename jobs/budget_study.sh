@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Writes the list of runs that compare what federations do about clients that differ: LeNet-5 on Fashion-MNIST, links and
+# compute of all clients alike, spread 10-fold and 100-fold, i.i.d. and Dirichlet, three seeds, one after the other.
+#
+#     jobs/budget_study.sh FOLDER [FEDERATION...] > FOLDER/plan.txt    (federations: alike 10-fold 100-fold)
+#     jobs/sweep.sh FOLDER/plan.txt
+#     python3 analysis/plot.py FOLDER/10-fold/*-iid-*.h5 --out pictures
+#
+# FEDDIP_STUDY_ROUNDS changes how long the runs are (300). A third of the clients each has quick, medium and slow links. The
+# deadline is one that the medium ones keep with the whole model, and that the slow ones don't.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+all=(alike 10-fold 100-fold)
+if [[ $# -lt 1 ]]; then
+    echo "usage: jobs/budget_study.sh FOLDER [FEDERATION...]; federations: ${all[*]}" >&2
+    exit 2
+fi
+folder=$1
+federations=("${@:2}")
+((${#federations[@]})) || federations=("${all[@]}")
+config=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs/fashion-mnist-lenet5.toml")
+rounds=${FEDDIP_STUDY_ROUNDS:-300}
+
+# Mbit/s in both directions and ms per image of each class of links, the deadline in seconds, and the share of the weights
+# that the slowest class carries in it.
+federation() {
+    case $1 in
+        alike) mbit=[10,10,10] train=[0.01,0.01,0.01] deadline=1.5 weakest=1 ;;
+        10-fold) mbit=[10,3.16,1] train=[0.01,0.0316,0.1] deadline=2 weakest=0.3 ;;
+        100-fold) mbit=[10,1,0.1] train=[0.01,0.1,1] deadline=8 weakest=0.03 ;;
+        *) die "unknown federation ($1): there are ${all[*]}" ;;
+    esac
+}
+
+run() { # NAME KEY=VALUE...
+    local words=("$config" --out "$folder/$where/$1-$partition-seed$seed.h5") override
+    for override in federation.rounds="$rounds" federation.seed="$seed" data.partition="$partition" \
+        links.shares=[0.34,0.33,0.33] links.uplink_mbit="$mbit" links.downlink_mbit="$mbit" links.latency_ms=20 \
+        links.train_ms_per_image="$train" "${@:2}"; do
+        words+=(--set "$override")
+    done
+    echo "${words[*]}"
+}
+
+systems() {
+    local in_time=(budget.mode=deadline budget.deadline_s="$deadline")
+    local late=(budget.mode=drop budget.deadline_s="$deadline")
+    run fedavg method.name=fedavg
+    run feddip
+    run adaptive "${in_time[@]}"
+    [[ $where != alike ]] || return 0 # where nobody is late, the others are these
+    run fedavg-drop method.name=fedavg "${late[@]}"
+    run feddip-drop "${late[@]}"
+    run weakest budget.mode=fixed budget.density="$weakest"
+    run adaptive-rotate "${in_time[@]}" budget.rotate=true
+    run adaptive-forgets "${in_time[@]}" budget.feedback=0
+    run heterofl method.name=fedavg "${in_time[@]}" budget.ranking=width
+    run fedrolex method.name=fedavg "${in_time[@]}" budget.ranking=rolling_width
+}
+
+for seed in 1 2 3; do
+    for where in "${federations[@]}"; do
+        federation "$where"
+        for partition in iid dirichlet; do
+            systems
+        done
+    done
+done

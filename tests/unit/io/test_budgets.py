@@ -1,0 +1,75 @@
+"""What is drawn of clients that differ."""
+
+import sys
+import unittest
+
+try:
+    import matplotlib  # noqa: F401
+    import numpy as np
+    import xarray  # noqa: F401
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+from feddip_analysis import budgets, group_runs, load
+from scratch import Scratch
+from synthetic import SLOTS, write_results
+
+ROUNDS = 4
+LINKS = {"budget.mode": "deadline", "budget.deadline_s": 2.0, "links.uplink_mbit": [10.0, 1.0]}
+
+
+class Budgets(Scratch):
+    def run_with_parts(self, name="run.h5", links=LINKS, **options):
+        """Client 0 takes part in all rounds, client 10 in the last two; the others of a round are new to it."""
+        ids = np.arange(ROUNDS * SLOTS, dtype=np.int32).reshape(ROUNDS, SLOTS) + 100
+        ids[:, 0] = 0
+        ids[2:, 1] = 10
+        ids[0, 4] = -1
+        density = np.full((ROUNDS, SLOTS), 0.5)
+        density[:, 0] = [0.1, 0.2, 0.3, 0.4]
+        down = np.full((ROUNDS, SLOTS), 1000, np.uint64)
+        up = np.full((ROUNDS, SLOTS), 100, np.uint64)
+        down[2:, 1] = 5000
+        clients = {"id": ids, "density": density, "bytes_down": down, "bytes_up": up}
+        columns = {"simulated_seconds": np.array([2.0, 1.0, 4.0, 8.0])}
+        return write_results(
+            self.folder / name, rounds=ROUNDS, clients=clients, columns=columns, config=links, **options
+        )
+
+    def test_time_adds_up(self):
+        np.testing.assert_array_equal(budgets.simulated_time(load(self.run_with_parts())), [2, 3, 7, 15])
+
+    def test_the_busiest_client_is_the_one_with_most_bytes_by_then(self):
+        busiest = budgets.busiest_client_bytes(load(self.run_with_parts()))
+        np.testing.assert_array_equal(busiest, [1100, 2200, 5100, 10200])
+
+    def test_what_clients_held_is_averaged_over_the_rounds_in_which_they_took_part(self):
+        run = load(self.run_with_parts())
+        shares = budgets.held(run)
+        np.testing.assert_allclose(shares[0], [0.1, 0.2, 0.3, 0.4])
+        np.testing.assert_allclose(budgets.held(run, columns=2)[0], [0.15, 0.35])
+        of_10 = [row for row in shares if np.isnan(row[:2]).all() and not np.isnan(row[2:]).any()]
+        np.testing.assert_allclose(of_10, [[np.nan, np.nan, 0.5, 0.5]])
+        self.assertEqual(len(shares), len(np.unique(run.client_id)) - 1)
+
+    def test_runs_on_other_links_are_another_experiment_where_clients_hold_parts(self):
+        links = LINKS | {"links.uplink_mbit": [10.0, 0.1]}
+        runs = [load(self.run_with_parts("a.h5")), load(self.run_with_parts("b.h5", links, seed=2))]
+        self.assertEqual(len(group_runs(runs)), 2)
+        without = {"budget.mode": "none"}
+        runs = [load(self.run_with_parts(f"{m}.h5", without | {"links.uplink_mbit": m}, seed=m)) for m in (1, 2)]
+        self.assertEqual(len(group_runs(runs)), 1)
+
+    def test_pictures_are_drawn_of_what_there_is(self):
+        budgeted, plain = self.run_with_parts(), write_results(self.folder / "plain.h5", rounds=ROUNDS)
+        done = self.script("plot.py", budgeted, plain, "--out", self.folder / "all")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for name in ("simulated-time", "busiest-client", "held"):
+            self.assertTrue((self.folder / "all" / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name)
+        self.assertEqual(self.script("plot.py", plain, "--out", self.folder / "plain").returncode, 0)
+        self.assertFalse((self.folder / "plain" / "held.png").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
