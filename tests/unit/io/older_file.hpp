@@ -47,11 +47,13 @@ inline std::vector<std::string> optional_paths(const std::string& rounds, const 
 // What a reader then knows.
 inline void forget_optional_columns(std::vector<fl::round_record>& history) {
     for (fl::round_record& r : history) {
-        r.grad_norm_squared = r.gradient_divergence = r.simulated_seconds = fl::not_measured;
+        r.grad_norm_squared = r.gradient_divergence = r.simulated_seconds = r.coverage = fl::not_measured;
         r.hostile_included = 0;
         r.epsilon = r.clip = fl::not_measured;
         for (fl::client_record& c : r.clients) {
-            c.simulated_seconds = fl::not_measured;
+            c.simulated_seconds = c.density = c.feedback = fl::not_measured;
+            c.deadline_met = -1;
+            c.bytes_down = 0;
             c.dropped_out = c.sparse_kernels = c.hostile = 0;
             c.bytes_positions = 0; // there were no uploads that had any
         }
