@@ -74,9 +74,9 @@ struct round_record {
     int hostile_included = 0;                // hostile clients in the average; -1: not told
     double epsilon = not_measured;           // of differential privacy, spent so far
     double clip = not_measured;              // bound of the updates of this round
-    double coverage = not_measured;          // share of samples that trained a weight, where clients held parts
-    std::vector<double> layer_density;       // one per prunable tensor
-    std::vector<double> layer_coverage;      // the same of coverage
+    double coverage = not_measured;     // share of samples that trained a weight, where clients held parts
+    std::vector<double> layer_density;  // one per prunable tensor
+    std::vector<double> layer_coverage; // the same of coverage
     std::vector<double> layer_weight_norm, layer_gradient_norm, layer_alive_gradient_norm; // layer_norms.hpp
     std::vector<client_record> clients; // that were sampled, by id
 };

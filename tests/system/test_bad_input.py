@@ -281,6 +281,7 @@ ROWS = {
     "dropping without a deadline": (nothing, given("budget.mode=drop"), "needs budget.deadline_s"),
     "a deadline that drops everybody": (nothing, given("budget.mode=drop", "budget.deadline_s=1", "links.uplink_mbit=0.1"),
                                         "no class of [links]"),
+    "budgets of protected clients": (nothing, given("budget.mode=fixed", "privacy.secure_sum=true"), "[privacy] is for clients"),
     "budgets under attack": (nothing, given("budget.mode=fixed", "attack.kind=alie", "attack.clients=2"), "attack.kind"),
     "unknown rule of aggregation": (nothing, given("aggregation.rule=meen"), "choose one of mean, median"),
     "fewer than no hostile clients": (nothing, given("aggregation.hostile=-1"), "at least 0"),

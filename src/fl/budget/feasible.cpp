@@ -47,6 +47,11 @@ void require_method(const config::run_config& config, const method& how) {
         refuse("aggregation.rule", fmt::format("\"{}\" takes updates of the whole model only; take \"mean\"",
                                                config.aggregation.rule));
     }
+    if (config.privacy.clip > 0 || config.privacy.secure_sum) {
+        refuse("budget.mode",
+               "[privacy] is for clients that send the same weights: what one can carry says which "
+               "client it is; take \"none\"");
+    }
     if (how.neighbours() > 0) {
         refuse("method.name",
                fmt::format("{} has no server that could cut a model to size", config.method.name));
