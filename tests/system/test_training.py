@@ -130,6 +130,20 @@ class Training(program.Program):
         for model in self.folder.glob("whole.client-*.model"):
             self.assertEqual((self.folder / model.name.replace("whole", "r")).read_bytes(), model.read_bytes())
 
+    def test_clients_with_a_deadline_go_on_with_what_they_have_kept(self):
+        settings = ("federation.clients=120", "federation.clients_per_round=6", "links.shares=[0.5,0.5]",
+                    "links.uplink_mbit=[10,0.4]", "links.downlink_mbit=[10,0.4]", "budget.mode=deadline",
+                    "budget.deadline_s=1", "budget.rotate=true")
+        self.assert_a_killed_run_goes_on(*(word for setting in settings for word in ("--set", setting)))
+        with h5py.File(self.folder / "whole.h5") as file:
+            density, feedback = file["clients/density"][:], file["clients/feedback"][:]
+        self.assertTrue((density < 0.3).any() and (density == 1).any(), density)
+        self.assertTrue((feedback < 1).any(), feedback)
+        kept = list(self.folder.glob("whole.client-*.residual"))
+        self.assertTrue(kept)
+        for residual in kept:
+            self.assertEqual((self.folder / residual.name.replace("whole", "r")).read_bytes(), residual.read_bytes())
+
     def test_a_signal_to_the_launcher_or_any_rank_stops_all_with_a_checkpoint(self):
         for name, sent, to_launcher in (("usr1-all", signal.SIGUSR1, True), ("term", signal.SIGTERM, False),
                                         ("int", signal.SIGINT, False), ("usr1", signal.SIGUSR1, False)):
