@@ -21,7 +21,9 @@ config::run_config load_config(const std::filesystem::path& file, const std::vec
     const auto method = fl::make_method(config);
     fl::make_aggregation_rule(config);
     fl::make_attack(config);
-    fl::budgets_by_class(config, *method, layout_for(config), images_per_client(config));
+    if (config.budget.mode != config::budget_kind::none) { // which alone needs to know of the data already
+        fl::budgets_by_class(config, *method, layout_for(config), images_per_client(config));
+    }
     return config;
 }
 
