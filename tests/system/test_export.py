@@ -9,18 +9,18 @@ import numpy as np
 
 import program
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "oracle"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path += [str(ROOT / "tests" / "oracle"), str(ROOT / "analysis")]
 try:
     import torch
     from torch.nn import functional
 
     import make_goldens
-    import onnx_in_torch
+    import verify_export
 except (ImportError, SystemExit) as problem:
     print(f"skipped: {problem}")
     sys.exit(program.SKIPPED)
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 # npm install --ignore-scripts --prefix build/node onnxruntime-node
 NODE_MODULES = os.environ.get("FEDDIP_NODE_MODULES", str(ROOT / "build" / "node" / "node_modules"))
 LEARNS = [part for setting in ("federation.clients=10", "federation.clients_per_round=2", "federation.rounds=4",
@@ -75,7 +75,7 @@ class Export(program.Program):
             logits = load(make_goldens.LeNet5(10), self.folder / "m.npz")(images)
             self.assertEqual(int((logits.argmax(1) == labels).sum()), round(accuracy * len(labels)))
             self.assertAlmostEqual(float(functional.cross_entropy(logits, labels)), loss, 5)
-            of_graph, notes = onnx_in_torch.run(self.folder / "m.onnx", images)
+            of_graph, notes = verify_export.run(self.folder / "m.onnx", images)
             self.assert_close(of_graph, logits)
         self.assertEqual((notes["dataset"], notes["rounds"]), ("fashion-mnist", "4"))
 
@@ -107,10 +107,40 @@ class Export(program.Program):
         images = torch.from_numpy(rng.normal(size=(20, 3, 32, 32)).astype(np.float32))
         with torch.no_grad():
             logits = load(make_goldens.ResNet18(4), self.folder / "m.npz")(images)
-            of_graph, notes = onnx_in_torch.run(self.folder / "m.onnx", images)
+            of_graph, notes = verify_export.run(self.folder / "m.onnx", images)
         self.assert_close(of_graph, logits)
         self.assertEqual(notes["classes"], "a\nb\nc\nd")
         self.assertEqual(notes["deviation"], "0.25 0.25 0.25")
+        if (pathlib.Path(NODE_MODULES) / "onnxruntime-node").is_dir():
+            self.assert_close(self.in_onnxruntime("m.onnx", images), logits)
+
+    def test_group_norms_on_images_and_on_vectors(self):
+        rng = np.random.default_rng(1)
+        with h5py.File(self.folder / "own.h5", "w") as file:
+            for part, n in (("train", 40), ("test", 12)):
+                file[f"{part}/images"] = rng.integers(0, 256, (n, 3, 12, 12), np.uint8)
+                file[f"{part}/labels"] = np.arange(n) % 4
+            file.attrs["classes"] = 4
+        layers = ", ".join("{%s}" % layer for layer in (
+            "kind='convolution', name='conv', outputs=12, kernel=3, bias=false", "kind='group_norm', name='norm', groups=3",
+            "kind='relu'", "kind='max_pool'", "kind='fully_connected', name='fc', outputs=20", "kind='relu', name='a'",
+            "kind='fully_connected', name='fc2', outputs=20", "kind='group_norm', name='norm2', groups=5",
+            "kind='add', with='a'", "kind='relu'", "kind='fully_connected', name='fc3'"))
+        self.train("--set", "data.dataset=file", "--set", "data.path=own.h5", "--set", "model.name=custom", "--set",
+                   f"model.layers=[{layers}]", "--set", "federation.clients=4", "--out", "r.h5")
+        for out in ("m.npz", "m.onnx"):
+            self.export("r.ckpt-2.h5", out)
+        images = torch.from_numpy(rng.normal(size=(20, 3, 12, 12)).astype(np.float32))
+        with np.load(self.folder / "m.npz") as arrays, torch.no_grad():
+            w = {name: torch.from_numpy(arrays[name].copy()) for name in arrays.files}
+            self.assertFalse([name for name in w if "running" in name])
+            norm = lambda x, groups, name: functional.group_norm(x, groups, w[f"{name}.weight"], w[f"{name}.bias"])
+            linear = lambda x, name: functional.linear(x, w[f"{name}.weight"], w[f"{name}.bias"])
+            x = functional.relu(norm(functional.conv2d(images, w["conv.weight"]), 3, "norm"))
+            x = functional.relu(linear(functional.max_pool2d(x, 2).flatten(1), "fc"))
+            logits = linear(functional.relu(norm(linear(x, "fc2"), 5, "norm2") + x), "fc3")
+            of_graph, _ = verify_export.run(self.folder / "m.onnx", images)
+        self.assert_close(of_graph, logits)
         if (pathlib.Path(NODE_MODULES) / "onnxruntime-node").is_dir():
             self.assert_close(self.in_onnxruntime("m.onnx", images), logits)
 

@@ -34,7 +34,9 @@ class Templates(program.Program):
     def run_template(self, name, least):
         for words in commands(TEMPLATES / name / "README.md"):
             done = self.follow(words)
-            self.assertEqual(done.returncode, 0, f"{words}: {done.stdout}{done.stderr}")
+            # The watcher may warn; it is critical that stops a pilot.
+            allowed = (0, 1) if "analysis/watch.py" in words else (0,)
+            self.assertIn(done.returncode, allowed, f"{words}: {done.stdout}{done.stderr}")
         with h5py.File(self.folder / f"{name}.h5") as file:
             self.assertIn("a stand-in", file.attrs["note"])
             for label in file["class_names"]:

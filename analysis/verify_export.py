@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Whether an exported model is as right on the test images as feddip said: runs the ONNX graph in PyTorch, operator by
+operator by their definitions (onnx/docs/Operators.md), so that nothing of feddip computes.
+
+    verify_export.py MODEL.onnx IMAGES.h5               # how many test images are right
+    verify_export.py MODEL.onnx IMAGES.h5 RESULTS.h5    # and whether that is what the run's results say
+
+IMAGES.h5 is what data/import.py makes. Exit code 1 where the accuracy is another.
+"""
+import argparse
+import sys
+import tomllib
+
+import h5py
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch.nn import functional
+
+BATCH = 500
+TIE = 1e-4  # two logits that are nearer may change places by rounding
+
+
+def convolve(a, x, weight, bias=None):
+    assert a["pads"][:2] == a["pads"][2:]
+    return functional.conv2d(x, weight, bias, stride=a["strides"], padding=a["pads"][:2])
+
+
+def product(a, x, weight, bias=None):
+    assert a == {"transB": 1}
+    y = x @ weight.T
+    return y if bias is None else y + bias
+
+
+def reshape(a, x, shape):
+    assert a.get("allowzero", 0) == 0
+    return x.reshape([x.shape[i] if extent == 0 else extent for i, extent in enumerate(shape.tolist())])
+
+
+def instance_norm(a, x, scale, shift):
+    assert (scale == 1).all() and (shift == 0).all()
+    axes = list(range(2, x.dim()))
+    mean = x.mean(axes, keepdim=True)
+    return (x - mean) / torch.sqrt(((x - mean) ** 2).mean(axes, keepdim=True) + a["epsilon"])
+
+
+OPERATORS = {
+    "Conv": convolve,
+    "Gemm": product,
+    "Flatten": lambda a, x: x.flatten(a["axis"]),
+    "BatchNormalization": lambda a, x, scale, shift, mean, variance: functional.batch_norm(
+        x, mean, variance, scale, shift, eps=a["epsilon"]),
+    "InstanceNormalization": instance_norm,
+    "Reshape": reshape,
+    "Shape": lambda a, x: torch.tensor(x.shape),
+    "Mul": lambda a, x, y: x * y,
+    "Relu": lambda a, x: x.clamp(min=0),
+    "MaxPool": lambda a, x: functional.max_pool2d(x, a["kernel_shape"], a["strides"]),
+    "GlobalAveragePool": lambda a, x: x.mean((2, 3), keepdim=True),
+    "Identity": lambda a, x: x,
+    "Add": lambda a, x, y: x + y,
+}
+
+
+def run(path, images):
+    """The logits, and what the file says of itself."""
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    values = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in model.graph.initializer}
+    values[model.graph.input[0].name] = images
+    for node in model.graph.node:
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        attributes.pop("kernel_shape", None) if node.op_type == "Conv" else None
+        inputs = [values[name] for name in node.input]
+        values[node.output[0]] = OPERATORS[node.op_type](attributes, *inputs)
+    return values[model.graph.output[0].name], {p.key: p.value for p in model.metadata_props}
+
+
+def normalized(pixels, notes):
+    """As in training, which the model's file describes."""
+    images = torch.from_numpy(pixels).float() / (255 if pixels.dtype == np.uint8 else 1)
+    if "mean" in notes:
+        mean, deviation = (torch.tensor([float(x) for x in notes[key].split()]) for key in ("mean", "deviation"))
+        images = (images - mean[:, None, None]) / deviation[:, None, None]
+    return images
+
+
+def scores(model, images):
+    """Of each test image: whether it is right, and whether rounding might have decided that."""
+    notes = {p.key: p.value for p in onnx.load(model).metadata_props}
+    pixels, labels = images["test/images"], torch.from_numpy(images["test/labels"][:].astype(np.int64))
+    right, close = [], []
+    with torch.no_grad():
+        for first in range(0, len(labels), BATCH):
+            logits, _ = run(model, normalized(pixels[first : first + BATCH], notes))
+            best = logits.topk(2).values
+            right.append(logits.argmax(1) == labels[first : first + BATCH])
+            close.append(best[:, 0] - best[:, 1] < TIE)
+    return torch.cat(right).numpy(), torch.cat(close).numpy(), notes
+
+
+def accuracy(right, images, partition):
+    """As feddip measures it: over all images, or the mean over the clients that have some."""
+    if partition != "given":
+        return right.mean()
+    clients = images["test/clients"][:]
+    return np.mean([right[clients == client].mean() for client in np.unique(clients)])
+
+
+def measured(results, rounds):
+    """The accuracy that the run has recorded after that many rounds, and its partition."""
+    with h5py.File(results) as file:
+        partition = tomllib.loads(file.attrs["config_toml"])["data"]["partition"]
+        recorded = file["rounds/test_accuracy"]
+        return (recorded[rounds - 1] if rounds <= len(recorded) else np.nan), partition
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("model", "images"):
+        parser.add_argument(name)
+    parser.add_argument("results", nargs="?")
+    args = parser.parse_args()
+    with h5py.File(args.images) as images:
+        right, close, notes = scores(args.model, images)
+        print(f"{args.model}: {right.sum()} of {len(right)} test images are right, {100 * right.mean():.2f} %, in PyTorch")
+        if not args.results:
+            return 0
+        rounds = int(notes["rounds"])
+        expected, partition = measured(args.results, rounds)
+        if np.isnan(expected) or partition not in ("iid", "given"):
+            why = "measured nothing" if np.isnan(expected) else f"measured on {partition} shares that it drew"
+            print(f"{args.results}: can't be compared, for feddip {why} after round {rounds}")
+            return 1
+        found = accuracy(right, images, partition)
+        # By which the accuracy may be off where rounding decides.
+        slack = accuracy(close.astype(float), images, partition) + 1e-6
+    same = abs(found - expected) <= slack
+    verdict = "the same" if same else f"NOT the same, which is {100 * found:.2f} %"
+    print(f"{args.results}: feddip measured {100 * expected:.2f} % after round {rounds}: {verdict}")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
