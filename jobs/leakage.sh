@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What analysis/results/leakage.md is made from: three runs at different sparsity from the start, audits of the first
-# and the tenth round's model, the attack on membership, and the tables. Some ten minutes on one core.
+# and the tenth round's model, the attack on membership, and the tables.
 #
 #     jobs/leakage.sh [FOLDER]     (default: build/leakage)
 set -euo pipefail
