@@ -51,7 +51,8 @@ def arguments() -> argparse.Namespace:
     add("checkpoint", type=Path, metavar="CHECKPOINT")
     add("--out", type=Path, required=True, metavar="FOLDER")
     add("--only", choices=("inversion", "membership"), help="default: both")
-    add("--seed", type=at_least(0), default=1, help="of all that is drawn (default: %(default)s)")
+    add("--seed", type=at_least(0), default=1,
+        help="of all that is drawn, but for the noise of privacy.* in trained models (default: %(default)s)")
     add("--data", default="", metavar="FOLDER", help="where Fashion-MNIST lies, if in an unusual place")
     of = reconstruction.Settings()
     group = parser.add_argument_group("inversion")
