@@ -59,10 +59,11 @@ config::run_config secure() {
     return c;
 }
 
+// So large that hardly a word is as small as a length or a position in a message, which would look like it.
 std::vector<float> weights_of(std::size_t client) {
     std::vector<float> weights(test::lenet5.size());
     random_stream random(7, 0, static_cast<std::uint32_t>(client), purpose::test);
-    std::ranges::generate(weights, [&] { return static_cast<float>(0.1 * random.normal()); });
+    std::ranges::generate(weights, [&] { return static_cast<float>(1e6 * random.normal()); });
     return weights;
 }
 
