@@ -3,6 +3,7 @@
 #include "app/format.hpp"
 #include "app/prediction.hpp"
 #include "data/dataset.hpp"
+#include "data/drift.hpp"
 #include "data/partition.hpp"
 #include "fl/budget/feasible.hpp"
 #include "fl/method.hpp"
@@ -29,6 +30,7 @@ struct predicted_rounds {
 predicted_rounds predict(const config::run_config& config, const parameter_layout& layout) {
     auto plain = config;
     plain.method = {.name = "fedavg"};
+    plain.adaptation = {};
     plain.privacy = {};
     auto run = predict_traffic(config, *fl::make_method(config), layout);
     plain.federation.rounds = static_cast<int>(run.size());
@@ -148,6 +150,24 @@ void print_budgets(const config::run_config& config, const parameter_layout& lay
     }
 }
 
+// Of an alarm in the round after the first drift, or halfway.
+void print_answer(const config::run_config& config, const parameter_layout& layout) {
+    if (config.adaptation.answer == config::answer_kind::none) {
+        return;
+    }
+    const int round = config.drift.kind == config::drift_kind::none ? config.federation.rounds / 2
+                                                                    : config.drift.at.front();
+    const auto method = fl::make_method(config);
+    const auto bytes = [&](int alarm) {
+        const auto sum = total(predict_traffic(config, *method, layout, alarm));
+        return sum.down + sum.up;
+    };
+    const double without = bytes(-1);
+    const double more = bytes(round - 1) - without;
+    fmt::print("  an alarm in round {} would be answered in the next {} and add about {} ({:.1f} %)\n", round,
+               config.adaptation.rounds, format_bytes(more), 100 * more / without);
+}
+
 void print_memory(const config::run_config& config, const parameter_layout& layout) {
     const auto m = estimate_memory(config, layout);
     fmt::print("\nMemory, estimated\n"
@@ -163,8 +183,8 @@ void print_work(const config::run_config& config, const parameter_layout& layout
                 const data::partition& shares) {
     const auto flops = forward_flops(config);
     const double images = std::accumulate(shares.train.begin(), shares.train.end(), 0.0,
-                                          [](double sum, const auto& share) {
-                                              return sum + static_cast<double>(share.size());
+                                          [&](double sum, const auto& share) {
+                                              return sum + seen_of(static_cast<double>(share.size()), config);
                                           }) /
                           config.federation.clients * config.federation.clients_per_round *
                           config.federation.local_epochs * (1 - config.faults.drop_probability);
@@ -203,10 +223,15 @@ exit_code check(const check_command& command) {
     // i.i.d. shares look all alike.
     const std::size_t lines = config.data.partition == config::partition_kind::iid ? 3 : 50;
     fmt::print("Data in {}\n{}", place.string(), data::describe(shares, dataset, lines));
+    if (const auto drift = data::drift(config.drift, dataset, shares, config.federation.seed).describe();
+        !drift.empty()) {
+        fmt::print("\nDrift\n{}", drift);
+    }
     fmt::print("\nModel: {} trainable parameters, {} of them prunable\n", layout.trainable_size(),
                layout.prunable_size());
     print_traffic(config, layout);
     print_privacy(config, predict_traffic(config, *fl::make_method(config), layout));
+    print_answer(config, layout);
     print_budgets(config, layout);
     print_memory(config, layout);
     print_work(config, layout, shares);

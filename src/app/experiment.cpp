@@ -14,6 +14,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace feddip::app {
 
 config::run_config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
@@ -27,8 +29,14 @@ config::run_config load_config(const std::filesystem::path& file, const std::vec
     return config;
 }
 
+double seen_of(double images, const config::run_config& config) {
+    const int samples = config.drift.samples_per_round;
+    return samples > 0 ? std::min<double>(images, samples) : images;
+}
+
 double images_per_client(const config::run_config& config) {
-    return static_cast<double>(data::facts_of(config.data).train_size) / config.federation.clients;
+    return seen_of(static_cast<double>(data::facts_of(config.data).train_size) / config.federation.clients,
+                   config);
 }
 
 parameter_layout layout_for(const config::run_config& config) {

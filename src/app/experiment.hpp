@@ -13,7 +13,10 @@ namespace feddip::app {
 // Reads the configuration; throws input_error for one that no method can run.
 config::run_config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
-// The mean.
+// Of so many training images of a client, those that it sees in a round; label shift is not foreseen.
+double seen_of(double images, const config::run_config& config);
+
+// The mean of those.
 double images_per_client(const config::run_config& config);
 
 parameter_layout layout_for(const config::run_config& config);

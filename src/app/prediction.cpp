@@ -91,7 +91,7 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
 } // namespace
 
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
-                                           const parameter_layout& layout) {
+                                           const parameter_layout& layout, int alarm) {
     if (method.neighbours() > 0) {
         return predict_exchange(config, method, layout);
     }
@@ -110,7 +110,8 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
 
     std::vector<round_traffic> rounds;
     for (int t = 0; t < count; ++t) {
-        const auto plan = method.plan(t);
+        const bool answers = alarm >= 0 && t > alarm && t - alarm <= config.adaptation.rounds;
+        const auto plan = answers ? method.plan_after_alarm(t, t - alarm) : method.plan(t);
         const auto sampled =
             guarantee ? std::vector<fl::participant>{} : fl::sampled_in(t, config.federation, faults);
         const auto target = static_cast<double>(method.alive(plan, layout));

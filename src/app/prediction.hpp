@@ -27,8 +27,9 @@ struct round_traffic {
 // bytes and of the training images. Of protected clients it isn't known who takes part: the rounds are those
 // that the budget allows, their bytes means over all draws, and there are no times. Where there is no server,
 // bytes of messages between clients, each counted down and up.
+// `alarm` is a round in which the clients' loss rises (fl/adaptation.hpp), -1: none.
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
-                                           const parameter_layout& layout);
+                                           const parameter_layout& layout, int alarm = -1);
 round_traffic total(const std::vector<round_traffic>& rounds);
 
 // Multiplications and additions of one image's forward pass, [prunable tensor], all weights alive.

@@ -11,6 +11,7 @@
 #include "comm/mpi_transport.hpp"
 #include "comm/shared_buffer.hpp"
 #include "data/dataset.hpp"
+#include "data/drift.hpp"
 #include "data/partition.hpp"
 #include "fl/round_loop.hpp"
 #include "io/checkpoint.hpp"
@@ -126,6 +127,7 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
     together(ranks, [&] {
         shares =
             data::make_partition(dataset, config.data, config.federation.clients, config.federation.seed);
+        data::drift(config.drift, dataset, shares, config.federation.seed); // whether it can be
     });
 
     auto info = describe_run(config, layout);

@@ -29,6 +29,9 @@ enum class purpose : std::uint32_t {
     neighbours = 13,
     hostility = 14, // of clients
     attacking = 15,
+    drifting = 16,   // which clients' data, and which classes
+    streaming = 17,  // which of its images a client sees in a round
+    corrupting = 18, // of an image
 };
 
 // Philox 4x32-10 (Salmon et al. 2011) with the seed as key. Satisfies UniformRandomBitGenerator.

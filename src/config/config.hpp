@@ -38,6 +38,10 @@ enum class budget_kind { none, fixed, deadline, bytes, drop };
 enum class ranking_kind { magnitude, width, rolling_width };
 enum class precision_kind { f32, bf16 };
 enum class sampling_kind { fixed, poisson };
+enum class drift_kind { none, label_shift, rotation, contrast, noise, blur };
+enum class drift_pattern { sudden, gradual, recurring };
+enum class answer_kind { none, regrow, relax };
+enum class detector_kind { page_hinkley, adwin };
 
 struct data_section {
     dataset_name dataset = dataset_name::fashion_mnist;
@@ -236,6 +240,33 @@ struct budget_section {
     bool operator==(const budget_section&) const = default;
 };
 
+// How the data change over the rounds (data/drift.hpp), and how many of them a client sees in one.
+struct drift_section {
+    drift_kind kind = drift_kind::none;
+    drift_pattern pattern = drift_pattern::sudden;
+    std::vector<int> at;       // rounds, counted from 1: what happens there is the pattern's
+    double strength = 0;       // of what, each kind says
+    double clients = 1;        // share of all, drawn by the seed
+    int samples_per_round = 0; // drawn anew from a client's images in each round; 0: all of them
+
+    bool operator==(const drift_section&) const = default;
+};
+
+// What is done when the clients' loss has risen (fl/adaptation.hpp).
+struct adaptation_section {
+    answer_kind answer = answer_kind::none;
+    detector_kind detector = detector_kind::page_hinkley;
+    int rounds = 50;               // that an answer lasts
+    double regrown_share = 0.3;    // regrow: of the alive weights, those exchanged at first
+    double relaxed_sparsity = 0.8; // relax: to begin with
+    // Of a loss in units of that of a guess, log(classes).
+    double tolerance = 0.01;   // page_hinkley: rise of the mean that is not looked for
+    double threshold = 0.3;    // page_hinkley: sum of rises beyond it that gives an alarm
+    double confidence = 0.002; // adwin: probability of an alarm without a reason
+
+    bool operator==(const adaptation_section&) const = default;
+};
+
 struct compute_section {
     int threads = 1;
     kernel_kind kernels = kernel_kind::automatic;
@@ -280,6 +311,7 @@ struct faults_section {
 struct analysis_section {
     int convergence_every = 0; // rounds between measurements of the global gradient; 0: never
     int layer_norms_every = 0; // of how large each layer's weights and gradient are; 0: never
+    bool mask_history = false; // which weights were ever alive, and how far the mask has moved
 
     bool operator==(const analysis_section&) const = default;
 };
@@ -308,6 +340,8 @@ struct run_config {
     attack_section attack;
     privacy_section privacy;
     budget_section budget;
+    drift_section drift;
+    adaptation_section adaptation;
     compute_section compute;
     checkpoint_section checkpoint;
     links_section links;

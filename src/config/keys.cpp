@@ -92,9 +92,12 @@ std::string convert(const toml::node& node, feedback_strength& value) {
     return node.is_number() ? convert(node, value.fixed)
                             : fmt::format("it is neither \"{}\" nor a number from 0 to 1", adaptive);
 }
+template <typename T>
+concept number = std::is_arithmetic_v<T>;
 
 // A list of numbers; one number stands for a list of one.
-std::string convert(const toml::node& node, std::vector<double>& values) {
+template <number T>
+std::string convert(const toml::node& node, std::vector<T>& values) {
     if (!node.is_array()) {
         return node.is_number() ? convert(node, values.emplace_back())
                                 : wrong_type("a number or an array of them", node);
@@ -145,12 +148,13 @@ std::string show(double value) {
 std::string show(const feedback_strength& value) {
     return value.adaptive ? toml_string(std::string(adaptive)) : show(value.fixed);
 }
-std::string show(const std::vector<double>& values) {
+template <number T>
+std::string show(const std::vector<T>& values) {
     if (values.size() == 1) {
         return show(values.front());
     }
     std::vector<std::string> shown;
-    for (const double value : values) {
+    for (const T value : values) {
         shown.push_back(show(value));
     }
     return fmt::format("[{}]", fmt::join(shown, ", "));
@@ -202,6 +206,12 @@ const rule<std::vector<double>> positive_shares{
         return !v.empty() && std::ranges::all_of(v, [](double share) { return share > 0 && share <= 1; });
     },
     "one or more numbers, each greater than 0 and at most 1"};
+const rule<std::vector<int>> ascending_rounds{
+    [](const std::vector<int>& v) {
+        return std::ranges::all_of(v, [](int round) { return round >= 1; }) &&
+               std::ranges::adjacent_find(v, std::ranges::greater_equal{}) == v.end();
+    },
+    "rounds that ascend, the first of a run being 1"};
 constexpr rule<std::string> not_empty{[](const std::string& v) { return !v.empty(); }, "a name, not empty"};
 
 template <typename Section, typename T>
@@ -324,6 +334,22 @@ std::vector<key> make_keys() {
         .has("ranking", &budget_section::ranking)
         .has("layer_floor", &budget_section::layer_floor, a_share)
         .has("feedback", &budget_section::feedback, a_strength);
+    section(table, "drift", &run_config::drift)
+        .has("kind", &drift_section::kind)
+        .has("pattern", &drift_section::pattern)
+        .has("at", &drift_section::at, ascending_rounds)
+        .has("strength", &drift_section::strength, at_least_0<double>)
+        .has("clients", &drift_section::clients, a_positive_share)
+        .has("samples_per_round", &drift_section::samples_per_round, at_least_0<int>);
+    section(table, "adaptation", &run_config::adaptation)
+        .has("answer", &adaptation_section::answer)
+        .has("detector", &adaptation_section::detector)
+        .has("rounds", &adaptation_section::rounds, at_least_1)
+        .has("regrown_share", &adaptation_section::regrown_share, a_positive_share)
+        .has("relaxed_sparsity", &adaptation_section::relaxed_sparsity, below_1)
+        .has("tolerance", &adaptation_section::tolerance, at_least_0<double>)
+        .has("threshold", &adaptation_section::threshold, positive)
+        .has("confidence", &adaptation_section::confidence, between_0_and_1);
     section(table, "compute", &run_config::compute)
         .has("threads", &compute_section::threads, at_least_1)
         .has("kernels", &compute_section::kernels)
@@ -345,7 +371,8 @@ std::vector<key> make_keys() {
         .has("slow_factor", &faults_section::slow_factor, a_slowdown);
     section(table, "analysis", &run_config::analysis)
         .has("convergence_every", &analysis_section::convergence_every, at_least_0<int>)
-        .has("layer_norms_every", &analysis_section::layer_norms_every, at_least_0<int>);
+        .has("layer_norms_every", &analysis_section::layer_norms_every, at_least_0<int>)
+        .has("mask_history", &analysis_section::mask_history);
     section(table, "output", &run_config::output).has("path", &output_section::path);
     return table;
 }

@@ -116,6 +116,32 @@ inline constexpr auto names<precision_kind> = std::array{
     named<precision_kind>{precision_kind::f32, "f32"},
     named<precision_kind>{precision_kind::bf16, "bf16"},
 };
+template <>
+inline constexpr auto names<drift_kind> = std::array{
+    named<drift_kind>{drift_kind::none, "none"},
+    named<drift_kind>{drift_kind::label_shift, "label_shift"},
+    named<drift_kind>{drift_kind::rotation, "rotation"},
+    named<drift_kind>{drift_kind::contrast, "contrast"},
+    named<drift_kind>{drift_kind::noise, "noise"},
+    named<drift_kind>{drift_kind::blur, "blur"},
+};
+template <>
+inline constexpr auto names<drift_pattern> = std::array{
+    named<drift_pattern>{drift_pattern::sudden, "sudden"},
+    named<drift_pattern>{drift_pattern::gradual, "gradual"},
+    named<drift_pattern>{drift_pattern::recurring, "recurring"},
+};
+template <>
+inline constexpr auto names<answer_kind> = std::array{
+    named<answer_kind>{answer_kind::none, "none"},
+    named<answer_kind>{answer_kind::regrow, "regrow"},
+    named<answer_kind>{answer_kind::relax, "relax"},
+};
+template <>
+inline constexpr auto names<detector_kind> = std::array{
+    named<detector_kind>{detector_kind::page_hinkley, "page_hinkley"},
+    named<detector_kind>{detector_kind::adwin, "adwin"},
+};
 
 template <>
 inline constexpr auto names<sampling_kind> = std::array{

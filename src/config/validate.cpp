@@ -64,6 +64,26 @@ void validate_privacy(const run_config& c, const std::string& where) {
             c.checkpoint.every_rounds);
 }
 
+void validate_drift(const run_config& c, const std::string& where) {
+    const auto& d = c.drift;
+    if (d.kind == drift_kind::none) {
+        return;
+    }
+    const auto kind = name_of(d.kind);
+    require(d.strength > 0, where, "drift.kind = \"{}\" with drift.strength = 0 changes nothing", kind);
+    const bool is_share = d.kind == drift_kind::label_shift || d.kind == drift_kind::contrast;
+    require(!is_share || d.strength <= 1, where,
+            "drift.strength = {} is more than drift.kind = \"{}\" can take away, which is 1", d.strength,
+            kind);
+    require(!d.at.empty(), where, "drift.kind = \"{}\" never happens; say in which rounds in drift.at", kind);
+    require(d.pattern != drift_pattern::gradual || d.at.size() == 2, where,
+            "drift.pattern = \"gradual\" goes from one round to another, and drift.at has {} values",
+            d.at.size());
+    require(d.at.back() <= c.federation.rounds, where,
+            "drift.at names round {}, which is after the last one, federation.rounds = {}", d.at.back(),
+            c.federation.rounds);
+}
+
 } // namespace
 
 void validate(const run_config& c, const std::string& where) {
@@ -128,6 +148,10 @@ void validate(const run_config& c, const std::string& where) {
             name_of(c.budget.mode));
     require(c.budget.mode != budget_kind::bytes || c.budget.bytes_per_round > 0, where,
             "budget.mode = \"bytes\" needs budget.bytes_per_round, down and up together");
+    validate_drift(c, where);
+    require(c.adaptation.answer != answer_kind::relax || c.adaptation.relaxed_sparsity < c.sparsity.target,
+            where, "adaptation.relaxed_sparsity = {} is not below sparsity.target = {}",
+            c.adaptation.relaxed_sparsity, c.sparsity.target);
     const std::pair<const char*, const std::vector<double>&> links[] = {
         {"uplink_mbit", c.links.uplink_mbit},
         {"downlink_mbit", c.links.downlink_mbit},

@@ -2,29 +2,14 @@
 
 #include "fl/packing.hpp"
 
-#include <algorithm>
-#include <numeric>
-#include <utility>
-
 namespace feddip::fl {
 
-poisoned_share::poisoned_share(const attack& how, const data::dataset& data,
-                               std::span<const std::uint32_t> images)
-    : of_(data), numbers_(images.size()) {
-    std::iota(numbers_.begin(), numbers_.end(), 0U);
-    const std::size_t size = data.facts.image_bytes();
-    for (const std::uint32_t i : images) {
-        const auto image = data.train.pixels.subspan(i * size, size);
-        pixels_.insert(pixels_.end(), image.begin(), image.end());
-        labels_.push_back(data.train.labels[i]);
+data::image_copies attackers::poisoned(const data::seen_images& seen) const {
+    data::image_copies images(seen.data(), seen.images());
+    for (std::size_t n = 0; n < images.size(); ++n) {
+        how_->poison(seen.data().facts, n, images.pixels(n), images.label(n));
     }
-    for (std::size_t n = 0; n < labels_.size(); ++n) {
-        how.poison(data.facts, n, std::span(pixels_).subspan(n * size, size), labels_[n]);
-    }
-}
-
-data::dataset poisoned_share::data() const {
-    return {.facts = of_.facts, .train = {pixels_, labels_}, .test = of_.test};
+    return images;
 }
 
 // Owners ascend with slots, so that what ranks send, one after the other, is in slot order.

@@ -1,6 +1,7 @@
 // The hostile clients of a run, as the training stage meets them.
 #pragma once
 
+#include "data/image_copies.hpp"
 #include "fl/attacks/attack.hpp"
 #include "fl/experiment.hpp"
 #include "fl/round.hpp"
@@ -10,29 +11,14 @@
 
 namespace feddip::fl {
 
-// A hostile client's images, changed: a data set of its own.
-class poisoned_share {
-public:
-    poisoned_share(const attack& how, const data::dataset& data, std::span<const std::uint32_t> images);
-
-    data::dataset data() const; // a view, whose training images are these
-    std::span<const std::uint32_t> images() const { return numbers_; }
-
-private:
-    const data::dataset& of_;
-    std::vector<std::uint8_t> pixels_, labels_;
-    std::vector<std::uint32_t> numbers_;
-};
-
 class attackers {
 public:
     explicit attackers(workplace& here) : here_(here), how_(make_attack(here.what.config)) {}
 
     bool pool() const { return how_ && how_->pools(); }
     bool poison() const { return how_ && how_->poisons(); }
-    poisoned_share poisoned(std::span<const std::uint32_t> images) const {
-        return {*how_, here_.what.data, images};
-    }
+    // What a hostile client trains on that sees these images.
+    data::image_copies poisoned(const data::seen_images& seen) const;
 
     // Collective, where they pool: what the hostile clients on this rank have trained, in slot order, goes to
     // all ranks, which hold it until the next round.

@@ -16,8 +16,8 @@ void add_squares(std::span<const float> gradients, int share_of, std::span<float
 } // namespace
 
 local_trainer::local_trainer(const config::run_config& config, const data::dataset& data,
-                             nn::network& network)
-    : config_(&config), data_(&data), network_(&network), weights_(network.layout().size()) {}
+                             nn::network& network, const data::drift* drift)
+    : config_(&config), data_(&data), drift_(drift), network_(&network), weights_(network.layout().size()) {}
 
 int local_trainer::batches(std::size_t images) const {
     const auto size = static_cast<std::size_t>(config_->federation.batch_size);
@@ -44,7 +44,8 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
                                                        : nn::gradient_scope::on_mask);
     squared_gradients_.assign(plan.squared_gradients ? layout.prunable_size() : 0, 0.0F);
 
-    data::training_batches loader(*data_, images, config_->federation.batch_size);
+    const auto seen = seen_by(client, plan.round, images);
+    data::training_batches loader(seen.data(), seen.images(), config_->federation.batch_size);
     double epoch_loss = 0;
     for (int epoch = 0; epoch < config_->federation.local_epochs; ++epoch) {
         loader.start_epoch(shuffling);
@@ -79,7 +80,8 @@ std::vector<float> local_trainer::gradient(std::span<const float> state, int rou
     auto dropout = stream_of(round, client, purpose::probing);
     std::ranges::copy(state, network_->state().begin());
     network_->use_mask(nullptr, nn::gradient_scope::all);
-    data::training_batches loader(*data_, images, config_->federation.batch_size);
+    const auto seen = seen_by(client, round, images);
+    data::training_batches loader(seen.data(), seen.images(), config_->federation.batch_size);
     loader.start_epoch(shuffling);
     network_->train(loader.next(augmentation), dropout);
     const auto gradients = network_->gradients();
@@ -99,6 +101,10 @@ double local_trainer::accuracy(std::span<const float> state, const sparse::mask&
         left = left.subspan(some.size());
     }
     return correct / static_cast<double>(images.size());
+}
+
+data::seen_images local_trainer::seen_by(int client, int round, std::span<const std::uint32_t> images) const {
+    return drift_ != nullptr ? drift_->seen_by(client, round, images) : data::seen_images(*data_, images);
 }
 
 random_stream local_trainer::stream_of(int round, int client, purpose what) const {

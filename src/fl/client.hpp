@@ -4,6 +4,7 @@
 #include "config/config.hpp"
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
+#include "data/drift.hpp"
 #include "fl/method.hpp"
 #include "fl/state.hpp"
 #include "nn/network.hpp"
@@ -18,7 +19,9 @@ namespace feddip::fl {
 // Trains one client after another on one network, whose memory and primitives they share.
 class local_trainer {
 public:
-    local_trainer(const config::run_config& config, const data::dataset& data, nn::network& network);
+    // Clients see `data` as it is, or as it drifts.
+    local_trainer(const config::run_config& config, const data::dataset& data, nn::network& network,
+                  const data::drift* drift = nullptr);
 
     // Local training of `client` on its `images` from the model w'_t, as `plan` says: E epochs of minibatch
     // SGD in which the passes see the weights through the client's mask. Work and result depend only on the
@@ -49,11 +52,13 @@ public:
     int batches(std::size_t images) const;
 
 private:
+    data::seen_images seen_by(int client, int round, std::span<const std::uint32_t> images) const;
     random_stream stream_of(int round, int client, purpose what) const;
     void step(const global_model& model, const round_plan& plan, const sparse::mask& mask);
 
     const config::run_config* config_;
     const data::dataset* data_;
+    const data::drift* drift_; // null: none
     nn::network* network_;
     std::vector<float> weights_, squared_gradients_;
 };

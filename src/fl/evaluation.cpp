@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 namespace feddip::fl {
@@ -17,7 +16,7 @@ void add(const nn::batch_score& score, nn::batch_score& total) {
     total.correct_top5 += score.correct_top5;
 }
 
-// The chunks of the test set that one rank evaluates: [first, last).
+// The chunks of the pool that one rank evaluates: [first, last).
 struct chunk_range {
     std::size_t first, last;
 };
@@ -42,16 +41,14 @@ evaluation mean_of(const nn::batch_score& total, std::vector<std::uint8_t> corre
 
 } // namespace
 
-evaluation evaluate(const global_model& model, const data::dataset& data, nn::network& network,
+evaluation evaluate(const global_model& model, const data::test_pool& pool, nn::network& network,
                     transport& ranks) {
-    const std::size_t images = data.test.size();
+    const std::size_t images = pool.size();
     const std::size_t chunks = (images + evaluation_batch - 1) / evaluation_batch;
     const auto image_of_chunk = [&](std::size_t chunk) { return std::min(chunk * evaluation_batch, images); };
 
     put(model, network);
-    data::evaluation_batches loader(data, data.test, evaluation_batch);
-    std::vector<std::uint32_t> order(images);
-    std::iota(order.begin(), order.end(), 0U);
+    data::pool_batches loader(pool, evaluation_batch);
 
     const auto mine = chunks_of(ranks.rank(), ranks.size(), chunks);
     std::vector<nn::batch_score> scores;
@@ -60,7 +57,7 @@ evaluation evaluate(const global_model& model, const data::dataset& data, nn::ne
         const std::size_t first = image_of_chunk(c);
         const std::size_t count = image_of_chunk(c + 1) - first;
         scores.push_back(
-            network.evaluate(loader.load(std::span(order).subspan(first, count)),
+            network.evaluate(loader.load(first, count),
                              std::span(correct).subspan(first - image_of_chunk(mine.first), count)));
     }
 
@@ -117,13 +114,21 @@ double mean_of_measured(std::span<const double> values) {
     return sum / count;
 }
 
-std::vector<double> accuracy_by_client(const evaluation& measured, const data::partition& shares) {
+std::vector<double> accuracy_by_client(const evaluation& measured, const data::test_pool& pool,
+                                       const data::partition& shares) {
+    const auto images = pool.images();
     std::vector<double> accuracies;
     for (const auto& share : shares.test) {
-        const auto right =
-            std::ranges::count_if(share, [&](std::uint32_t i) { return measured.correct[i] != 0; });
-        accuracies.push_back(share.empty() ? not_measured
-                                           : static_cast<double>(right) / static_cast<double>(share.size()));
+        double right = 0;
+        int tested = 0;
+        for (const std::uint32_t i : share) {
+            const auto at = std::ranges::lower_bound(images, i);
+            if (at != images.end() && *at == i) {
+                right += measured.correct[static_cast<std::size_t>(at - images.begin())];
+                ++tested;
+            }
+        }
+        accuracies.push_back(tested == 0 ? not_measured : right / tested);
     }
     return accuracies;
 }

@@ -4,6 +4,7 @@
 #include "data/batches.hpp"
 #include "data/dataset.hpp"
 #include "data/partition.hpp"
+#include "data/test_pool.hpp"
 #include "fl/state.hpp"
 #include "fl/transport.hpp"
 #include "nn/network.hpp"
@@ -15,18 +16,18 @@
 namespace feddip::fl {
 
 struct evaluation {
-    double accuracy = not_measured; // top-1, over the whole test set
-    double loss = not_measured;     // mean cross-entropy over the whole test set
+    double accuracy = not_measured; // top-1, over all images
+    double loss = not_measured;     // mean cross-entropy over all images
     double top5_accuracy = not_measured;
-    std::vector<std::uint8_t> correct; // [test images] 1 where top-1 is right
+    std::vector<std::uint8_t> correct; // [images] 1 where top-1 is right
 };
 
-// Images per pass; the test set is cut into such chunks whatever the number of ranks, so that sums keep their
+// Images per pass; the pool is cut into such chunks whatever the number of ranks, so that sums keep their
 // bits.
 inline constexpr int evaluation_batch = 250;
 
 // Collective; the result is on rank 0, elsewhere everything is left unset.
-evaluation evaluate(const global_model& model, const data::dataset& data, nn::network& network,
+evaluation evaluate(const global_model& model, const data::test_pool& pool, nn::network& network,
                     transport& ranks);
 
 // The same of a model on some of the test images, by this rank alone; not_measured on none.
@@ -36,7 +37,8 @@ evaluation evaluate(const global_model& model, const data::dataset& data,
 // Of those values that were measured; not_measured where none was.
 double mean_of_measured(std::span<const double> values);
 
-// Accuracy of each client on its own test share; not_measured for an empty one.
-std::vector<double> accuracy_by_client(const evaluation& measured, const data::partition& shares);
+// Accuracy of each client on what is in the pool of its own test share; not_measured where nothing is.
+std::vector<double> accuracy_by_client(const evaluation& measured, const data::test_pool& pool,
+                                       const data::partition& shares);
 
 } // namespace feddip::fl

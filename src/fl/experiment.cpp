@@ -16,6 +16,7 @@ workplace::workplace(const experiment& what_is_run, transport& all_ranks,
                .max_batch = std::max(what.config.federation.batch_size, evaluation_batch),
                .kernels = what.config.compute.kernels,
                .precision = what.config.compute.precision}),
-      layout(network.layout()), trainer(what.config, what.data, network) {}
+      layout(network.layout()), drift(what.config.drift, what.data, what.shares, what.config.federation.seed),
+      trainer(what.config, what.data, network, &drift) {}
 
 } // namespace feddip::fl

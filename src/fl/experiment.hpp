@@ -3,6 +3,7 @@
 
 #include "config/config.hpp"
 #include "data/dataset.hpp"
+#include "data/drift.hpp"
 #include "data/partition.hpp"
 #include "fl/client.hpp"
 #include "fl/client_store.hpp"
@@ -41,6 +42,7 @@ struct workplace {
     std::optional<privacy_guarantee> guarantee; // where clients are protected
     nn::network network;
     const parameter_layout& layout;
+    data::drift drift;
     local_trainer trainer;
 
     // That the run has; fewer than configured where a budget ends it before.

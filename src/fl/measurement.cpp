@@ -24,7 +24,7 @@ bool evaluates(const workplace& here, int round) {
 void measurement::run(ongoing_round& now, const global_model& model) {
     const auto& [config, data, shares, clients, key] = here_.what;
     if (evaluates(here_, now.plan.round)) {
-        evaluate(model, now.record);
+        evaluate(model, now.plan.round, now.record);
     }
     if (is_due(config.analysis.convergence_every, now.plan.round)) {
         const auto gradients = measure_gradients(model, data, shares, here_.network, here_.ranks,
@@ -38,8 +38,9 @@ void measurement::run(ongoing_round& now, const global_model& model) {
     now.record.seconds_evaluate = now.phase.lap();
 }
 
-void measurement::evaluate(const global_model& model, round_record& record) {
-    const auto measured = fl::evaluate(model, here_.what.data, here_.network, here_.ranks);
+void measurement::evaluate(const global_model& model, int round, round_record& record) {
+    const auto pool = here_.drift.pool(round);
+    const auto measured = fl::evaluate(model, pool, here_.network, here_.ranks);
     if (!here_.at_server()) {
         return;
     }
@@ -48,7 +49,7 @@ void measurement::evaluate(const global_model& model, round_record& record) {
     record.test_top5_accuracy = measured.top5_accuracy;
     // Which shares of the test set clients have follows from their own data.
     if (here_.what.config.data.partition != config::partition_kind::iid && !here_.guarantee) {
-        const auto by_client = accuracy_by_client(measured, here_.what.shares);
+        const auto by_client = accuracy_by_client(measured, pool, here_.what.shares);
         record.test_accuracy = mean_of_measured(by_client);
         for (auto& c : record.clients) {
             c.accuracy = by_client[static_cast<std::size_t>(c.id)];
@@ -58,8 +59,8 @@ void measurement::evaluate(const global_model& model, round_record& record) {
 
 // The gradient is that of one minibatch of the first client.
 void measurement::measure_layers(const global_model& model, int round, round_record& record) {
-    const auto gradient =
-        here_.trainer.gradient(model.state, round, first_client::id, here_.images_of(first_client::id));
+    const auto gradient = here_.trainer.gradient(model.state, round, first_client::id,
+                                                 here_.drift.images_of(first_client::id, round));
     auto norms = measure_layer_norms(here_.layout, model.mask, model.state, gradient);
     record.layer_weight_norm = std::move(norms.weights);
     record.layer_gradient_norm = std::move(norms.gradients);

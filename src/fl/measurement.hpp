@@ -17,7 +17,7 @@ public:
     void run(ongoing_round& now, const global_model& model);
 
 private:
-    void evaluate(const global_model& model, round_record& record);
+    void evaluate(const global_model& model, int round, round_record& record);
     void measure_layers(const global_model& model, int round, round_record& record);
 
     workplace& here_;

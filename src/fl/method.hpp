@@ -54,6 +54,8 @@ struct round_plan {
     // With upload = in_mask, of a client that holds a part of the model: it trains all weights, those outside
     // the part from 0, and keeps what becomes of these.
     bool keeps_outside = false;
+    // Of the weights in the new mask, those that were not in the old one; 0: as magnitudes have it.
+    double regrown_share = 0;
 
     bool trains_all_weights() const {
         return upload == upload_content::all_weights || upload == upload_content::largest || keeps_outside;
@@ -91,6 +93,12 @@ public:
     virtual ~method() = default;
 
     virtual round_plan plan(int round) const = 0;
+
+    // The same where the clients' loss gave an alarm `since` = 1 .. adaptation.rounds rounds before.
+    virtual round_plan plan_after_alarm(int round, int since) const {
+        (void)since;
+        return plan(round);
+    }
 
     // The mask of w'_0, chosen by the server before the first round, without data.
     virtual sparse::mask start_mask(const parameter_layout& layout) const {

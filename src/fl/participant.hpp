@@ -16,7 +16,7 @@ namespace feddip::fl {
 // What a sampled client holds, receives and sends in one round.
 struct participant {
     int client = 0;
-    std::span<const std::uint32_t> images = {}; // its training share
+    std::span<const std::uint32_t> images = {}; // of its training share, those of the round
     bool hostile = false;                       // it does what the config's attack has it do
     bool answers = true;                        // false: it drops out after the download
     double slowdown = 1;                        // its links and its training take so many times as long
@@ -37,7 +37,9 @@ struct participant {
 
 // Slot s is the s-th sampled client that answers.
 struct cast {
-    std::vector<participant> sampled;            // by client
+    std::vector<participant> sampled; // by client
+    // [sampled] their images, where they differ from round to round; else empty.
+    std::vector<std::vector<std::uint32_t>> drawn;
     std::vector<std::size_t> slots;              // [slots] which of `sampled`
     std::vector<int> owners;                     // [slots] the rank on which it trains, ascending
     std::vector<sparse::ladder_part> parts = {}; // [slots] what it holds

@@ -67,7 +67,7 @@ sparse::mask peer_training::next_mask(const run_state& state, int client, const 
         return last.mask;
     }
     const auto gradient = [&] {
-        return here_.trainer.gradient(last.state, kept_in, client, here_.images_of(client));
+        return here_.trainer.gradient(last.state, kept_in, client, here_.drift.images_of(client, kept_in));
     };
     return here_.how->own_mask(here_.how->plan(kept_in), {here_.layout, last.state, last.mask, gradient});
 }

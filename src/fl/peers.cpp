@@ -101,7 +101,7 @@ public:
     explicit peers(workplace& here)
         : here_(here), roster_(here), training_(here), accounting_(here), scores_(here) {}
 
-    void prepare(const run_state& state) override { scores_.measure_all(training_, state); }
+    void prepare(run_state& state) override { scores_.measure_all(training_, state); }
 
     void run(ongoing_round& now, run_state& state) override {
         roster_.call(now, state);

@@ -29,6 +29,11 @@ void ensure_nothing_else_is_sent(const config::run_config& config) {
     if (how->looks_first() != first_look::none) {
         refuse(config, "chooses its first mask at one client's data, on which there is no noise");
     }
+    if (config.adaptation.answer != config::answer_kind::none) {
+        throw input_error("impossible combination", "adaptation.answer",
+                          "with privacy.clip nobody may follow the clients' loss, on which there is no "
+                          "noise; take \"none\"");
+    }
     for (int t = 0; t < config.federation.rounds; ++t) {
         const auto plan = how->plan(t);
         if (carries_positions(plan.upload)) {

@@ -67,10 +67,11 @@ void roster::call(ongoing_round& now, const run_state& state) const {
     const auto& federation = here_.what.config.federation;
     now.who = {.sampled = here_.guarantee ? asked_in(now.plan.round, drawn(now.plan.round, state), faults_)
                                           : sampled_in(now.plan.round, federation, faults_),
+               .drawn = {},
                .slots = {},
                .owners = {}};
     for (auto& p : now.who.sampled) {
-        p.images = here_.images_of(p.client);
+        p.images = images_of(p.client, now);
         p.hostile = std::ranges::binary_search(hostile_, p.client);
         p.kept_in = state.client_residual_round[static_cast<std::size_t>(p.client)];
     }
@@ -99,6 +100,11 @@ std::vector<int> roster::drawn(int round, const run_state& state) const {
                               config.federation.clients_per_round, config.privacy.sampling);
     }
     return broadcast(here_.ranks, std::span<const int>(ids));
+}
+
+std::span<const std::uint32_t> roster::images_of(int client, ongoing_round& now) const {
+    return here_.drift.draws() ? now.who.drawn.emplace_back(here_.drift.images_of(client, now.plan.round))
+                               : here_.images_of(client);
 }
 
 participant roster::equip(const ongoing_round& now, participant who) const {

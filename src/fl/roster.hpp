@@ -45,6 +45,7 @@ public:
 
 private:
     std::vector<int> drawn(int round, const run_state& state) const;
+    std::span<const std::uint32_t> images_of(int client, ongoing_round& now) const;
 
     const workplace& here_;
     fault_model faults_;

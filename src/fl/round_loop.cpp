@@ -1,6 +1,7 @@
 #include "fl/round_loop.hpp"
 
 #include "base/log.hpp"
+#include "fl/adaptation.hpp"
 #include "fl/start.hpp"
 #include "fl/world.hpp"
 
@@ -11,12 +12,13 @@ namespace feddip::fl {
 
 namespace {
 
-ongoing_round begun(const method& how, int t) {
-    ongoing_round now{.plan = how.plan(t), .who = {}, .record = {}, .ladder = nullptr, .phase = {}};
-    now.record.round = t + 1;
+ongoing_round begun(const workplace& here, const round_plan& plan) {
+    ongoing_round now{.plan = plan, .who = {}, .record = {}, .ladder = nullptr, .phase = {}};
+    now.record.round = plan.round + 1;
     now.record.learning_rate = now.plan.sgd.learning_rate;
     now.record.regularization = now.plan.sgd.regularization;
     now.record.target_sparsity = now.plan.target_sparsity;
+    now.record.drift = here.drift.strength(plan.round);
     return now;
 }
 
@@ -27,10 +29,11 @@ void observe(const workplace& here, Tell tell) {
     }
 }
 
-void run_round(world& stages, workplace& here, run_state& state) {
+void run_round(world& stages, adaptation& answers, workplace& here, run_state& state) {
     const stopwatch whole;
-    auto now = begun(*here.how, state.rounds_done);
+    auto now = begun(here, answers.plan(state.rounds_done));
     stages.run(now, state);
+    answers.listen(now.record);
     now.record.seconds_round = whole.seconds();
     ++state.rounds_done;
     if (here.at_server()) {
@@ -48,6 +51,7 @@ run_result run(const experiment& what, transport& ranks, const run_info& info,
     workplace here(what, ranks, observers);
     auto [state, owed] = start(here, std::move(resumed));
     const auto stages = here.how->neighbours() > 0 ? make_peers(here) : make_served(here, owed);
+    adaptation answers(here, state.history);
     const auto rounds = here.rounds();
     observe(here, [&](observer* o) { o->on_start(info, state); });
     if (state.rounds_done < rounds) {
@@ -55,7 +59,7 @@ run_result run(const experiment& what, transport& ranks, const run_info& info,
     }
     bool stopped = false;
     while (state.rounds_done < rounds && !stopped) {
-        run_round(*stages, here, state);
+        run_round(*stages, answers, here, state);
         stopped = ranks.any(stop_requested());
     }
     const bool complete = state.rounds_done >= rounds;

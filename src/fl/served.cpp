@@ -3,6 +3,7 @@
 #include "fl/accounting.hpp"
 #include "fl/aggregator.hpp"
 #include "fl/budget/budgets.hpp"
+#include "fl/mask_memory.hpp"
 #include "fl/measurement.hpp"
 #include "fl/roster.hpp"
 #include "fl/server.hpp"
@@ -19,9 +20,11 @@ class served final : public world {
 public:
     served(workplace& here, const start_cost& owed)
         : roster_(here), accounting_(here), budgets_(here, accounting_), training_(here, roster_),
-          aggregator_(here), server_(here), measurement_(here) {
+          aggregator_(here), server_(here), memory_(here), measurement_(here) {
         accounting_.owe(owed);
     }
+
+    void prepare(run_state& state) override { memory_.begin(state); }
 
     void run(ongoing_round& now, run_state& state) override {
         roster_.call(now, state);
@@ -35,6 +38,7 @@ public:
         roster_.keep(now, state);
         server_.reconfigure(std::move(average), now, state);
         server_.publish(now, state);
+        memory_.follow(now, state);
         measurement_.run(now, state.model);
     }
 
@@ -45,6 +49,7 @@ private:
     training training_;
     aggregator aggregator_;
     server server_;
+    mask_memory memory_;
     measurement measurement_;
 };
 

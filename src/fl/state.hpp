@@ -74,11 +74,20 @@ struct round_record {
     int hostile_included = 0;                // hostile clients in the average; -1: not told
     double epsilon = not_measured;           // of differential privacy, spent so far
     double clip = not_measured;              // bound of the updates of this round
-    double coverage = not_measured;     // share of samples that trained a weight, where clients held parts
-    std::vector<double> layer_density;  // one per prunable tensor
-    std::vector<double> layer_coverage; // the same of coverage
+    double coverage = not_measured; // share of samples that trained a weight, where clients held parts
+    double drift = 0;               // how strong it is (data/drift.hpp)
+    int alarm = 0;                  // 1: the clients' loss has risen (adaptation.hpp)
+    double ever_alive = not_measured, mask_distance = not_measured; // mask_memory.hpp
+    std::vector<double> layer_density;                              // one per prunable tensor
+    std::vector<double> layer_coverage;                             // the same of coverage
     std::vector<double> layer_weight_norm, layer_gradient_norm, layer_alive_gradient_norm; // layer_norms.hpp
     std::vector<client_record> clients; // that were sampled, by id
+};
+
+// Of the masks there were, where the analysis asks for it; else empty (mask_memory.hpp).
+struct mask_history {
+    sparse::mask ever_alive; // the weights that some mask had
+    sparse::mask reference;  // the mask before the last drift began, or else the first one
 };
 
 // What a checkpoint holds (beside the config): with it a run goes on bit for bit.
@@ -94,7 +103,8 @@ struct run_state {
     std::uint32_t ladder_version = 0;
     std::vector<versioned_mask> recent_masks;   // before the model's, oldest first; at most remembered_masks
     std::optional<protection_state> protection; // where clients are protected; on rank 0
-    std::vector<round_record> history;          // [rounds_done]
+    mask_history masks;
+    std::vector<round_record> history; // [rounds_done]
 };
 
 // What is known of a run before its first round.

@@ -30,8 +30,9 @@ training_report training::run(const ongoing_round& now, const global_model& mode
             send(trainer, who, now, model, static_cast<int>(s), report.clients.back(), updates);
         };
         if (who.hostile && attackers_->poison()) {
-            const auto poisoned = attackers_->poisoned(who.images);
-            const auto data = poisoned.data();
+            const auto seen = here_.drift.seen_by(who.client, now.plan.round, who.images);
+            const auto poisoned = attackers_->poisoned(seen);
+            const auto data = poisoned.view();
             local_trainer trainer(here_.what.config, data, here_.network);
             who.images = poisoned.images();
             train_and_send(trainer);

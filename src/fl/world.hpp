@@ -16,7 +16,7 @@ public:
     // All of it is collective.
 
     // Once, before the first round that there is.
-    virtual void prepare(const run_state&) {}
+    virtual void prepare(run_state&) {}
 
     // One round: leaves in `state` what the next one needs, and on rank 0 the record in `now`.
     virtual void run(ongoing_round& now, run_state& state) = 0;

@@ -18,6 +18,8 @@ namespace {
 
 // The least size and alignment that HDF5 allows for a user block.
 constexpr std::size_t preface_size = 512;
+constexpr auto ever_alive_path = "/mask_history/ever_alive";
+constexpr auto reference_path = "/mask_history/reference";
 constexpr std::string_view preface_title = "feddip checkpoint 1\n";
 
 std::string preface_for(std::span<const std::byte> content) {
@@ -174,6 +176,25 @@ void read_parts(const h5::dataset_source& file, fl::run_state& state) {
     state.ladder = sparse::ladder(std::vector<std::uint16_t>(rungs.begin(), rungs.end()));
 }
 
+void write_mask_history(h5::file& file, const fl::mask_history& masks) {
+    for (const auto& [path, mask] :
+         {std::pair{ever_alive_path, &masks.ever_alive}, {reference_path, &masks.reference}}) {
+        if (mask->size() > 0) {
+            file.write(path, mask->words(), {mask->words().size()});
+        }
+    }
+}
+
+// Checkpoints of runs that remember no masks have none.
+fl::mask_history read_mask_history(const h5::dataset_source& file, std::size_t prunable) {
+    fl::mask_history masks;
+    if (file.has(ever_alive_path)) {
+        masks.ever_alive = mask_of(prunable, file.read<std::uint64_t>(ever_alive_path), file);
+        masks.reference = mask_of(prunable, file.read<std::uint64_t>(reference_path), file);
+    }
+    return masks;
+}
+
 fl::global_model read_model(const h5::dataset_source& file) {
     fl::global_model model;
     model.mask = mask_of(read_scalar<std::uint64_t>(file, "/model/prunable"),
@@ -290,7 +311,7 @@ std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const f
     h5::file file = h5::file::create("checkpoint");
     file.write("/config_toml", std::vector<std::uint8_t>(config_toml.begin(), config_toml.end()));
     const auto& [rounds_done, model, client_mask_version, client_residual_round, client_part, ladder,
-                 ladder_version, recent_masks, protection, history] = state; // all there is
+                 ladder_version, recent_masks, protection, masks, history] = state; // all there is
     write_scalar(file, "/rounds_done", rounds_done);
     write_model(file, model);
     file.write("/client_mask_version", client_mask_version);
@@ -302,6 +323,7 @@ std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const f
                    {privacy::secret::size});
         write_scalar(file, "/protection/clip", protection->clip);
     }
+    write_mask_history(file, masks);
     write_history(file, history);
 
     std::vector<std::byte> bytes = file.image(preface_size);
@@ -333,6 +355,7 @@ checkpoint decode_checkpoint_content(const h5::dataset_source& file) {
     if (file.has("/protection/key")) {
         c.state.protection = read_protection(file);
     }
+    c.state.masks = read_mask_history(file, c.state.model.mask.size());
     c.state.history = read_history(file);
     require(c.state.history.size() == static_cast<std::size_t>(c.state.rounds_done), file,
             "its history is of another number of rounds than it has done");

@@ -75,6 +75,14 @@ inline constexpr round_column round_columns[] = {
     {"epsilon", "1", "differential privacy of each client spent so far, at the delta of the config",
      &fl::round_record::epsilon, true},
     {"clip", "1", "bound of the norm of clients' updates", &fl::round_record::clip, true},
+    {"drift", "1", "how strong the drift of the config is, in its own units", &fl::round_record::drift, true},
+    {"alarm", "1", "1 where the loss of the clients has risen, by the detector of the config",
+     &fl::round_record::alarm, true},
+    {"ever_alive", "1", "share of prunable weights that some mask had, up to this round",
+     &fl::round_record::ever_alive, true},
+    {"mask_distance", "1",
+     "Jaccard distance of the mask to that before the last drift began, or else to the first one",
+     &fl::round_record::mask_distance, true},
 };
 
 // /layers/*, one value per round and prunable tensor.

@@ -114,6 +114,26 @@ mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const flo
     return kept;
 }
 
+mask regrow_largest(std::span<const float> values, const mask& alive, std::size_t count, std::size_t fresh) {
+    std::vector<std::size_t> old_ones, new_ones;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        (alive[i] ? old_ones : new_ones).push_back(i);
+    }
+    const auto wanted = std::min({fresh, count, new_ones.size()});
+    const auto kept = std::min(count - wanted, old_ones.size());
+    mask grown(values.size(), false);
+    const auto keep = [&](const std::vector<std::size_t>& among, std::size_t of_them) {
+        std::vector<float> some;
+        for (const std::size_t i : among) {
+            some.push_back(values[i]);
+        }
+        keep_largest(some, of_them).for_each_alive([&](std::size_t k) { grown.set(among[k], true); });
+    };
+    keep(old_ones, kept);
+    keep(new_ones, count - kept);
+    return grown;
+}
+
 mask prune_smallest_above_floor(const parameter_layout& layout, std::span<const float> values,
                                 double sparsity, double least) {
     std::vector<std::size_t> floors;

@@ -24,6 +24,10 @@ mask keep_largest_per_layer(const parameter_layout& layout, std::span<const floa
 mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const float> values, const mask& alive,
                              double share);
 
+// `count` stay alive: the `fresh` of largest magnitude that are not in `alive`, or as many as there are, and
+// the largest that are; more fresh ones, where these are too few.
+mask regrow_largest(std::span<const float> values, const mask& alive, std::size_t count, std::size_t fresh);
+
 // prune_smallest over all tensors at once, but the floor(least * size) largest of each stay: the others are
 // ranked for what is left. `least` <= 1 - sparsity.
 mask prune_smallest_above_floor(const parameter_layout& layout, std::span<const float> values,

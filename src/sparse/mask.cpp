@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <functional>
 
 namespace feddip::sparse {
 
@@ -79,6 +80,20 @@ double change(const mask& a, const mask& b) {
         differing += static_cast<std::size_t>(std::popcount(a.words()[w] ^ b.words()[w]));
     }
     return a.size() == 0 ? 0.0 : static_cast<double>(differing) / static_cast<double>(a.size());
+}
+
+double jaccard_distance(const mask& a, const mask& b) {
+    std::size_t both = 0;
+    std::size_t either = 0;
+    for (std::size_t w = 0; w < a.words().size(); ++w) {
+        both += static_cast<std::size_t>(std::popcount(a.words()[w] & b.words()[w]));
+        either += static_cast<std::size_t>(std::popcount(a.words()[w] | b.words()[w]));
+    }
+    return either == 0 ? 0 : 1 - static_cast<double>(both) / static_cast<double>(either);
+}
+
+void unite(const mask& m, mask& into) {
+    std::ranges::transform(m.words(), into.words(), into.words().begin(), std::bit_or{});
 }
 
 std::vector<double> layer_densities(const mask& m, const parameter_layout& layout) {

@@ -66,6 +66,12 @@ void unpack(const mask& m, std::span<const float> packed, std::span<float> value
 // |a xor b| / size: the share of weights whose state differs.
 double change(const mask& a, const mask& b);
 
+// 1 - |a and b| / |a or b|; 0 where nothing is alive.
+double jaccard_distance(const mask& a, const mask& b);
+
+// What is alive in either is alive in `into`; both of one size.
+void unite(const mask& m, mask& into);
+
 // Density of each prunable tensor, in layout order.
 std::vector<double> layer_densities(const mask& m, const parameter_layout& layout);
 

@@ -89,6 +89,10 @@ void expect_same_run(const fl::run_state& over_mpi, const fl::run_state& alone) 
         EXPECT_EQ(a.bytes_positions, b.bytes_positions);
         EXPECT_EQ(a.layer_density, b.layer_density);
         EXPECT_EQ(a.hostile_included, b.hostile_included);
+        EXPECT_EQ(a.drift, b.drift);
+        EXPECT_EQ(a.alarm, b.alarm);
+        EXPECT_EQ(bits_of(a.ever_alive), bits_of(b.ever_alive));
+        EXPECT_EQ(bits_of(a.mask_distance), bits_of(b.mask_distance));
         ASSERT_EQ(a.clients.size(), b.clients.size());
         for (std::size_t c = 0; c < a.clients.size(); ++c) {
             EXPECT_EQ(a.clients[c].included, b.clients[c].included);
@@ -231,6 +235,59 @@ TEST(federation_faults, over_mpi_end_in_the_bits_of_one_rank) {
             }
             EXPECT_EQ(most, what.config.federation.clients_per_round) << "no round lost all its clients";
         }
+    }
+}
+
+void make_drift(small_federation& what, feddip::config::drift_kind kind, int round, double strength) {
+    what.config.drift = {.kind = kind,
+                         .pattern = feddip::config::drift_pattern::sudden,
+                         .at = {round},
+                         .strength = strength,
+                         .clients = 0.75,
+                         .samples_per_round = 90};
+    what.config.analysis.convergence_every = 0;
+    what.config.analysis.mask_history = true;
+}
+
+TEST(federation_drift, over_mpi_ends_in_the_bits_of_one_rank) {
+    for (const auto kind : {feddip::config::drift_kind::noise, feddip::config::drift_kind::label_shift}) {
+        small_federation what;
+        make_tiny(what);
+        make_drift(what, kind, 2, 0.5);
+        witnessed_transport ranks(communicator::world());
+
+        const fl::run_result over_mpi = run(what, ranks);
+
+        if (ranks.rank() == 0) {
+            fl::in_process_transport alone;
+            expect_same_run(over_mpi.state, run(what, alone).state);
+        }
+    }
+}
+
+TEST(federation_adaptation, over_mpi_ends_in_the_bits_of_one_rank) {
+    small_federation what;
+    make_tiny(what);
+    make_drift(what, feddip::config::drift_kind::rotation, 31, 180);
+    what.config.federation.rounds = 36;
+    what.config.federation.local_epochs = 2;
+    what.config.federation.batch_size = 16;
+    what.config.sparsity.initial = 0.3;
+    what.config.sparsity.target = 0.5;
+    what.config.sparsity.final_rounds = 32;
+    what.config.adaptation.answer = feddip::config::answer_kind::regrow;
+    what.config.adaptation.rounds = 3;
+    what.config.adaptation.threshold = 0.05;
+    witnessed_transport ranks(communicator::world());
+
+    const fl::run_result over_mpi = run(what, ranks);
+
+    if (ranks.rank() == 0) {
+        fl::in_process_transport alone;
+        expect_same_run(over_mpi.state, run(what, alone).state);
+        const auto& history = over_mpi.state.history;
+        EXPECT_TRUE(std::ranges::any_of(history, [](const auto& r) { return r.alarm != 0; }));
+        EXPECT_GT(history.back().mask_distance, 0);
     }
 }
 

@@ -105,6 +105,20 @@ class Check(program.Program):
         self.assertEqual(up, f"{100 * run['bytes_up'] / fedavg['bytes_up']:.1f} %")
         self.assertEqual(both, f"{100 * (run['bytes_down'] + run['bytes_up']) / (2 * fedavg['bytes_up']):.1f} %")
 
+    def test_drift_and_what_an_answer_to_it_costs_are_shown(self):
+        self.assertNotIn("Drift", self.check())
+        drift = ["--set", "federation.rounds=20", "--set", "drift.kind=noise", "--set", "drift.strength=0.2",
+                 "--set", "drift.at=10", "--set", "drift.samples_per_round=30"]
+        shown = self.check(*drift)
+        self.assertIn("Drift\n  in each round a client sees 30 of its training images", shown)
+        self.assertIn("for all 500 clients\n  0.2 from round 10 on\n", shown)
+        self.assertIn("  120 images forward and backward", shown)
+        self.assertNotIn("alarm", shown)
+        shown = self.check(*drift, "--set", "sparsity.final_rounds=15", "--set", "adaptation.answer=relax",
+                           "--set", "adaptation.rounds=4")
+        more = re.search(r"an alarm in round 10 would be answered in the next 4 and add about \S+ \S+ \(([\d.]+) %\)", shown)
+        self.assertGreater(float(more.group(1)), 1)
+
     def test_each_partition_is_shown(self):
         self.assertIn("500 clients, each with 120 training", self.check())
         table = self.check("--set", "data.partition=pathological")

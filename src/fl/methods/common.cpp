@@ -105,8 +105,12 @@ sparse::mask draw_start_mask(const config::run_config& config, const parameter_l
     return sparse::random_mask(layout, start_densities(config, layout, sparsity), random);
 }
 
+double falling_share(double share, int round, int rounds) {
+    return share / 2 * (1 + std::cos(std::numbers::pi * round / rounds));
+}
+
 sparse::mask readjusted_mask(const trained_client& client, double share, int round, int rounds) {
-    const double now = share / 2 * (1 + std::cos(std::numbers::pi * round / rounds));
+    const double now = falling_share(share, round, rounds);
     const auto gradient = client.gradient();
     sparse::mask own = client.mask;
     for (const auto& tensor : client.layout.weights()) {

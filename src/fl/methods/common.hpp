@@ -41,6 +41,9 @@ inline constexpr std::uint32_t the_server = 0xffffffff; // no client has this id
 sparse::mask draw_start_mask(const config::run_config& config, const parameter_layout& layout,
                              double sparsity, std::uint32_t owner);
 
+// (share/2) (1 + cos(pi round/rounds)), FedDST's: `share` at first, 0 in the end.
+double falling_share(double share, int round, int rounds);
+
 // Prune and regrow: of each tensor the share (share/2)(1 + cos(pi round/rounds)) of the alive weights goes,
 // the smallest, and as many come where the client's gradient is largest.
 sparse::mask readjusted_mask(const trained_client& client, double share, int round, int rounds);

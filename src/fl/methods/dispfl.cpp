@@ -25,6 +25,15 @@ public:
             throw input_error("impossible combination", "sparsity.start_scale",
                               "in dispfl each client starts from a mask of its own; take \"dense\"");
         }
+        if (config.drift.kind != config::drift_kind::none) {
+            throw input_error("impossible combination", "drift.kind",
+                              "in dispfl clients are tested when they train, each at its own time; take "
+                              "\"none\"");
+        }
+        if (config.analysis.mask_history) {
+            throw input_error("impossible combination", "analysis.mask_history",
+                              "in dispfl each client has a mask of its own; take false");
+        }
         if (config.analysis.convergence_every > 0 || config.analysis.layer_norms_every > 0) {
             throw input_error("impossible combination",
                               config.analysis.convergence_every > 0 ? "analysis.convergence_every"

@@ -7,6 +7,8 @@
 #include "sparse/magnitude.hpp"
 #include "sparse/schedules.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace feddip::fl {
@@ -26,6 +28,7 @@ public:
                               "\"density\" has nothing to scale where sparsity.start_mask = \"per_client\" "
                               "begins with dense weights; take \"dense\"");
         }
+        check_answer();
     }
 
     round_plan plan(int round) const override {
@@ -42,8 +45,28 @@ public:
         plan.target_sparsity = scheduled_sparsity(c, round);
         plan.reconfigures = reconfigures;
         plan.upload = ranks_all_weights ? reconfiguration_upload() : ordinary_upload();
-        plan.keeps_residual |= ranks_all_weights && c.communication.reconfiguration_upload ==
-                                                        config::reconfiguration_upload_kind::topk_residual;
+        plan.keeps_residual |= ranks_all_weights && keeps_residual_of_reconfigurations();
+        return plan;
+    }
+
+    round_plan plan_after_alarm(int round, int since) const override {
+        const auto& a = config_.adaptation;
+        const int passed = since - 1;
+        auto plan = this->plan(round);
+        const bool last = since == a.rounds;
+        if (a.answer == config::answer_kind::relax && !last) {
+            plan.target_sparsity = sparse::sparsity_at(
+                passed, a.rounds, std::min(a.relaxed_sparsity, plan.target_sparsity), plan.target_sparsity);
+        }
+        const bool due = passed % config_.sparsity.horizon == 0;
+        if (due || (last && a.answer == config::answer_kind::relax)) {
+            plan.reconfigures = true;
+            plan.upload = reconfiguration_upload();
+            plan.keeps_residual |= keeps_residual_of_reconfigurations();
+        }
+        if (due && a.answer == config::answer_kind::regrow) {
+            plan.regrown_share = falling_share(a.regrown_share, passed, a.rounds);
+        }
         return plan;
     }
 
@@ -64,6 +87,11 @@ public:
 
     sparse::mask reconfigure(const round_plan& plan, const averages& received,
                              const sparse::mask& current) const override {
+        if (plan.regrown_share > 0) {
+            const auto count = alive(plan, received.layout);
+            const auto fresh = std::llround(plan.regrown_share * static_cast<double>(count));
+            return sparse::regrow_largest(received.weights, current, count, static_cast<std::size_t>(fresh));
+        }
         if (config_.sparsity.regrow) {
             return prune(received.layout, received.weights, plan.target_sparsity);
         }
@@ -75,6 +103,29 @@ public:
     bool nests_masks() const override { return true; }
 
 private:
+    void check_answer() const {
+        const auto refuse = [](const char* where, const char* why) {
+            throw input_error("impossible combination", where, why);
+        };
+        const auto answer = config_.adaptation.answer;
+        if (answer != config::answer_kind::none && !config_.sparsity.regrow) {
+            refuse("adaptation.answer", "with sparsity.regrow = false no weight comes back; take true");
+        }
+        if (answer == config::answer_kind::regrow && config_.sparsity.layer_floor > 0) {
+            refuse("sparsity.layer_floor", "adaptation.answer = \"regrow\" does not keep to it; take 0");
+        }
+        if (answer == config::answer_kind::regrow &&
+            config_.communication.reconfiguration_upload != config::reconfiguration_upload_kind::dense) {
+            refuse("communication.reconfiguration_upload",
+                   "adaptation.answer = \"regrow\" needs what clients do not send then; take \"dense\"");
+        }
+    }
+
+    bool keeps_residual_of_reconfigurations() const {
+        return config_.communication.reconfiguration_upload ==
+               config::reconfiguration_upload_kind::topk_residual;
+    }
+
     sparse::mask prune(const parameter_layout& layout, std::span<const float> weights,
                        double sparsity) const {
         const double floor = config_.sparsity.layer_floor;

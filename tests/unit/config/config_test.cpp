@@ -59,11 +59,13 @@ run_config unusual_config() {
                 .ranking = ranking_kind::rolling_width,
                 .layer_floor = 1,
                 .feedback = {.adaptive = false, .fixed = 0.25}};
+    c.drift = {drift_kind::noise, drift_pattern::gradual, {3, 70}, 0.1, 0.3, 9};
+    c.adaptation = {answer_kind::relax, detector_kind::adwin, 7, 0.6, 0.97, 0, 0.7, 1e-5};
     c.compute = {64, kernel_kind::sparse, precision_kind::bf16};
     c.checkpoint = {"kept here", 0, 7.5, 9};
     c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
     c.faults = {0.0625, 1.0, 1.5};
-    c.analysis = {25, 50};
+    c.analysis = {25, 50, true};
     c.output = {"out\nwith a line break.h5"};
     return c;
 }
@@ -167,6 +169,22 @@ rotate = true
 ranking = "width"
 layer_floor = 0
 feedback = 1
+[drift]
+kind = "blur"
+pattern = "recurring"
+at = [10, 20]
+strength = 1.5
+clients = 0.5
+samples_per_round = 64
+[adaptation]
+answer = "regrow"
+detector = "adwin"
+rounds = 30
+regrown_share = 0.2
+relaxed_sparsity = 0.7
+tolerance = 0.02
+threshold = 1
+confidence = 0.01
 [compute]
 threads = 3
 kernels = "sparse"
@@ -189,6 +207,7 @@ slow_factor = 4
 [analysis]
 convergence_every = 10
 layer_norms_every = 20
+mask_history = true
 [output]
 path = "run.h5"
 )");
@@ -219,11 +238,13 @@ path = "run.h5"
                        .ranking = ranking_kind::width,
                        .layer_floor = 0,
                        .feedback = {.adaptive = false, .fixed = 1}};
+    expected.drift = {drift_kind::blur, drift_pattern::recurring, {10, 20}, 1.5, 0.5, 64};
+    expected.adaptation = {answer_kind::regrow, detector_kind::adwin, 30, 0.2, 0.7, 0.02, 1, 0.01};
     expected.compute = {3, kernel_kind::sparse, precision_kind::bf16};
     expected.checkpoint = {"kept", 0, 30, 5};
     expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};
     expected.faults = {0.1, 0.2, 4};
-    expected.analysis = {10, 20};
+    expected.analysis = {10, 20, true};
     expected.output = {"run.h5"};
     EXPECT_EQ(c, expected);
 

@@ -284,9 +284,9 @@ TEST(peers, are_measured_each_on_its_own_test_share_with_the_model_it_has) {
         const auto& share = what.shares.test[static_cast<std::size_t>(client)];
         in_process_transport alone;
         const auto all = evaluate(model, what.data, network, alone);
-        sum += accuracy_by_client(all, what.shares)[static_cast<std::size_t>(client)];
+        sum += accuracy_by_client(all, what.data, what.shares)[static_cast<std::size_t>(client)];
         EXPECT_EQ(evaluate(model, what.data, share, network).accuracy,
-                  accuracy_by_client(all, what.shares)[static_cast<std::size_t>(client)]);
+                  accuracy_by_client(all, what.data, what.shares)[static_cast<std::size_t>(client)]);
     }
     EXPECT_DOUBLE_EQ(state.history.back().test_accuracy, sum / 4);
 }

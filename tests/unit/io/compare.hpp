@@ -73,6 +73,8 @@ inline void expect_same(const fl::run_state& a, const fl::run_state& b) {
         EXPECT_TRUE(a.protection->key == b.protection->key);
         EXPECT_EQ(a.protection->clip, b.protection->clip);
     }
+    EXPECT_EQ(a.masks.ever_alive, b.masks.ever_alive);
+    EXPECT_EQ(a.masks.reference, b.masks.reference);
     expect_same(a.history, b.history);
 }
 

@@ -69,6 +69,10 @@ inline fl::round_record example_round(int round) {
     r.clip = 3.5 / t;
     r.coverage = 0.6 + 0.1 / t;
     r.layer_coverage = {0.7 + 0.1 / t, 0.8 - 0.1 / t};
+    r.drift = 0.5 * t;
+    r.alarm = round % 3 == 0 ? 1 : 0;
+    r.ever_alive = round % 2 == 0 ? fl::not_measured : 0.2 + 0.1 / t;
+    r.mask_distance = round % 2 == 0 ? fl::not_measured : 0.4 / t;
     r.layer_density = {0.5 + 0.1 / t, 0.25 + 0.1 / t};
     r.layer_weight_norm = {3 + t, 4 + t};
     r.layer_gradient_norm = {0.3 / t, 0.4 / t};
@@ -110,6 +114,7 @@ inline fl::run_state example_state(int rounds, std::size_t prunable = 1000, std:
         earlier.mask.set(version, !earlier.mask[version]);
         s.recent_masks.push_back(earlier);
     }
+    s.masks = {s.recent_masks.front().mask, s.recent_masks.back().mask};
     for (int c = 0; c < example_clients; ++c) {
         s.client_mask_version.push_back(static_cast<std::uint32_t>(c % 3));
         s.client_residual_round.push_back(c % 3 - 1);

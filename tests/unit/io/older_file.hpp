@@ -48,8 +48,10 @@ inline std::vector<std::string> optional_paths(const std::string& rounds, const 
 inline void forget_optional_columns(std::vector<fl::round_record>& history) {
     for (fl::round_record& r : history) {
         r.grad_norm_squared = r.gradient_divergence = r.simulated_seconds = r.coverage = fl::not_measured;
-        r.hostile_included = 0;
+        r.hostile_included = r.alarm = 0;
         r.epsilon = r.clip = fl::not_measured;
+        r.drift = 0;
+        r.ever_alive = r.mask_distance = fl::not_measured;
         for (fl::client_record& c : r.clients) {
             c.simulated_seconds = c.density = c.feedback = fl::not_measured;
             c.deadline_met = -1;

@@ -57,6 +57,10 @@ def rounds_of(method, seed, rounds, target):
         "epsilon": np.full(rounds, np.nan),
         "clip": np.full(rounds, np.nan),
         "coverage": np.full(rounds, np.nan),
+        "drift": np.zeros(rounds),
+        "alarm": np.zeros(rounds, dtype=np.int32),
+        "ever_alive": np.full(rounds, np.nan),
+        "mask_distance": np.full(rounds, np.nan),
     }
     shares = np.array([0.3, 0.7, 1.1, 0.9, 0.4])
     density = np.clip(1 - sparsity[:, None] * shares, 0.01, 1) if pruned else np.ones((rounds, 5))

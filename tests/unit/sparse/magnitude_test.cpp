@@ -103,6 +103,33 @@ TEST(drop_smallest_per_layer, rounds_down_what_it_drops) {
 }
 
 // The four largest are all b's; with a floor of 1/4 a keeps its largest one, and with 1/2 two.
+namespace {
+
+std::vector<std::size_t> alive_in(const sparse::mask& m) {
+    std::vector<std::size_t> alive;
+    m.for_each_alive([&](std::size_t i) { alive.push_back(i); });
+    return alive;
+}
+
+} // namespace
+
+TEST(regrow_largest, takes_the_largest_of_those_that_were_not_alive_in_place_of_the_smallest_that_were) {
+    const std::vector<float> values{5, 0.1F, -4, 0.2F, 3, -0.3F, 2};
+    sparse::mask alive(7, false);
+    for (const std::size_t i : {0U, 2U, 4U, 6U}) {
+        alive.set(i, true);
+    }
+    using positions = std::vector<std::size_t>;
+    EXPECT_EQ(alive_in(sparse::regrow_largest(values, alive, 4, 0)), (positions{0, 2, 4, 6}));
+    EXPECT_EQ(alive_in(sparse::regrow_largest(values, alive, 4, 1)), (positions{0, 2, 4, 5}));
+    EXPECT_EQ(alive_in(sparse::regrow_largest(values, alive, 4, 2)), (positions{0, 2, 3, 5}));
+    EXPECT_EQ(alive_in(sparse::regrow_largest(values, alive, 3, 1)), (positions{0, 2, 5}));
+    EXPECT_EQ(alive_in(sparse::regrow_largest(values, alive, 6, 1)), (positions{0, 2, 3, 4, 5, 6}))
+        << "too few old ones";
+    EXPECT_EQ(alive_in(sparse::regrow_largest(values, alive, 2, 9)), (positions{3, 5}));
+    EXPECT_EQ(alive_in(sparse::regrow_largest(values, {7, true}, 3, 2)), (positions{0, 2, 4}));
+}
+
 TEST(prune_smallest_above_floor, leaves_each_layer_its_floor) {
     const std::vector<float> values{1, -2, 0.5F, 0, 5, 6, 7, 8, 3, 4};
 

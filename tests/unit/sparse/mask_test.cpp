@@ -85,6 +85,25 @@ TEST(mask, change_is_the_share_of_differing_positions) {
     EXPECT_DOUBLE_EQ(sparse::change(a, a), 0.0);
 }
 
+TEST(mask, jaccard_distance_is_what_two_do_not_share_of_what_either_has) {
+    mask a(130, false);
+    mask b(130, false);
+    EXPECT_EQ(sparse::jaccard_distance(a, b), 0);
+    for (const std::size_t i : {0U, 64U, 129U}) {
+        a.set(i, true);
+    }
+    b.set(129, true);
+    b.set(7, true);
+
+    EXPECT_DOUBLE_EQ(sparse::jaccard_distance(a, b), 0.75);
+    EXPECT_DOUBLE_EQ(sparse::jaccard_distance(b, a), 0.75);
+    EXPECT_DOUBLE_EQ(sparse::jaccard_distance(a, a), 0);
+
+    sparse::unite(a, b);
+    EXPECT_EQ(b.count(), 4U);
+    EXPECT_TRUE(b[0] && b[7] && b[64] && b[129]);
+}
+
 TEST(mask, layer_densities_look_at_each_tensor_alone) {
     const auto layout = test::lenet5_weights();
     mask m(layout.prunable_size(), false);

@@ -90,12 +90,24 @@ TEST(mask_aware, drives_the_largest_weights_past_zero) {
     EXPECT_THAT(forged(with("mask_aware", 2)), ElementsAre(2, 0, 0, -3, 10));
 }
 
+namespace {
+
+data::image_copies poisoned_by(const char* kind, small_federation& federation,
+                               std::span<const std::uint32_t> images) {
+    federation.config = with(kind);
+    in_process_transport alone;
+    workplace here({federation.config, federation.data, federation.shares, federation.residuals}, alone, {});
+    return attackers(here).poisoned({federation.data, images});
+}
+
+} // namespace
+
 TEST(label_flip, trains_on_the_opposite_class) {
     small_federation federation;
     const std::vector<std::uint32_t> images{7, 0, 12};
-    const poisoned_share poisoned(*make_attack(with("label_flip")), federation.data, images);
+    const auto poisoned = poisoned_by("label_flip", federation, images);
 
-    const auto data = poisoned.data();
+    const auto data = poisoned.view();
     EXPECT_THAT(poisoned.images(), ElementsAre(0, 1, 2));
     EXPECT_THAT(data.train.labels, ElementsAre(2, 9, 7));
     const auto size = data.facts.shape.size();
@@ -108,9 +120,9 @@ TEST(label_flip, trains_on_the_opposite_class) {
 TEST(backdoor, marks_every_second_image_and_calls_it_class_0) {
     small_federation federation;
     const std::vector<std::uint32_t> images{7, 8};
-    const poisoned_share poisoned(*make_attack(with("backdoor")), federation.data, images);
+    const auto poisoned = poisoned_by("backdoor", federation, images);
 
-    const auto data = poisoned.data();
+    const auto data = poisoned.view();
     EXPECT_THAT(data.train.labels, ElementsAre(0, 8));
     const auto size = data.facts.shape.size();
     const auto clean = federation.data.train.pixels.subspan(7 * size, size);
