@@ -70,6 +70,7 @@ _ONLY_WHERE = {
 _BEFORE_THERE_WAS = {
     "communication.value_type": "f32",
     "compute.precision": "f32",
+    "drift.samples_per_round": 0,
     "faults.drop_probability": 0.0,
     "model.layers": [],
     "method.variant": "paper",
@@ -93,6 +94,7 @@ _OFF_WHERE = {
     "budget.": ("budget.mode", "none"),
     "drift.": ("drift.kind", "none"),
 }
+_ALWAYS_ON = ("drift.samples_per_round",)
 # Sections that mean nothing to a method; those of methods that are not named here all count.
 _UNUSED_BY_METHOD = {
     "FedAvg": ("sparsity.", "regularization.", "communication.upload", "communication.reconfiguration"),
@@ -231,7 +233,8 @@ def _counts(key: str, everything: dict[str, object], unused: tuple[str, ...]) ->
     other, value = _ONLY_WHERE.get(key, (None, None))
     if everything[key] == _BEFORE_THERE_WAS.get(key, ...):
         return False
-    if any(key.startswith(s) and everything.get(k) == off for s, (k, off) in _OFF_WHERE.items()):
+    off = any(key.startswith(s) and everything.get(k) == v for s, (k, v) in _OFF_WHERE.items())
+    if off and key not in _ALWAYS_ON:
         return False
     return not key.startswith(unused) and everything.get(other) == value
 

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""What drift does to the runs of a folder (jobs/drift_study.sh): dip, rounds until 90 % of the loss is made up, bytes, how
+far the mask moved, how many weights were ever alive. A table (Markdown, CSV, LaTeX), a figure per stream, and whether
+each answer to drift is worth it beside the frozen mask."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import cycle
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+from feddip_analysis import collect, drift, group_runs, options, plots  # noqa: E402
+
+ROUNDS_BEFORE = 100  # in the figure
+
+
+def figure(rows: list[drift.Row]) -> plt.Figure:
+    drawn, axes = plt.subplots(1, 2, figsize=(7.4, 3.2))
+    first = min((e.first for row in rows for e in drift.events(row.group.first) if e.first > 1), default=1)
+    for row, colour, line in zip(rows, cycle((*plots.COLOURS, "black")), cycle(plots.LINES)):
+        for panel, name in zip(axes, ("accuracy", "mask_distance")):
+            if not row.group.has(name):
+                continue
+            values = row.group.over_seeds(name).dropna("round", how="any")
+            values = values.sel(round=values["round"] >= first - ROUNDS_BEFORE)
+            plots.band(panel, values["round"].values, values.values, row.system, {"color": colour, "linestyle": line})
+    for panel in axes:
+        plots.round_axis(panel)
+        for event in drift.events(rows[0].group.first):
+            if event.first > 1:
+                panel.axvline(event.first, color="#5D5D5D", linewidth=0.7)
+    axes[0].set_ylabel("accuracy on what there is now (%)")
+    axes[0].yaxis.set_major_formatter(plots.percent_ticks)
+    axes[1].set_ylabel("distance of the mask (Jaccard)")
+    drawn.suptitle(rows[0].stream, fontsize="small")
+    drawn.legend(*axes[0].get_legend_handles_labels(), ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0))
+    return drawn
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    options.add_results(parser)
+    options.add_out(parser, "drift")
+    args = parser.parse_args()
+    runs, skipped = collect(args.results, args.incomplete)
+    for left_out in skipped:
+        print(f"left out: {left_out.path}: {left_out.reason}", file=sys.stderr)
+    rows = drift.rows(group_runs(run for run in runs if "drift" in run))
+    if not rows:
+        print("feddip: error: no run with drift (results): there is none in what was given", file=sys.stderr)
+        return 2
+    table = drift.table(rows)
+    table.save(args.out)
+    print(table.markdown())
+    for verdict in drift.verdicts(rows):
+        print(verdict.text())
+    streams = list(dict.fromkeys(row.stream for row in rows))
+    with plots.style():
+        for number, stream in enumerate(streams, 1):
+            drawn = figure([row for row in rows if row.stream == stream])
+            drawn.savefig(args.out / f"drift-{number}.png", bbox_inches="tight")
+            plt.close(drawn)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
