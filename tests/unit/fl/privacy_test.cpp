@@ -128,7 +128,7 @@ TEST(private_mean, of_nobody_is_noise_of_the_deviation_that_is_accounted_for) {
         squares += length * length;
     }
 
-    const double deviation = std::sqrt(squares / (rounds * test::tiny_layout.size()));
+    const double deviation = std::sqrt(squares / rounds / static_cast<double>(test::tiny_layout.size()));
     EXPECT_NEAR(deviation, 4 * 3 / 2.0, 0.05 * 6) << "2000 draws have a relative error of 1.6 %";
 }
 
@@ -318,5 +318,6 @@ TEST(privacy_guarantee, is_refused_where_noise_would_break_the_model) {
     const parameter_layout with_statistics({{"a.weight", role::weight, {2, 2}, 0, 0, 2},
                                             {"n.running_var", role::running_variance, {1}, 0, 0, 2}});
     EXPECT_THROW(ensure_bears_noise(c, with_statistics), input_error);
-    EXPECT_NO_THROW(ensure_bears_noise({}, with_statistics));
+    config::run_config plain;
+    EXPECT_NO_THROW(ensure_bears_noise(plain, with_statistics));
 }
