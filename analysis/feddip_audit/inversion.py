@@ -5,8 +5,8 @@ gradient and its input (Phong et al. 2018), so that the input of fc1 can be read
 of it is sent. `Learned`: what LeNet-5's convolutions and poolings did before can't be read off; a regression from
 gradients to images, fitted on public images and the very upload's support and noise, guesses it (Wu et al. 2022,
 "Learning to Invert"). `match`: gradient matching by cosine distance with total variation and signed Adam (Geiping et
-al. 2020); for ReLUs and poolings, whose second derivatives are 0 almost everywhere, it does better than L-BFGS (Zhu et
-al. 2019), and takes batches too.
+al. 2020); for ReLUs and poolings, whose second derivatives are 0 almost everywhere, it did better than L-BFGS (Zhu et
+al. 2019) in a trial, and it takes batches too.
 """
 
 from __future__ import annotations
