@@ -168,7 +168,9 @@ void checkpoint_writer::on_finish(const fl::run_state& state, bool) {
 }
 
 void checkpoint_writer::write(const fl::run_state& state) {
-    replace_file(checkpoint_path(stem_, state.rounds_done), encode_checkpoint(config_toml_, state));
+    const auto who = state.protection ? readers::owner : readers::all; // of the key, if there is one
+    replace_file(checkpoint_path(stem_, state.rounds_done), encode_checkpoint(config_toml_, state),
+                 flush::now, who);
     last_written_ = state.rounds_done;
     last_seconds_ = seconds_();
     remove_old(state.rounds_done);

@@ -15,8 +15,8 @@ void fail(const char* what_failed, const std::filesystem::path& where) {
     throw error(what_failed, where.string(), std::generic_category().message(errno));
 }
 
-descriptor::descriptor(const std::filesystem::path& path, int flags)
-    : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+descriptor::descriptor(const std::filesystem::path& path, int flags, mode_t permissions)
+    : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, permissions)) {
     if (fd_ < 0) {
         fail("can't open file", path_);
     }

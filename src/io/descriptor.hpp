@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/stat.h>
+#include <sys/types.h>
 
 #include <cstddef>
 #include <filesystem>
@@ -18,7 +19,8 @@ public:
     struct adopted {
         int fd;
     };
-    descriptor(const std::filesystem::path& path, int flags);
+    // `permissions`: of a file that this makes, less what the umask takes.
+    descriptor(const std::filesystem::path& path, int flags, mode_t permissions = 0666);
     // Takes over what the system has opened.
     descriptor(std::filesystem::path path, adopted opened);
     descriptor(const descriptor&) = delete;

@@ -20,8 +20,8 @@ fs::path folder_of(const fs::path& path) {
     return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-void write_file(const fs::path& path, std::span<const std::byte> content, flush when) {
-    descriptor out(path, O_WRONLY | O_CREAT | O_TRUNC);
+void write_file(const fs::path& path, std::span<const std::byte> content, flush when, readers who) {
+    descriptor out(path, O_WRONLY | O_CREAT | O_TRUNC, who == readers::owner ? 0600 : 0666);
     out.write(content);
     if (when == flush::now) {
         out.flush();
@@ -38,10 +38,10 @@ std::vector<std::byte> read_file(const fs::path& path) {
     return content;
 }
 
-void replace_file(const fs::path& target, std::span<const std::byte> content, flush when) {
+void replace_file(const fs::path& target, std::span<const std::byte> content, flush when, readers who) {
     const fs::path temporary = target.string() + ".tmp";
     try {
-        write_file(temporary, content, when);
+        write_file(temporary, content, when, who);
         if (::rename(temporary.c_str(), target.c_str()) != 0) {
             fail("can't replace file", target);
         }

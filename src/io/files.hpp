@@ -16,11 +16,13 @@ enum class flush {
     later, // when the system sees fit: the file outlives the process, and costs no waiting
 };
 
+enum class readers { all, owner }; // all that the umask lets
+
 // Puts `content` at `target`: written to `target` + ".tmp", flushed, renamed, and the folder flushed. At
 // every moment `target` is either what it was or the new content. Throws error and leaves `target` as it was
 // when any of it fails. One process at a time per target.
 void replace_file(const std::filesystem::path& target, std::span<const std::byte> content,
-                  flush when = flush::now);
+                  flush when = flush::now, readers who = readers::all);
 
 // Checks, before a run starts, that results can be put at `path`: its folder exists and can be written to,
 // and nothing is there yet, or a regular file when the run is resumed. Throws input_error.

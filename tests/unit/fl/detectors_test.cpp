@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <utility>
 
 using namespace feddip;
@@ -43,6 +44,11 @@ int first_alarm(fl::detector& d, stream& from, double level, int steps) {
         }
     }
     return 0;
+}
+
+// GoogleTest would print the bytes, and those of the padding too.
+void PrintTo(const kind& k, std::ostream* out) {
+    *out << k.name;
 }
 
 } // namespace

@@ -146,7 +146,8 @@ TEST(checkpoint, keeps_a_mask_that_ends_on_a_word) {
 TEST(checkpoint, costs_little_more_than_the_alive_weights_and_the_mask) {
     constexpr std::size_t prunable = 1000000;
     const fl::run_state state = example_state(1, prunable, 1000);
-    const std::size_t masks = 1 + state.recent_masks.size();
+    constexpr std::size_t of_the_history = 2;
+    const std::size_t masks = 1 + state.recent_masks.size() + of_the_history;
     const std::size_t needed = 4 * (state.model.mask.count() + 1000) + masks * prunable / 8;
     EXPECT_LT(encode_checkpoint(config, state).size(), needed + 32768);
 }
@@ -279,6 +280,9 @@ TEST(checkpoint_writer, has_the_key_of_protected_clients_on_the_disk_before_the_
     writer.on_start(example_info(10), protected_state(0));
 
     EXPECT_TRUE(load_newest(folder / "run")->state.protection->key == protected_state(0).protection->key);
+    const auto others = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+    EXPECT_EQ(std::filesystem::status(checkpoints_of(folder / "run").begin()->second).permissions() & others,
+              std::filesystem::perms::none);
 
     checkpoint_writer later(folder / "later", every(1, 0, 5), no_time_passes);
     later.on_start(example_info(10), protected_state(3)); // it has one, from which it goes on
