@@ -149,7 +149,8 @@ TEST(checkpoint, costs_little_more_than_the_alive_weights_and_the_mask) {
     constexpr std::size_t of_the_history = 2;
     const std::size_t masks = 1 + state.recent_masks.size() + of_the_history;
     const std::size_t needed = 4 * (state.model.mask.count() + 1000) + masks * prunable / 8;
-    EXPECT_LT(encode_checkpoint(config, state).size(), needed + 32768);
+    constexpr std::size_t of_the_format = 40 * 1024; // HDF5's own, half a KiB for each of some 70 datasets
+    EXPECT_LT(encode_checkpoint(config, state).size(), needed + of_the_format);
 }
 
 TEST(checkpoint, is_read_from_before_its_optional_columns_were_there) {
