@@ -12,16 +12,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 all=(published attacks rules strong)
-if [[ $# -lt 1 ]]; then
-    echo "usage: jobs/attack_study.sh FOLDER [PART...]; parts: ${all[*]}" >&2
-    exit 2
-fi
-folder=$1
-parts=("${@:2}")
-((${#parts[@]})) || parts=("${all[@]}")
-for part in "${parts[@]}"; do
-    [[ " ${all[*]} " == *" $part "* ]] || die "unknown part ($part): there are ${all[*]}"
-done
+choose_parts "$@"
 configs=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs")
 setting=(data.partition=dirichlet federation.clients=20 federation.clients_per_round=20 federation.local_epochs=1
     federation.batch_size=32 federation.rounds="${FEDDIP_STUDY_ROUNDS:-25}" attack.clients=4)

@@ -12,13 +12,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 all=(alike 10-fold 100-fold)
-if [[ $# -lt 1 ]]; then
-    echo "usage: jobs/budget_study.sh FOLDER [FEDERATION...]; federations: ${all[*]}" >&2
-    exit 2
-fi
-folder=$1
-federations=("${@:2}")
-((${#federations[@]})) || federations=("${all[@]}")
+choose_parts "$@"
 config=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs/fashion-mnist-lenet5.toml")
 rounds=${FEDDIP_STUDY_ROUNDS:-300}
 
@@ -29,7 +23,6 @@ federation() {
         alike) mbit=[10,10,10] train=[0.01,0.01,0.01] deadline=1.5 weakest=1 ;;
         10-fold) mbit=[10,3.16,1] train=[0.01,0.0316,0.1] deadline=2 weakest=0.3 ;;
         100-fold) mbit=[10,1,0.1] train=[0.01,0.1,1] deadline=8 weakest=0.03 ;;
-        *) die "unknown federation ($1): there are ${all[*]}" ;;
     esac
 }
 
@@ -60,7 +53,7 @@ systems() {
 }
 
 for seed in 1 2 3; do
-    for where in "${federations[@]}"; do
+    for where in "${parts[@]}"; do
         federation "$where"
         for partition in iid dirichlet; do
             systems

@@ -13,16 +13,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 all=(turned returning blurred labels extreme)
-if [[ $# -lt 1 ]]; then
-    echo "usage: jobs/drift_study.sh FOLDER [PART...]; parts: ${all[*]}" >&2
-    exit 2
-fi
-folder=$1
-parts=("${@:2}")
-((${#parts[@]})) || parts=("${all[@]}")
-for part in "${parts[@]}"; do
-    [[ " ${all[*]} " == *" $part "* ]] || die "unknown part ($part): there are ${all[*]}"
-done
+choose_parts "$@"
 config=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs")/drift.toml
 rounds=${FEDDIP_DRIFT_ROUNDS:-2000}
 [[ $rounds =~ ^[0-9]+$ ]] && ((rounds >= 20)) || die "too few rounds (FEDDIP_DRIFT_ROUNDS=$rounds): take 20 or more"

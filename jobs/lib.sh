@@ -91,3 +91,19 @@ mpi_run() {
 is_complete() {
     [[ -f $1 ]] && "$python" -c 'import sys, h5py; sys.exit(not h5py.File(sys.argv[1]).attrs["complete"])' "$1"
 }
+
+# For the scripts that write lists of runs: FOLDER [PART...]. Of the parts in `all` those named, or all, as `parts`; and
+# `folder`.
+choose_parts() {
+    if (($# < 1)); then
+        echo "usage: jobs/$(basename "$0") FOLDER [PART...]; parts: ${all[*]}" >&2
+        exit 2
+    fi
+    folder=$1
+    parts=("${@:2}")
+    ((${#parts[@]})) || parts=("${all[@]}")
+    local part
+    for part in "${parts[@]}"; do
+        [[ " ${all[*]} " == *" $part "* ]] || die "unknown part ($part): there are ${all[*]}"
+    done
+}

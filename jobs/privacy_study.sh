@@ -13,16 +13,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 all=(thousand fifty published clip)
-if [[ $# -lt 1 ]]; then
-    echo "usage: jobs/privacy_study.sh FOLDER [PART...]; parts: ${all[*]}" >&2
-    exit 2
-fi
-folder=$1
-parts=("${@:2}")
-((${#parts[@]})) || parts=("${all[@]}")
-for part in "${parts[@]}"; do
-    [[ " ${all[*]} " == *" $part "* ]] || die "unknown part ($part): there are ${all[*]}"
-done
+choose_parts "$@"
 configs=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs")
 rounds=${FEDDIP_STUDY_ROUNDS:-100}
 
