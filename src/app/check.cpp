@@ -87,8 +87,9 @@ void print_privacy(const config::run_config& config, const std::vector<round_tra
         noise_over_signal(*guarantee, rounds.back().values));
 }
 
-void print_traffic(const config::run_config& config, const parameter_layout& layout) {
-    const auto [rounds, fedavg] = predict(config, layout);
+void print_traffic(const config::run_config& config, const parameter_layout& layout,
+                   const predicted_rounds& predicted) {
+    const auto& [rounds, fedavg] = predicted;
     fmt::print("\nTraffic, predicted: encoded bytes of a round's {} clients together\n",
                config.federation.clients_per_round);
     fmt::print("  {:<34} {:>7} {:>12} {:>12}\n", "", "rounds", "down/round", "up/round");
@@ -151,19 +152,20 @@ void print_budgets(const config::run_config& config, const parameter_layout& lay
 }
 
 // Of an alarm in the round after the first drift, or halfway.
-void print_answer(const config::run_config& config, const parameter_layout& layout) {
+void print_answer(const config::run_config& config, const parameter_layout& layout,
+                  const std::vector<round_traffic>& without_alarm) {
     if (config.adaptation.answer == config::answer_kind::none) {
         return;
     }
     const int round = config.drift.kind == config::drift_kind::none ? config.federation.rounds / 2
                                                                     : config.drift.at.front();
     const auto method = fl::make_method(config);
-    const auto bytes = [&](int alarm) {
-        const auto sum = total(predict_traffic(config, *method, layout, alarm));
+    const auto bytes = [](const std::vector<round_traffic>& rounds) {
+        const auto sum = total(rounds);
         return sum.down + sum.up;
     };
-    const double without = bytes(-1);
-    const double more = bytes(round - 1) - without;
+    const double without = bytes(without_alarm);
+    const double more = bytes(predict_traffic(config, *method, layout, round - 1)) - without;
     fmt::print("  an alarm in round {} would be answered in the next {} and add about {} ({:.1f} %)\n", round,
                config.adaptation.rounds, format_bytes(more), 100 * more / without);
 }
@@ -229,9 +231,10 @@ exit_code check(const check_command& command) {
     }
     fmt::print("\nModel: {} trainable parameters, {} of them prunable\n", layout.trainable_size(),
                layout.prunable_size());
-    print_traffic(config, layout);
-    print_privacy(config, predict_traffic(config, *fl::make_method(config), layout));
-    print_answer(config, layout);
+    const auto predicted = predict(config, layout);
+    print_traffic(config, layout, predicted);
+    print_privacy(config, predicted.run);
+    print_answer(config, layout, predicted.run);
     print_budgets(config, layout);
     print_memory(config, layout);
     print_work(config, layout, shares);
