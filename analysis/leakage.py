@@ -17,7 +17,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
-from feddip_analysis import documents  # noqa: E402
+from feddip_analysis import documents, tables  # noqa: E402
 from feddip_audit import record, summary  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -25,11 +25,6 @@ PAGE = HERE / "results" / "leakage.md"
 FIGURE = HERE / "figures" / "leakage.png"
 PICTURES = 6
 SHOWN = ("mask", "mask, z = 0.01", "mask, z = 0.1", "mask, z = 1")
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def share(value: float) -> str:
@@ -58,25 +53,25 @@ def _private(audit: dict) -> tuple[int, float]:
 def singles(found: list[dict]) -> str:
     head = ["model", "attack", "upload", "local steps", "images", "PSNR, dB", "SSIM", "SSIM over label alone", "seen?",
             "label read", "inputs of fc1 read"]
-    return table(head, [
+    return tables.markdown_lines([head, *(
         [name_of(audit), one.attack, one.upload, str(one.steps), str(one.psnr.n), one.psnr.text(1), one.ssim.text(2),
          *(["–", "–"] if one.attack == summary.FLOOR else [one.gain.text(2), "yes" if one.shows else "no"]),
          share(one.label_right), share(one.features_read)]
         for audit in found if audit["inversion"]
         for one in summary.inverted(audit["inversion"]) if one.batch == 1
-    ])
+    )])
 
 
 def batches(found: list[dict]) -> str:
     head = ["model", "attack", "images per upload", "local steps", "images", "PSNR, dB", "SSIM",
             "SSIM over label alone", "seen?"]
-    return table(head, [
+    return tables.markdown_lines([head, *(
         [name_of(audit), one.attack, str(one.batch), str(one.steps), str(one.psnr.n), one.psnr.text(1),
          one.ssim.text(2),
          *(["–", "–"] if one.attack == summary.FLOOR else [one.gain.text(2), "yes" if one.shows else "no"])]
         for audit in found if audit["inversion"]
         for one in summary.inverted(audit["inversion"]) if one.batch > 1
-    ])
+    )])
 
 
 def members(found: list[dict]) -> str:
@@ -92,7 +87,7 @@ def members(found: list[dict]) -> str:
                          str(one.auc.n), share(one.train_accuracy.mean), share(one.test_accuracy.mean),
                          one.auc.text(3), one.auc_confidence.text(3), share(one.true_positives),
                          "yes" if one.shows else "no"])
-    return table(head, rows)
+    return tables.markdown_lines([head, *rows])
 
 
 def noise_of(overrides: str) -> str:

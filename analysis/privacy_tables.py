@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from feddip_analysis import collect, results
+from feddip_analysis import collect, results, tables
 
 LAST = 3
 MISSING = "–"
@@ -36,9 +36,8 @@ def cell(accuracies: list[float]) -> str:
 
 def grid(head: list[str], rows: dict[tuple, dict], columns: list) -> str:
     """`rows` have lists of accuracies by column."""
-    lines = [head + [str(column) for column in columns], ["---"] * (len(head) + len(columns))]
-    lines += [[*map(str, label), *(cell(row.get(c, [])) for c in columns)] for label, row in rows.items()]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    lines = [[*map(str, label), *(cell(row.get(c, [])) for c in columns)] for label, row in rows.items()]
+    return tables.markdown_lines([head + [str(column) for column in columns], *lines])
 
 
 def privacy_table(runs: list[xr.Dataset]) -> str:

@@ -48,7 +48,7 @@ class Table:
         return [[column.text(row) for column in self.columns] for row in self.rows]
 
     def markdown(self) -> str:
-        return _markdown([self.head, *self.cells()])
+        return markdown_lines([self.head, *self.cells()])
 
     def csv(self) -> str:
         names = [(name, value) for column in self.columns for name, value in column.values.items()]
@@ -174,10 +174,11 @@ def markdown(rows: Sequence[dict[str, str]]) -> str:
     """Rows with the same keys as a Markdown table."""
     if not rows:
         return ""
-    return _markdown([list(rows[0]), *(list(row.values()) for row in rows)])
+    return markdown_lines([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
+def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose first line is its head."""
     ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
     return "".join("| " + " | ".join(line) + " |\n" for line in ruled)
 
