@@ -237,6 +237,8 @@ struct budget_section {
     // How strongly what a client's link did not carry comes back; 0: it is forgotten.
     feedback_strength feedback;
 
+    bool has_deadline() const { return mode == budget_kind::deadline || mode == budget_kind::drop; }
+
     bool operator==(const budget_section&) const = default;
 };
 

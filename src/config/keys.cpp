@@ -92,6 +92,7 @@ std::string convert(const toml::node& node, feedback_strength& value) {
     return node.is_number() ? convert(node, value.fixed)
                             : fmt::format("it is neither \"{}\" nor a number from 0 to 1", adaptive);
 }
+
 template <typename T>
 concept number = std::is_arithmetic_v<T>;
 

@@ -142,9 +142,8 @@ void validate(const run_config& c, const std::string& where) {
     require(c.budget.density.size() == 1 || c.budget.density.size() == c.links.shares.size(), where,
             "budget.density has {} values where links.shares has {}; give one per class, or one for all",
             c.budget.density.size(), c.links.shares.size());
-    require((c.budget.mode != budget_kind::deadline && c.budget.mode != budget_kind::drop) ||
-                c.budget.deadline_s > 0,
-            where, "budget.mode = \"{}\" needs budget.deadline_s, the seconds of a client's round",
+    require(!c.budget.has_deadline() || c.budget.deadline_s > 0, where,
+            "budget.mode = \"{}\" needs budget.deadline_s, the seconds of a client's round",
             name_of(c.budget.mode));
     require(c.budget.mode != budget_kind::bytes || c.budget.bytes_per_round > 0, where,
             "budget.mode = \"bytes\" needs budget.bytes_per_round, down and up together");

@@ -1,5 +1,6 @@
 #include "data/drift.hpp"
 
+#include "base/choice.hpp"
 #include "base/error.hpp"
 #include "base/random.hpp"
 #include "data/corruption.hpp"
@@ -152,11 +153,8 @@ std::vector<std::uint32_t> drift::images_of(int client, int round) const {
         strength > 0 ? not_faded(client, strength, random) : shares_.train[static_cast<std::size_t>(client)];
     const auto wanted = static_cast<std::size_t>(settings_.samples_per_round);
     if (wanted > 0 && wanted < images.size()) {
-        for (std::size_t n = 0; n < wanted; ++n) {
-            std::swap(images[n], images[n + random.below(static_cast<std::uint32_t>(images.size() - n))]);
-        }
-        images.resize(wanted);
-        std::ranges::sort(images);
+        choose(images, wanted,
+               [&](std::size_t bound) { return random.below(static_cast<std::uint32_t>(bound)); });
     }
     return images;
 }

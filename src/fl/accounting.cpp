@@ -241,8 +241,6 @@ void accounting::charge_exchange(std::span<const exchanged> messages, ongoing_ro
 
 void accounting::simulate(ongoing_round& now) const {
     const auto& budget = here_.what.config.budget;
-    const bool has_deadline =
-        budget.mode == config::budget_kind::deadline || budget.mode == config::budget_kind::drop;
     std::vector<client_work> works;
     for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
         const auto& p = now.who.sampled[i];
@@ -258,7 +256,7 @@ void accounting::simulate(ongoing_round& now) const {
         if (p.feedback > 0 && p.kept_in >= 0) {
             c.feedback = p.feedback;
         }
-        if (has_deadline) {
+        if (budget.has_deadline()) {
             c.deadline_met = !p.late && c.simulated_seconds <= budget.deadline_s ? 1 : 0;
         }
     }

@@ -1,5 +1,6 @@
 #include "fl/privacy_guarantee.hpp"
 
+#include "base/bisection.hpp"
 #include "base/error.hpp"
 #include "fl/method.hpp"
 #include "fl/upload.hpp"
@@ -59,17 +60,6 @@ privacy::mechanism mechanism_of(const config::run_config& config) {
     return one;
 }
 
-// The last number from 0 to `most` for which `holds`, which doesn't hold again once it has ceased to.
-template <typename Condition>
-int last_for_which(int most, Condition holds) {
-    int yes = 0, no = most + 1;
-    while (no - yes > 1) {
-        const int middle = yes + (no - yes) / 2;
-        (holds(middle) ? yes : no) = middle;
-    }
-    return yes;
-}
-
 } // namespace
 
 privacy_guarantee::privacy_guarantee(const config::run_config& config)
@@ -84,7 +74,7 @@ privacy_guarantee::privacy_guarantee(const config::run_config& config)
         sum_noise_ = privacy::noise_multiplier_beside_count(sum_noise_, count_noise_);
     }
     if (const double budget = config.privacy.epsilon; budget > 0) {
-        rounds_ = last_for_which(rounds_, [&](int rounds) { return epsilon_after(rounds) <= budget; });
+        rounds_ = last_for_which(0, rounds_ + 1, [&](int rounds) { return epsilon_after(rounds) <= budget; });
         if (rounds_ == 0) {
             throw input_error(
                 "no budget for a single round", "privacy.epsilon",

@@ -1,5 +1,6 @@
 #include "fl/sampling.hpp"
 
+#include "base/choice.hpp"
 #include "base/random.hpp"
 #include "privacy/noise.hpp"
 
@@ -12,20 +13,9 @@ namespace feddip::fl {
 
 namespace {
 
-// `below` draws uniformly from 0 .. its argument - 1.
-template <typename Below>
-std::vector<int> draw(std::vector<int> ids, std::size_t count, Below below) {
-    for (std::size_t i = 0; i < count; ++i) {
-        std::swap(ids[i], ids[i + below(ids.size() - i)]);
-    }
-    ids.resize(count);
-    std::ranges::sort(ids);
-    return ids;
-}
-
 std::vector<int> draw(random_stream random, std::vector<int> ids, std::size_t count) {
-    return draw(std::move(ids), count,
-                [&](std::size_t bound) { return random.below(static_cast<std::uint32_t>(bound)); });
+    choose(ids, count, [&](std::size_t bound) { return random.below(static_cast<std::uint32_t>(bound)); });
+    return ids;
 }
 
 std::vector<int> numbered(int clients) {
@@ -61,15 +51,16 @@ std::vector<int> sample_secretly(const privacy::secret& key, int round, int clie
                                  config::sampling_kind how) {
     auto stream = privacy::noise_stream(privacy::noise_key(key), static_cast<std::uint64_t>(round),
                                         privacy::noise_of::draw);
+    auto ids = numbered(clients);
     if (how == config::sampling_kind::poisson) {
         const double rate = static_cast<double>(count) / clients;
-        auto ids = numbered(clients);
         std::erase_if(ids, [&](int) { return stream.uniform() >= rate; });
-        return ids;
+    } else {
+        choose(ids, static_cast<std::size_t>(count), [&](std::size_t bound) {
+            return static_cast<std::size_t>(stream.uniform() * static_cast<double>(bound));
+        });
     }
-    return draw(numbered(clients), static_cast<std::size_t>(count), [&](std::size_t bound) {
-        return static_cast<std::size_t>(stream.uniform() * static_cast<double>(bound));
-    });
+    return ids;
 }
 
 std::vector<int> neighbours_of(std::uint64_t seed, int round, std::span<const int> sampled, int client,

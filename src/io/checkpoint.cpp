@@ -69,11 +69,10 @@ void remove_if_possible(const fs::path& path) {
 // Keys in which runs may differ and still give the same bits.
 bool leaves_results_alone(std::string_view key, bool has_budgets) {
     constexpr std::array<std::string_view, 2> exact = {"data.path", "federation.rank0_trains"};
-    if (has_budgets && (key.starts_with("links.") || key.starts_with("faults.slow_"))) {
-        return false; // they decide on who holds what
-    }
-    return key.starts_with("checkpoint.") || key.starts_with("output.") || key.starts_with("links.") ||
-           key.starts_with("faults.slow_") || std::find(exact.begin(), exact.end(), key) != exact.end();
+    // Where clients have budgets, times decide who holds what.
+    const bool is_of_times = key.starts_with("links.") || key.starts_with("faults.slow_");
+    return key.starts_with("checkpoint.") || key.starts_with("output.") || (is_of_times && !has_budgets) ||
+           std::find(exact.begin(), exact.end(), key) != exact.end();
 }
 
 } // namespace

@@ -11,7 +11,10 @@
 //     /client_mask_version    one per client
 //     /client_residual_round  one per client
 //     /recent_masks/version, /recent_masks/mask    [masks], [masks, words]
+//     /client_part/level, /client_part/turn        where clients have budgets: the part of its mask that each
+//     holds, /ladder/mask_version, /ladder/rung           and the ranking of a mask's weights
 //     /protection/key, /protection/clip            where clients are protected: the key of all noise
+//     /mask_history/ever_alive, /mask_history/reference    on request (fl/mask_memory.hpp)
 //     /history/<column of /rounds>, /history/layer_density, /history/clients/<column of /clients>
 // Layer densities and client records lie one round after the other; *_per_round says how many each round has.
 // The checksum is verified before HDF5 sees a single byte.

@@ -26,11 +26,6 @@ std::vector<int> count_readers(const std::vector<Layer>& layers) {
     return readers;
 }
 
-bool can_apply_relu(layer_kind kind) {
-    return kind == layer_kind::convolution || kind == layer_kind::fully_connected ||
-           kind == layer_kind::batch_norm || kind == layer_kind::group_norm || kind == layer_kind::add;
-}
-
 } // namespace
 
 std::vector<fused_layer> fuse(const model_spec& model) {
@@ -42,7 +37,7 @@ std::vector<fused_layer> fuse(const model_spec& model) {
         const auto input = static_cast<std::size_t>(layer.inputs.front());
         const auto value = renumbered.size();
         if (layer.kind == layer_kind::relu && input > 0 && readers[input] == 1 &&
-            can_apply_relu(fused[static_cast<std::size_t>(renumbered[input]) - 1].spec.kind)) {
+            takes_relu(fused[static_cast<std::size_t>(renumbered[input]) - 1].spec.kind)) {
             fused_layer& producer = fused[static_cast<std::size_t>(renumbered[input]) - 1];
             producer.relu = producer.relu_backward = true;
             renumbered.push_back(renumbered[input]);

@@ -1,5 +1,6 @@
 #include "fl/budget/budgets.hpp"
 
+#include "base/bisection.hpp"
 #include "base/error.hpp"
 #include "fl/packing.hpp"
 
@@ -109,12 +110,7 @@ int budgets::level_for(const participant& who, const ongoing_round& now, const r
     if (affords(highest)) {
         return highest;
     }
-    int affordable = lowest;
-    for (int beyond = highest; beyond - affordable > 1;) {
-        const int middle = affordable + (beyond - affordable) / 2;
-        (affords(middle) ? affordable : beyond) = middle;
-    }
-    return affordable;
+    return last_for_which(lowest, highest, affords);
 }
 
 std::vector<past_round> budgets::past_of(int client, const run_state& state) const {

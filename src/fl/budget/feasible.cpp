@@ -1,5 +1,6 @@
 #include "fl/budget/feasible.hpp"
 
+#include "base/bisection.hpp"
 #include "base/error.hpp"
 #include "fl/budget/controller.hpp"
 #include "fl/link_model.hpp"
@@ -116,20 +117,15 @@ public:
 
     // The most of a mask with `alive` weights.
     double holds(double alive) const {
-        double least = 0;
-        double beyond = std::min(alive, largest_density(config_.budget, class_) *
-                                            static_cast<double>(layout_.prunable_size()));
+        const double beyond = std::min(alive, largest_density(config_.budget, class_) *
+                                                  static_cast<double>(layout_.prunable_size()));
         if (affords(beyond)) {
             return beyond;
         }
         if (config_.budget.mode == config::budget_kind::drop) {
             return 0;
         }
-        while (beyond - least > 1) {
-            const double middle = (least + beyond) / 2;
-            (affords(middle) ? least : beyond) = middle;
-        }
-        return least;
+        return last_for_which(0.0, beyond, [&](double weights) { return affords(weights); });
     }
 
     void require_smallest_part() const {
@@ -178,9 +174,7 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
     }
     require_method(config, how);
     const link_model links(config.links, config.federation.seed);
-    const bool has_deadline = config.budget.mode == config::budget_kind::deadline ||
-                              config.budget.mode == config::budget_kind::drop;
-    if (has_deadline && !links.models_anything()) {
+    if (config.budget.has_deadline() && !links.models_anything()) {
         refuse("budget.mode", "a deadline needs times, and [links] has none; give its rates");
     }
     const auto size = static_cast<double>(layout.prunable_size());

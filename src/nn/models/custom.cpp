@@ -18,12 +18,6 @@ std::string to_string(data::image_shape s) {
     return fmt::format("{} x {} x {}", s.channels, s.height, s.width);
 }
 
-// A ReLU is folded into the layer before it.
-bool takes_relu(layer_kind kind) {
-    return kind == layer_kind::convolution || kind == layer_kind::fully_connected ||
-           kind == layer_kind::batch_norm || kind == layer_kind::group_norm || kind == layer_kind::add;
-}
-
 class builder {
 public:
     builder(data::image_shape input, int classes) : model_(input), classes_(classes) {}

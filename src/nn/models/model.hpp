@@ -22,6 +22,12 @@ enum class layer_kind {
     group_norm,
 };
 
+// Whether a ReLU can be folded into such a layer, behind which it must come.
+constexpr bool takes_relu(layer_kind kind) {
+    return kind == layer_kind::convolution || kind == layer_kind::fully_connected ||
+           kind == layer_kind::batch_norm || kind == layer_kind::group_norm || kind == layer_kind::add;
+}
+
 struct layer_spec {
     layer_kind kind;
     std::string name;           // prefix of its parameters' names
