@@ -26,6 +26,15 @@ NODES = (1, 2)
 SLURMD_DIED = 70
 CLUSTERS = 3  # that are tried where a slurmd dies of a fault of its own
 
+# What keeps something between rounds beside the model, as the settings that switch it on.
+KEEPERS = {
+    "privacy": "privacy.clip=1 privacy.noise_multiplier=2 privacy.sampling=poisson",
+    "budgets": "links.shares=[0.5,0.5] links.uplink_mbit=[10,0.4] links.downlink_mbit=[10,0.4] budget.mode=deadline "
+               "budget.deadline_s=1 budget.rotate=true federation.clients=120",
+    "drift": "drift.kind=rotation drift.at=[3] drift.strength=90 adaptation.answer=regrow",
+    "secure-sum": "privacy.secure_sum=true",
+}
+
 
 class Slurm(unittest.TestCase):
     @classmethod
@@ -57,11 +66,11 @@ class Slurm(unittest.TestCase):
         """What one of the tools beside the job scripts prints."""
         return self.slurm.run(sys.executable, "-B", str(JOBS / name), *arguments)
 
-    def submit(self, name, nodes, *options, rounds=ROUNDS, **environment):
+    def submit(self, name, nodes, *options, rounds=ROUNDS, settings=(), **environment):
         """A job of two ranks for the run `name`.h5; its id."""
         command = ["sbatch", "--parsable", f"--nodes={nodes}", f"--ntasks-per-node={2 // nodes}", *options,
                    str(JOBS / "train.sbatch"), "tiny.toml",
-                   "--set", f"federation.rounds={rounds}", "--out", f"{name}.h5"]
+                   "--set", f"federation.rounds={rounds}", *settings, "--out", f"{name}.h5"]
         done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.strip()
@@ -138,6 +147,26 @@ class Slurm(unittest.TestCase):
         for name, job in submitted.items():
             with self.subTest(name):
                 self.assert_ends_as_if_undisturbed(name, job, starts=2)
+
+    def test_what_a_run_keeps_between_rounds_outlives_a_requeue(self):
+        keepers = {name: [word for setting in settings.split() + ["checkpoint.keep=100"] for word in ("--set", setting)]
+                   for name, settings in KEEPERS.items()}
+        submitted = {name: self.submit(name, max(NODES), settings=settings) for name, settings in keepers.items()}
+        for name, job in submitted.items():
+            self.hold(name)
+            # The key of a private run is drawn once, and lies in its first checkpoint.
+            for first in self.folder.glob(f"{name}.ckpt-0.h5"):
+                shutil.copy(first, self.folder / f"{name}-undisturbed.ckpt-0.h5")
+            self.slurm.run("scontrol", "requeue", job)
+        for name, job in submitted.items():
+            with self.subTest(name):
+                self.wait_for_state(name, job, *ENDED)
+                self.assertEqual(self.slurm.job(job)["JobState"], "COMPLETED", self.log(name))
+                self.assertIn("going on after round", self.log(name))
+                undisturbed = self.folder / f"{name}-undisturbed.h5"
+                self.slurm.run(os.environ["FEDDIP"], "train", "tiny.toml", "--set", f"federation.rounds={ROUNDS}",
+                               *keepers[name], "--resume", "--out", undisturbed.name)
+                self.assertEqual(results.outcome(self.folder / f"{name}.h5", ROUNDS), results.outcome(undisturbed, ROUNDS))
 
     def test_requeues_at_random_moments_leave_no_trace(self):
         rounds = 6 + 4 * REQUEUES
