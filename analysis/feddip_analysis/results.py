@@ -129,13 +129,16 @@ def _array(dataset: h5py.Dataset, dims: tuple[str, ...]) -> xr.DataArray:
 
 def load(path: str | Path) -> xr.Dataset:
     """One results file: the columns of /rounds as they are, those of /layers as `layer_*` [round, layer] with
-    the layers' names, and those of /clients as `client_*` [round, slot]. The file's attributes are the dataset's."""
+    the layers' names, those of /classes as `class_*` [round, class], and those of /clients as `client_*` [round, slot]. The file's attributes are the dataset's."""
     try:
         with h5py.File(path) as file:
             data = {name: _array(d, ("round",)) for name, d in file["rounds"].items()}
             for name, dataset in file["layers"].items():
                 if dataset.ndim == 2:
                     data[f"layer_{name}"] = _array(dataset, ("round", "layer"))
+            for name, dataset in file.get("classes", {}).items():
+                if dataset.ndim == 2:
+                    data[f"class_{name}"] = _array(dataset, ("round", "class"))
             data["layer"] = ("layer", file["layers/name"].asstr()[()].astype(str))
             for name, dataset in file["clients"].items():
                 if dataset.ndim == 2:

@@ -57,7 +57,7 @@ std::filesystem::path results_path(const config::run_config& config, const std::
                        to_string(config.model.name), config.sparsity.target, config.federation.seed);
 }
 
-fl::run_info describe_run(const config::run_config& config, const parameter_layout& layout) {
+fl::run_info describe_run(const config::run_config& config, const parameter_layout& layout, int classes) {
     fl::run_info info;
     info.config_toml = config::to_toml(config);
     info.method = config.method.name;
@@ -68,7 +68,9 @@ fl::run_info describe_run(const config::run_config& config, const parameter_layo
     info.clients_per_round = config.federation.clients_per_round;
     info.threads_per_rank = config.compute.threads;
     info.measures_layer_norms = config.analysis.layer_norms_every > 0;
+    info.measures_class_accuracy = config.analysis.class_accuracy;
     info.has_budgets = config.budget.mode != config::budget_kind::none;
+    info.classes = classes;
     for (const auto& weight : layout.weights()) {
         info.layer_names.push_back(weight.name.substr(0, weight.name.rfind('.')));
     }

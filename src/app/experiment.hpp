@@ -26,7 +26,7 @@ parameter_layout layout_for(const config::run_config& config);
 std::filesystem::path results_path(const config::run_config& config, const std::filesystem::path& out);
 
 // For one rank on an unnamed machine; the caller knows better.
-fl::run_info describe_run(const config::run_config& config, const parameter_layout& layout);
+fl::run_info describe_run(const config::run_config& config, const parameter_layout& layout, int classes);
 
 io::provenance provenance_of(const parameter_layout& layout);
 

@@ -130,7 +130,7 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
         data::drift(config.drift, dataset, shares, config.federation.seed); // whether it can be
     });
 
-    auto info = describe_run(config, layout);
+    auto info = describe_run(config, layout, facts.classes);
     info.mpi_ranks = world.size();
     info.hostnames = std::move(hostnames);
 

@@ -373,7 +373,8 @@ std::vector<key> make_keys() {
     section(table, "analysis", &run_config::analysis)
         .has("convergence_every", &analysis_section::convergence_every, at_least_0<int>)
         .has("layer_norms_every", &analysis_section::layer_norms_every, at_least_0<int>)
-        .has("mask_history", &analysis_section::mask_history);
+        .has("mask_history", &analysis_section::mask_history)
+        .has("class_accuracy", &analysis_section::class_accuracy);
     section(table, "output", &run_config::output).has("path", &output_section::path);
     return table;
 }

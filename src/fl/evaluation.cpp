@@ -133,4 +133,20 @@ std::vector<double> accuracy_by_client(const evaluation& measured, const data::t
     return accuracies;
 }
 
+std::vector<double> accuracy_by_class(const evaluation& measured, const data::test_pool& pool,
+                                      const data::dataset& data) {
+    std::vector<double> right(static_cast<std::size_t>(data.facts.classes));
+    std::vector<int> tested(right.size());
+    const auto images = pool.images();
+    for (std::size_t i = 0; i < images.size(); ++i) {
+        const std::size_t label = data.test.labels[images[i]];
+        right[label] += measured.correct[i];
+        ++tested[label];
+    }
+    for (std::size_t c = 0; c < right.size(); ++c) {
+        right[c] = tested[c] == 0 ? not_measured : right[c] / tested[c];
+    }
+    return right;
+}
+
 } // namespace feddip::fl

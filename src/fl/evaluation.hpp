@@ -41,4 +41,8 @@ double mean_of_measured(std::span<const double> values);
 std::vector<double> accuracy_by_client(const evaluation& measured, const data::test_pool& pool,
                                        const data::partition& shares);
 
+// Accuracy on the images of each class in the pool; not_measured where there are none.
+std::vector<double> accuracy_by_class(const evaluation& measured, const data::test_pool& pool,
+                                      const data::dataset& data);
+
 } // namespace feddip::fl

@@ -47,6 +47,9 @@ void measurement::evaluate(const global_model& model, int round, round_record& r
     record.test_accuracy = measured.accuracy;
     record.test_loss = measured.loss;
     record.test_top5_accuracy = measured.top5_accuracy;
+    if (here_.what.config.analysis.class_accuracy) {
+        record.class_accuracy = accuracy_by_class(measured, pool, here_.what.data);
+    }
     // Which shares of the test set clients have follows from their own data.
     if (here_.what.config.data.partition != config::partition_kind::iid && !here_.guarantee) {
         const auto by_client = accuracy_by_client(measured, pool, here_.what.shares);

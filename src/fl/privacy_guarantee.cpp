@@ -126,6 +126,7 @@ round_record released(const round_record& round, const privacy_guarantee& guaran
     r.clip = round.clip;
     r.epsilon = guarantee.epsilon_after(round.round);
     r.layer_density = round.layer_density;
+    r.class_accuracy = round.class_accuracy;
     return r;
 }
 

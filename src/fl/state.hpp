@@ -81,6 +81,7 @@ struct round_record {
     std::vector<double> layer_density;                              // one per prunable tensor
     std::vector<double> layer_coverage;                             // the same of coverage
     std::vector<double> layer_weight_norm, layer_gradient_norm, layer_alive_gradient_norm; // layer_norms.hpp
+    std::vector<double> class_accuracy; // top-1 on the test images of each class, where asked for
     std::vector<client_record> clients; // that were sampled, by id
 };
 
@@ -114,7 +115,9 @@ struct run_info {
     int rounds = 0, clients_per_round = 0, mpi_ranks = 1, threads_per_rank = 1;
     std::vector<std::string> hostnames;   // one per rank
     std::vector<std::string> layer_names; // of the prunable tensors
+    int classes = 0;
     bool measures_layer_norms = false;
+    bool measures_class_accuracy = false;
     bool has_budgets = false;
 };
 

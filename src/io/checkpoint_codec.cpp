@@ -262,7 +262,7 @@ void write_history(h5::file& file, std::span<const fl::round_record> rounds) {
     for (const round_column& c : round_columns) {
         write_column(file, std::string("/history/") + c.name, c, rounds, {rounds.size()});
     }
-    for (const layer_column& c : layer_columns) {
+    for (const list_column& c : list_columns) {
         const auto lists = join(rounds, c.member);
         if (!c.when || !lists.values.empty()) {
             file.write(fmt::format("/history/{}_per_round", c.history), lists.per_round);
@@ -282,7 +282,7 @@ std::vector<fl::round_record> read_history(const h5::dataset_source& file) {
     for (const round_column& c : round_columns) {
         read_column(file, std::string("/history/") + c.name, c, std::span(rounds));
     }
-    for (const layer_column& c : layer_columns) {
+    for (const list_column& c : list_columns) {
         const auto path = fmt::format("/history/{}", c.history);
         if (c.when && !file.has(path)) {
             continue;
@@ -290,7 +290,7 @@ std::vector<fl::round_record> read_history(const h5::dataset_source& file) {
         const joined_lists<double> lists{file.read<std::uint32_t>(path + "_per_round"),
                                          file.read<double>(path)};
         require(lists.per_round.size() == rounds.size() && total(lists.per_round) == lists.values.size(),
-                file, "the values of layers are incomplete");
+                file, "the values of layers or classes are incomplete");
         split(lists, std::span(rounds), c.member);
     }
 

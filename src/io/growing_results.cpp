@@ -6,6 +6,8 @@
 #include <iterator>
 #include <numeric>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace feddip::io {
@@ -62,24 +64,57 @@ void write_axis_that_grows(h5::file& file, const std::string& path, hsize_t chun
     file.make_scale(path, round_columns[0].name);
 }
 
-std::vector<layer_column> columns_of_layers(const results_header& header) {
-    std::vector<layer_column> columns;
-    std::ranges::copy_if(layer_columns, std::back_inserter(columns),
-                         [&](const layer_column& c) { return !c.when || header.info.*c.when; });
-    return columns;
+// Datasets [round, index] of one group.
+struct table {
+    std::string group; // with a slash at each end
+    const char* index;
+    const char* meaning; // of the index
+    std::size_t length;
+    std::vector<list_column> columns;
+};
+
+table table_of(const fl::run_info& info, std::string group, const char* index, const char* meaning,
+               std::size_t length) {
+    table t{.group = std::move(group), .index = index, .meaning = meaning, .length = length, .columns = {}};
+    std::ranges::copy_if(list_columns, std::back_inserter(t.columns), [&](const list_column& c) {
+        return std::string_view(c.path).starts_with(t.group) && (!c.when || info.*c.when);
+    });
+    return t;
+}
+
+std::vector<table> tables_of(const fl::run_info& info) {
+    std::vector<table> tables{
+        table_of(info, "/layers/", "layer", "index of the prunable tensor", info.layer_names.size())};
+    if (info.measures_class_accuracy) {
+        tables.push_back(table_of(info, "/classes/", "class", "label of the images",
+                                  static_cast<std::size_t>(info.classes)));
+    }
+    return tables;
+}
+
+void frame_table(h5::file& file, const table& t, hsize_t chunk_rows) {
+    const std::string rounds = t.group + round_columns[0].name;
+    const std::string index = t.group + t.index;
+    write_axis_that_grows(file, rounds, chunk_rows);
+    write_axis(file, index, counted(t.length), t.index, t.meaning);
+    for (const list_column& c : t.columns) {
+        file.write_growing<double>(c.path, {t.length}, chunk_rows);
+        describe(file, c.path, "1", c.long_name);
+        attach(file, c.path, {rounds, index});
+    }
 }
 
 // NaN in rounds in which it was not measured.
-void append_layers(h5::file& file, const results_header& header, std::span<const fl::round_record> rounds) {
-    const std::size_t layers = header.info.layer_names.size();
-    for (const layer_column& c : columns_of_layers(header)) {
-        std::vector<double> values(rounds.size() * layers, fl::not_measured);
-        for (std::size_t t = 0; t < rounds.size(); ++t) {
-            const std::vector<double>& row = rounds[t].*c.member;
-            std::copy_n(row.begin(), std::min(row.size(), layers),
-                        values.begin() + static_cast<std::ptrdiff_t>(t * layers));
+void append_table(h5::file& file, const table& t, std::span<const fl::round_record> rounds) {
+    append_column(file, t.group + round_columns[0].name, round_columns[0], rounds, rounds.size());
+    for (const list_column& c : t.columns) {
+        std::vector<double> values(rounds.size() * t.length, fl::not_measured);
+        for (std::size_t r = 0; r < rounds.size(); ++r) {
+            const std::vector<double>& row = rounds[r].*c.member;
+            std::copy_n(row.begin(), std::min(row.size(), t.length),
+                        values.begin() + static_cast<std::ptrdiff_t>(r * t.length));
         }
-        file.append(std::string("/layers/") + c.name, std::span<const double>(values), rounds.size());
+        file.append(c.path, std::span<const double>(values), rounds.size());
     }
 }
 
@@ -91,7 +126,7 @@ void write_frame(h5::file& file, const results_header& header, std::size_t slots
         static_cast<hsize_t>(header.info.rounds > 0 ? std::min(header.info.rounds, longest) : longest);
     write_header(file, header);
 
-    for (const char* group : {"/rounds/", "/layers/", "/clients/"}) {
+    for (const char* group : {"/rounds/", "/clients/"}) {
         write_axis_that_grows(file, std::string(group) + round_columns[0].name, chunk_rows);
     }
     for (const round_column& c : std::span(round_columns).subspan(1)) {
@@ -101,17 +136,12 @@ void write_frame(h5::file& file, const results_header& header, std::size_t slots
         attach(file, path, {"/rounds/round"});
     }
 
-    const auto& names = header.info.layer_names;
-    write_axis(file, "/layers/layer", counted(names.size()), "layer", "index of the prunable tensor");
-    file.write("/layers/name", names);
+    for (const table& t : tables_of(header.info)) {
+        frame_table(file, t, chunk_rows);
+    }
+    file.write("/layers/name", header.info.layer_names);
     describe(file, "/layers/name", "1", "name of the prunable tensor");
     attach(file, "/layers/name", {"/layers/layer"});
-    for (const layer_column& c : columns_of_layers(header)) {
-        const std::string path = std::string("/layers/") + c.name;
-        file.write_growing<double>(path, {names.size()}, chunk_rows);
-        describe(file, path, "1", c.long_name);
-        attach(file, path, {"/layers/round", "/layers/layer"});
-    }
 
     write_axis(file, "/clients/slot", counted(slots), "slot", "slot of the sampled client");
     for (const client_column& c : client_columns) {
@@ -124,16 +154,15 @@ void write_frame(h5::file& file, const results_header& header, std::size_t slots
 
 void append_rounds(h5::file& file, const results_header& header, std::size_t slots,
                    std::span<const fl::round_record> rounds) {
-    for (const char* group : {"/layers/", "/clients/"}) {
-        append_column(file, std::string(group) + round_columns[0].name, round_columns[0], rounds,
-                      rounds.size());
-    }
     for (const round_column& c : round_columns) {
         append_column(file, std::string("/rounds/") + c.name, c, rounds, rounds.size());
     }
+    for (const table& t : tables_of(header.info)) {
+        append_table(file, t, rounds);
+    }
 
-    append_layers(file, header, rounds);
-
+    append_column(file, std::string("/clients/") + round_columns[0].name, round_columns[0], rounds,
+                  rounds.size());
     fl::client_record nobody;
     nobody.id = -1;
     nobody.included = 0;

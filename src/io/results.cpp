@@ -40,12 +40,16 @@ results_header read_header(const h5::file& file) {
     h.info.layer_names = file.read_strings("/layers/name");
     h.info.measures_layer_norms = file.has("/layers/weight_norm");
     h.info.has_budgets = file.has("/layers/coverage");
+    h.info.measures_class_accuracy = file.has("/classes/accuracy");
+    if (h.info.measures_class_accuracy) {
+        h.info.classes = static_cast<int>(file.read<int>("/classes/class").size());
+    }
     return h;
 }
 
-void read_layers(const h5::file& file, std::span<fl::round_record> rounds) {
-    for (const layer_column& c : layer_columns) {
-        const std::string path = std::string("/layers/") + c.name;
+void read_lists(const h5::file& file, std::span<fl::round_record> rounds) {
+    for (const list_column& c : list_columns) {
+        const std::string path = c.path;
         if (c.when && !file.has(path)) {
             continue;
         }
@@ -112,7 +116,7 @@ results read_results(const std::filesystem::path& path) {
     for (const round_column& c : round_columns) {
         read_column(file, std::string("/rounds/") + c.name, c, std::span(r.rounds));
     }
-    read_layers(file, r.rounds);
+    read_lists(file, r.rounds);
     read_clients(file, r.rounds);
     return r;
 }

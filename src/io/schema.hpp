@@ -85,28 +85,31 @@ inline constexpr round_column round_columns[] = {
      &fl::round_record::mask_distance, true},
 };
 
-// /layers/*, one value per round and prunable tensor.
-struct layer_column {
-    const char* name;
+// One value per round and index: of a prunable tensor, or of a class.
+struct list_column {
+    const char* path;
     const char* history; // in a checkpoint, under /history
     const char* long_name;
     std::vector<double> fl::round_record::*member;
     bool fl::run_info::*when; // there only in such runs; null: in all
 };
-inline constexpr layer_column layer_columns[] = {
-    {"density", "layer_density", "share of weights of the tensor that are alive",
+inline constexpr list_column list_columns[] = {
+    {"/layers/density", "layer_density", "share of weights of the tensor that are alive",
      &fl::round_record::layer_density, nullptr},
-    {"weight_norm", "layer_weight_norm", "L2 norm of the tensor's weights",
+    {"/layers/weight_norm", "layer_weight_norm", "L2 norm of the tensor's weights",
      &fl::round_record::layer_weight_norm, &fl::run_info::measures_layer_norms},
-    {"gradient_norm", "layer_gradient_norm",
+    {"/layers/gradient_norm", "layer_gradient_norm",
      "L2 norm of the gradient of a minibatch with respect to all weights of the tensor",
      &fl::round_record::layer_gradient_norm, &fl::run_info::measures_layer_norms},
-    {"alive_gradient_norm", "layer_alive_gradient_norm",
+    {"/layers/alive_gradient_norm", "layer_alive_gradient_norm",
      "L2 norm of the gradient of a minibatch with respect to the alive weights of the tensor",
      &fl::round_record::layer_alive_gradient_norm, &fl::run_info::measures_layer_norms},
-    {"coverage", "layer_coverage",
+    {"/layers/coverage", "layer_coverage",
      "share of the samples that trained a weight of the tensor's mask, where clients held parts of it",
      &fl::round_record::layer_coverage, &fl::run_info::has_budgets},
+    {"/classes/accuracy", "class_accuracy",
+     "top-1 accuracy of the pruned global model on the test images of the class",
+     &fl::round_record::class_accuracy, &fl::run_info::measures_class_accuracy},
 };
 
 // /clients/*, one value per round and slot.

@@ -334,6 +334,8 @@ ROWS = {
     "a drift where there is no server": (nothing, given(*DRIFT, "method.name=dispfl"), "drift.kind"),
     "a history of masks where there is no server": (nothing, given("analysis.mask_history=true", "method.name=dispfl"),
                                                     "analysis.mask_history"),
+    "accuracy of classes where there is no server": (
+        nothing, given("analysis.class_accuracy=true", "method.name=dispfl"), "analysis.class_accuracy"),
     "a client whose classes all fade": (fashion_mnist(), given("data.path=d", "drift.kind=label_shift",
                                                                "drift.strength=1", "drift.at=1"),
                                         "label_shift would leave"),

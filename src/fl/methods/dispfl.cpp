@@ -34,6 +34,10 @@ public:
             throw input_error("impossible combination", "analysis.mask_history",
                               "in dispfl each client has a mask of its own; take false");
         }
+        if (config.analysis.class_accuracy) {
+            throw input_error("impossible combination", "analysis.class_accuracy",
+                              "in dispfl there is no global model to test on all images; take false");
+        }
         if (config.analysis.convergence_every > 0 || config.analysis.layer_norms_every > 0) {
             throw input_error("impossible combination",
                               config.analysis.convergence_every > 0 ? "analysis.convergence_every"

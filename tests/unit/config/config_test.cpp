@@ -65,7 +65,7 @@ run_config unusual_config() {
     c.checkpoint = {"kept here", 0, 7.5, 9};
     c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
     c.faults = {0.0625, 1.0, 1.5};
-    c.analysis = {25, 50, true};
+    c.analysis = {25, 50, true, true};
     c.output = {"out\nwith a line break.h5"};
     return c;
 }
@@ -208,6 +208,7 @@ slow_factor = 4
 convergence_every = 10
 layer_norms_every = 20
 mask_history = true
+class_accuracy = true
 [output]
 path = "run.h5"
 )");
@@ -244,7 +245,7 @@ path = "run.h5"
     expected.checkpoint = {"kept", 0, 30, 5};
     expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};
     expected.faults = {0.1, 0.2, 4};
-    expected.analysis = {10, 20, true};
+    expected.analysis = {10, 20, true, true};
     expected.output = {"run.h5"};
     EXPECT_EQ(c, expected);
 

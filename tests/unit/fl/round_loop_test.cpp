@@ -100,6 +100,32 @@ TEST(round_loop, measures_the_norms_of_layers_when_asked_and_changes_nothing_els
     EXPECT_TRUE(a.history.back().layer_weight_norm.empty());
 }
 
+TEST(round_loop, measures_the_accuracy_of_each_class_when_asked) {
+    small_federation measured;
+    measured.config.analysis.class_accuracy = true;
+    measured.config.federation.evaluate_every = 3;
+
+    const auto state = measured.run().state;
+
+    for (const auto& record : state.history) {
+        ASSERT_EQ(record.class_accuracy.size(), std::isnan(record.test_accuracy) ? 0U : 10U);
+    }
+    std::vector<double> images(10);
+    for (const auto label : measured.data.test.labels) {
+        ++images[label];
+    }
+    const auto& last = state.history.back();
+    double right = 0;
+    for (std::size_t c = 0; c < images.size(); ++c) {
+        if (images[c] > 0) {
+            right += images[c] * last.class_accuracy[c];
+        } else {
+            EXPECT_TRUE(std::isnan(last.class_accuracy[c]));
+        }
+    }
+    EXPECT_NEAR(right, last.test_accuracy * static_cast<double>(measured.data.test.size()), 1e-9);
+}
+
 TEST(round_loop, keeps_the_model_pruned_to_the_schedule) {
     small_federation federation;
 

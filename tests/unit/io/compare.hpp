@@ -31,8 +31,8 @@ void expect_same_columns(const Record& a, const Record& b, std::span<const colum
 
 inline void expect_same(const fl::round_record& a, const fl::round_record& b) {
     expect_same_columns<fl::round_record>(a, b, round_columns);
-    for (const layer_column& c : layer_columns) {
-        EXPECT_EQ(a.*c.member, b.*c.member) << c.name;
+    for (const list_column& c : list_columns) {
+        EXPECT_EQ(a.*c.member, b.*c.member) << c.path;
     }
     ASSERT_EQ(a.clients.size(), b.clients.size());
     for (std::size_t i = 0; i < a.clients.size(); ++i) {

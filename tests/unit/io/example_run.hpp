@@ -32,7 +32,9 @@ inline fl::run_info example_info(int rounds) {
     info.threads_per_rank = 1;
     info.hostnames = {"node01", "node02"};
     info.layer_names = {"conv1.weight", "fc1.weight"};
+    info.classes = 3;
     info.measures_layer_norms = true;
+    info.measures_class_accuracy = true;
     info.has_budgets = true;
     return info;
 }
@@ -77,6 +79,7 @@ inline fl::round_record example_round(int round) {
     r.layer_weight_norm = {3 + t, 4 + t};
     r.layer_gradient_norm = {0.3 / t, 0.4 / t};
     r.layer_alive_gradient_norm = {0.2 / t, 0.1 / t};
+    r.class_accuracy = {0.9 - 0.1 / t, 0.8 - 0.1 / t, 0.1 * t};
     for (int slot = 0; slot < example_slots; ++slot) {
         fl::client_record c;
         c.id = (round + 2 * slot) % example_clients;

@@ -100,8 +100,11 @@ TEST(results, keep_a_layer_without_densities_as_not_measured) {
 TEST(results, say_the_units_and_the_meaning_of_every_column) {
     const h5::file file =
         h5::file::open(encode_results({example_info(3), {}, "", false}, example_state(3).history), "f");
-    std::vector<std::string> paths = {"/layers/name",  "/layers/density", "/layers/round",
-                                      "/layers/layer", "/clients/round",  "/clients/slot"};
+    std::vector<std::string> paths = {"/layers/name",   "/layers/round", "/layers/layer", "/classes/round",
+                                      "/classes/class", "/clients/round", "/clients/slot"};
+    for (const list_column& c : list_columns) {
+        paths.emplace_back(c.path);
+    }
     for (const round_column& c : round_columns) {
         paths.push_back(std::string("/rounds/") + c.name);
     }
@@ -119,6 +122,7 @@ TEST(results, have_the_shapes_of_the_schema) {
         h5::file::open(encode_results({example_info(9), {}, "", false}, example_state(4).history), "f");
     EXPECT_EQ(file.shape_of("/rounds/bytes_up"), (h5::shape{4}));
     EXPECT_EQ(file.shape_of("/layers/density"), (h5::shape{4, 2}));
+    EXPECT_EQ(file.shape_of("/classes/accuracy"), (h5::shape{4, 3}));
     EXPECT_EQ(file.shape_of("/clients/id"), (h5::shape{4, testing::example_slots}));
 }
 
@@ -156,10 +160,11 @@ TEST(growing_results, hold_rounds_without_clients_or_layers) {
     fl::run_info info = example_info(3);
     info.clients_per_round = 0;
     info.layer_names.clear();
+    info.measures_class_accuracy = false;
     fl::run_state state = example_state(3);
     for (fl::round_record& r : state.history) {
         r.clients.clear();
-        for (const layer_column& c : layer_columns) {
+        for (const list_column& c : list_columns) {
             (r.*c.member).clear();
         }
     }

@@ -37,7 +37,7 @@ TEST(schema, has_a_column_for_every_member_of_a_client_record) {
 }
 
 TEST(schema, has_a_column_for_every_member_of_a_round_record_but_the_clients) {
-    EXPECT_EQ(std::size(round_columns) + std::size(layer_columns) + 1, members<fl::round_record>());
+    EXPECT_EQ(std::size(round_columns) + std::size(list_columns) + 1, members<fl::round_record>());
 }
 
 TEST(schema, names_no_column_twice) {

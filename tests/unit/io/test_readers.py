@@ -20,8 +20,8 @@ EXAMPLES = Path(os.environ["FEDDIP_EXAMPLES"])
 RESULTS = EXAMPLES / "complete.h5"
 EMPTY = EXAMPLES / "empty.h5"
 CHECKPOINT = EXAMPLES / "complete.ckpt-6.h5"
-ROUNDS, LAYERS, SLOTS = 6, 2, 3
-GROUPS = ("rounds", "layers", "clients")
+ROUNDS, LAYERS, CLASSES, SLOTS = 6, 2, 3, 3
+GROUPS = ("rounds", "layers", "classes", "clients")
 
 
 class H5py(unittest.TestCase):
@@ -87,6 +87,7 @@ class Xarray(unittest.TestCase):
         dimensions = {
             "rounds": {"round": ROUNDS},
             "layers": {"round": ROUNDS, "layer": LAYERS},
+            "classes": {"round": ROUNDS, "class": CLASSES},
             "clients": {"round": ROUNDS, "slot": SLOTS},
         }
         for group in GROUPS:
