@@ -31,6 +31,9 @@ def arguments() -> argparse.Namespace:
     options.add_links(parser)
     options.add_target(parser)
     parser.add_argument(
+        "--deadline", type=options.above_0, metavar="SECONDS", help="that a client may take for a round"
+    )
+    parser.add_argument(
         "--minimize", choices=("time", "traffic"), default="time", help="what counts (default: %(default)s)"
     )
     return parser.parse_args()
@@ -55,6 +58,7 @@ def main() -> int:
                 target=args.target,
                 fraction=args.fraction,
                 minimize=args.minimize,
+                deadline=args.deadline,
             ),
         )
     except ValueError as problem:

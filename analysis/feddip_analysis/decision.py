@@ -3,12 +3,14 @@ runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
 
+from . import deadline as deadline_module
 from . import links as links_module
 from . import results, statistics, study, targets
 from .links import Links, with_links
@@ -40,6 +42,7 @@ class Question:
     target: float | None = None  # accuracy
     fraction: float = 0.95  # of FedAvg's final accuracy, where there is no target
     minimize: str = "time"  # or "traffic"
+    deadline: float | None = None  # seconds that a client's round may take
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Decision:
     reasons: list[str]
     warnings: list[str]
     watch: str  # what the pilot should show half way; "" without one
+    deadline: str  # whether the pilot keeps it, and what to do; "" without one
     check: str  # what makes the program predict the pilot; "" without one
 
 
@@ -102,6 +106,7 @@ def decide(families: Sequence[Family], question: Question = Question()) -> Decis
     best = _best(candidates, target, question.minimize)
     saver = _best(candidates, target, "traffic")
     pilot = saver if best and saver and best.entry is setting.fedavg and saver.bytes < best.bytes else best
+    kept, budget = _deadline(pilot, links, question.deadline)
     return Decision(
         family=family,
         setting=setting,
@@ -117,8 +122,16 @@ def decide(families: Sequence[Family], question: Question = Question()) -> Decis
         reasons=_reasons(best, pilot, options, target, setting, links),
         warnings=_warnings(pilot, options, recorded, (clients, per_round), setting, origin),
         watch=watch(pilot, target) if pilot and pilot.entry.sparsity is not None else "",
-        check=check_command(pilot, links, clients, per_round) if pilot else "",
+        deadline=kept,
+        check=check_command(pilot, links, clients, per_round, budget) if pilot else "",
     )
+
+
+def _deadline(pilot: Option | None, links: Links, seconds: float | None) -> tuple[str, dict[str, object]]:
+    if pilot is None or seconds is None:
+        return "", {}
+    paced = deadline_module.paces(pilot.entry.group.runs, links, seconds)
+    return deadline_module.sentence(paced, seconds), deadline_module.settings(paced, seconds)
 
 
 def _recorded(family: Family, key: str, default: int) -> int:
@@ -344,13 +357,16 @@ def watch(pilot: Option, target: float) -> str:
     )
 
 
-def check_command(pilot: Option, links: Links, clients: int, per_round: int) -> str:
+def check_command(
+    pilot: Option, links: Links, clients: int, per_round: int, budget: Mapping[str, object] = MappingProxyType({})
+) -> str:
     """The program's own prediction for the whole schedule, made without a run."""
     recorded = results.config(pilot.entry.group.first)
     wanted = {key: recorded[key] for key in _SAID_TO_CHECK if key in recorded}
     wanted |= {key: recorded[key] for key, usual in study.PAPER.items() if recorded.get(key, usual) != usual}
     wanted |= {"federation.clients": clients, "federation.clients_per_round": per_round}
     wanted |= {f"links.{name}": [*getattr(links, name)] for name in Links.__dataclass_fields__}
+    wanted |= budget
     words = [f"{key}={_toml(value)}" for key, value in wanted.items()]
     return " ".join(["feddip check CONFIG.toml", *(f"--set {word}" for word in words)])
 
@@ -494,7 +510,7 @@ def text(decision: Decision) -> str:
     """For the terminal."""
     lines = [decision.headline, ""]
     lines += [f"  {reason}" for reason in decision.reasons]
-    lines += [f"  {decision.watch}"] if decision.watch else []
+    lines += [f"  {said}" for said in (decision.deadline, decision.watch) if said]
     lines += (
         ["", "The program's prediction for the whole schedule:", f"  {decision.check}"]
         if decision.check

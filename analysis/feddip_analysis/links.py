@@ -55,22 +55,33 @@ def of_run(run: xr.Dataset) -> Links | None:
     return links if modelled else None
 
 
-def round_seconds(run: xr.Dataset, links: Links, clients_per_round: int | None = None) -> np.ndarray:
-    """[round] How long each round lasts until its slowest sampled client is done, on average over which
-    class each client is in. Downloads are taken as equal for all clients of a round; with another number
-    of clients per round than the run had, theirs are taken as like the recorded ones."""
-    slots = max(int((run.client_id >= 0).sum("slot").max()), 1)
+def _slots(run: xr.Dataset) -> int:
+    return max(int((run.client_id >= 0).sum("slot").max()), 1)
+
+
+def client_seconds(run: xr.Dataset, links: Links) -> np.ndarray:
+    """[round, slot, class] How long each sampled client would take if it were of that class. Downloads are taken
+    as equal for all clients of a round."""
+    slots = _slots(run)
     down = run.bytes_down.values.astype(float)[:, None, None] / slots
     up = run.client_bytes_up.values.astype(float)[:, :, None]
     images = run.client_samples.values.astype(float)[:, :, None] * float(
         config(run).get("federation.local_epochs", 5)
     )
-    seconds = (  # [round, slot, class]
+    return (
         2 * links.of_class("latency_ms") / 1000
         + down * _seconds_per_byte(links.of_class("downlink_mbit"))
         + images * links.of_class("train_ms_per_image") / 1000
         + up * _seconds_per_byte(links.of_class("uplink_mbit"))
     )
+
+
+def round_seconds(run: xr.Dataset, links: Links, clients_per_round: int | None = None) -> np.ndarray:
+    """[round] How long each round lasts until its slowest sampled client is done, on average over which
+    class each client is in; with another number of clients per round than the run had, theirs are taken as like
+    the recorded ones."""
+    slots = _slots(run)
+    seconds = client_seconds(run, links)
     if len(links.shares) == 1:
         return seconds[:, :, 0].max(axis=1)
     shares = np.array(links.shares)

@@ -50,6 +50,13 @@ def _share(text: str) -> float:
     return value
 
 
+def above_0(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
+    return value
+
+
 def add_links(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the clients' links (default: those of the runs)")
     for name, (unit, text) in _LINKS.items():

@@ -246,6 +246,24 @@ class Decisions(Made):
         self.assertIn("extrapolation", " ".join(made.warnings))
         self.assertNotIn("extrapolation", " ".join(as_recorded.warnings))
 
+    MIXED = Links((0.5, 0.5), (1.0, 0.001), (0.0,), (100.0,), (0.01,))  # 0.06 s of training, 0.2 s of latency
+
+    def test_a_deadline_that_some_are_late_for_is_answered_with_the_part_that_they_carry(self):
+        made = self.decide(links=self.MIXED, target=0.7, deadline=0.34)
+        # 20 bytes take 0.16 s at 0.001 Mbit/s; 0.08 s of them are left
+        self.assertIn("at 0.001 Mbit/s up to 0.42 s, so that about 50 % of the bytes fit", made.deadline)
+        self.assertIn("--set budget.mode=deadline --set budget.deadline_s=0.34", made.check)
+
+    def test_a_deadline_that_all_keep_needs_no_budget(self):
+        made = self.decide(links=self.MIXED, target=0.7, deadline=0.5)
+        self.assertIn("All clients keep the deadline of 0.5 s; the slowest needs 0.42 s", made.deadline)
+        self.assertNotIn("budget.", made.check)
+
+    def test_a_deadline_that_no_part_of_the_model_keeps_is_refused_with_the_reason(self):
+        made = self.decide(links=self.MIXED, target=0.7, deadline=0.2)
+        self.assertIn("can't be met: latency and training alone take clients up to 0.26 s", made.deadline)
+        self.assertNotIn("budget.", made.check)
+
     def test_a_target_that_nothing_reaches_gives_no_pilot(self):
         made = self.decide(target=0.99)
         self.assertEqual((made.pilot, made.check, made.watch), (None, "", ""))
@@ -431,6 +449,7 @@ class Scripts(Made):
             ("report.py", self.folder, "--shares", 0.5, 0.6, "--out", self.out()),
             ("decide.py", self.folder, "--out", self.out()),
             ("decide.py", self.folder, "--model", "alexnet", "--out", self.out()),
+            ("decide.py", self.folder, "--deadline", 0, "--out", self.out()),
         ]
         for command in wrong:
             with self.subTest(command=command):
