@@ -164,7 +164,8 @@ std::string show(const std::vector<layer_section>& layers) {
                             write(toml_string(value));
                         }
                     } else if constexpr (std::is_same_v<T, int>) {
-                        if (value >= key.least) { // outputs that are the classes are not written
+                        // 0 outputs are the classes, which can't be written.
+                        if (value >= key.least || value != layer_section{}.*member) {
                             write(fmt::format("{}", value));
                         }
                     } else {
