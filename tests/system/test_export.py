@@ -84,8 +84,14 @@ class Export(program.Program):
         self.assertIn(f"{alive} of 61470 prunable weights alive", told)
         packed = (self.folder / "m.npz").stat().st_size
         self.assertLess(packed, (self.folder / "m.onnx").stat().st_size, "zeros are not packed")
+        kept = alive + 61706 - 61470  # biases are never pruned
+        self.assertRegex(told, rf"this file +{packed / 1e3:.1f} kB")
+        self.assertRegex(told, rf"all values +{4 * 61706 / 1e3:.0f} kB")
+        self.assertRegex(told, rf"alive values .* {4 * kept / 1e3:.1f} kB of them")
         if (pathlib.Path(NODE_MODULES) / "onnxruntime-node").is_dir():
-            self.assert_close(self.in_onnxruntime("m.onnx", images), logits)
+            theirs = self.in_onnxruntime("m.onnx", images)
+            self.assert_close(theirs, logits)
+            self.assertEqual(int((theirs.argmax(1) == labels).sum()), round(accuracy * len(labels)))
         else:
             print(f"without onnxruntime: it is not in {NODE_MODULES}", file=sys.stderr)
 

@@ -86,6 +86,30 @@ class Watch(program.Program):
         code, alerts, told = self.watch("a.h5")
         self.assertEqual((code, alerts), (2, ["clients_vanishing"]), told)
 
+    def test_an_accuracy_that_falls_because_the_data_have_turned(self):
+        learns = ("method.name=fedavg", "federation.clients=10", "federation.clients_per_round=2", "federation.batch_size=32",
+                  "federation.rounds=9", "drift.kind=rotation", "drift.strength=90", "drift.at=[8]",
+                  "drift.samples_per_round=1500")
+        self.train("--out", "a.h5", *(word for setting in learns for word in ("--set", setting)))
+        code, alerts, told = self.watch("a.h5", thresholds="[accuracy_falling]\nrounds = 2\ncritical = 0.05\n")
+        self.assertEqual((code, alerts), (2, ["accuracy_falling"]), told)
+
+    def hostile(self, strength):
+        """What clients that send huge values leave behind; some of each round's."""
+        return ("--set", "attack.kind=gaussian", "--set", "attack.clients=200", "--set", f"attack.strength={strength}",
+                "--set", "federation.rounds=6")
+
+    def test_updates_that_are_not_finite(self):
+        self.train("--out", "a.h5", *self.hostile(1e300))
+        code, alerts, told = self.watch("a.h5")
+        self.assertEqual((code, alerts), (1, ["updates_not_finite"]), told)
+
+    def test_a_model_whose_loss_is_not_finite(self):
+        broken = self.train("--out", "a.h5", *self.hostile(3e37), expect=1)
+        self.assertIn("no usable update", broken.stderr)
+        code, alerts, told = self.watch("a.h5")
+        self.assertEqual((code, alerts), (1, ["loss_not_finite", "stopped"]), told)
+
     def test_a_run_without_checkpoints(self):
         self.long_run("--set", "checkpoint.every_rounds=0", "--set", "checkpoint.every_minutes=0")
         code, alerts, told = self.watch("a.h5", thresholds="[checkpoint_old]\nwarning = 0.0001\n")
