@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What drift does to the runs of a folder (jobs/drift_study.sh): dip, rounds until 90 % of the loss is made up, bytes, how
 far the mask moved, how many weights were ever alive. A table (Markdown, CSV, LaTeX), a figure per stream, and whether
-each answer to drift is worth it beside the frozen mask."""
+each answer to drift is worth it beside the frozen mask. Without RESULTS the same for analysis/results/drift.md, from the
+files beside it, in the page."""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
-from feddip_analysis import collect, drift, group_runs, options, plots  # noqa: E402
+from feddip_analysis import collect, documents, drift, group_runs, options, plots  # noqa: E402
 
 ROUNDS_BEFORE = 100  # in the figure
+ROOT = Path(__file__).resolve().parent
+PAGE = ROOT / "results" / "drift.md"
 
 
 def figure(rows: list[drift.Row]) -> plt.Figure:
@@ -43,12 +46,22 @@ def figure(rows: list[drift.Row]) -> plt.Figure:
     return drawn
 
 
+def draw(rows: list[drift.Row], folder: Path) -> None:
+    """A file per stream."""
+    with plots.style():
+        for number, stream in enumerate(dict.fromkeys(row.stream for row in rows), 1):
+            drawn = figure([row for row in rows if row.stream == stream])
+            drawn.savefig(folder / f"drift-{number}.png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+            plt.close(drawn)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    options.add_results(parser)
+    options.add_results(parser, "*")
     options.add_out(parser, "drift")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page would change")
     args = parser.parse_args()
-    runs, skipped = collect(args.results, args.incomplete)
+    runs, skipped = collect(args.results or [PAGE.with_suffix("")], args.incomplete)
     for left_out in skipped:
         print(f"left out: {left_out.path}: {left_out.reason}", file=sys.stderr)
     rows = drift.rows(group_runs(run for run in runs if "drift" in run))
@@ -56,16 +69,20 @@ def main() -> int:
         print("feddip: error: no run with drift (results): there is none in what was given", file=sys.stderr)
         return 2
     table = drift.table(rows)
-    table.save(args.out)
-    print(table.markdown())
-    for verdict in drift.verdicts(rows):
-        print(verdict.text())
-    streams = list(dict.fromkeys(row.stream for row in rows))
-    with plots.style():
-        for number, stream in enumerate(streams, 1):
-            drawn = figure([row for row in rows if row.stream == stream])
-            drawn.savefig(args.out / f"drift-{number}.png", bbox_inches="tight")
-            plt.close(drawn)
+    verdicts = [verdict.text() for verdict in drift.verdicts(rows)]
+    if args.results:
+        table.save(args.out)
+        print(table.markdown(), *verdicts, sep="\n")
+        draw(rows, args.out)
+        return 0
+    blocks = {"drift": table.markdown(), "verdicts": "\n".join(f"- {text}" for text in verdicts)}
+    current = documents.update(PAGE, blocks, args.check)
+    if args.check:
+        if not current:
+            print(f"{PAGE}: it is not what the files say: analysis/drift.py", file=sys.stderr)
+        return int(not current)
+    draw(rows, ROOT / "figures")
+    print(PAGE)
     return 0
 
 

@@ -135,13 +135,12 @@ def main() -> int:
     except record.NotAnAudit as problem:
         print(f"leakage.py: error: {problem}", file=sys.stderr)
         return 2
-    text = PAGE.read_text(encoding="utf-8")
-    made = documents.fill(text, {"singles": singles(found), "batches": batches(found), "members": members(found)})
+    blocks = {"singles": singles(found), "batches": batches(found), "members": members(found)}
+    current = documents.update(PAGE, blocks, args.check)
     if args.check:
-        if made != text:
+        if not current:
             print(f"{PAGE}: its tables are not those of the files: analysis/leakage.py", file=sys.stderr)
-        return int(made != text)
-    PAGE.write_text(made, encoding="utf-8")
+        return int(not current)
     figure(found).savefig(FIGURE, dpi=110, bbox_inches="tight", metadata={"Software": None})
     print(PAGE)
     return 0

@@ -42,14 +42,11 @@ def main() -> int:
     stale, unused = [], set(blocks)
     for name in TEXTS:
         path = ROOT / name
-        text = path.read_text(encoding="utf-8")
-        unused -= set(documents.names(text))
-        filled = documents.fill(text, blocks)
-        if filled == text:
+        unused -= set(documents.names(path.read_text(encoding="utf-8")))
+        if documents.update(path, blocks, args.check):
             continue
         stale.append(name)
         if not args.check:
-            path.write_text(filled, encoding="utf-8")
             print(path)
     if args.check:
         said = [f"{name} is not what the results files say" for name in stale]

@@ -16,9 +16,9 @@ _LINKS = {
 }
 
 
-def add_results(parser: argparse.ArgumentParser) -> None:
+def add_results(parser: argparse.ArgumentParser, how_many: str = "+") -> None:
     parser.add_argument(
-        "results", nargs="+", type=Path, metavar="RESULTS", help="results files, or folders of them"
+        "results", nargs=how_many, type=Path, metavar="RESULTS", help="results files, or folders of them"
     )
     parser.add_argument(
         "--incomplete",

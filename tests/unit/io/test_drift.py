@@ -152,6 +152,10 @@ class Drift(Scratch):
         self.assertEqual(made, ["drift-1.png", "drift.csv", "drift.md", "drift.tex"])
         self.assertGreater((self.folder / "out" / "drift-1.png").stat().st_size, 10000)
 
+    def test_the_page_in_the_repository_says_what_its_files_do(self):
+        done = run_script("drift.py", "--check")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), "python3 analysis/drift.py writes it anew")
+
     def test_the_script_refuses_runs_without_drift(self):
         self.run_with(name="a.h5")
         done = run_script("drift.py", self.folder / "a.h5", "--out", self.folder / "out")
