@@ -198,10 +198,13 @@ def _number(value: float, form: str, factor: float = 1) -> str:
 
 
 def _rounds(row: Row) -> str:
-    never = sum(np.isinf(r.rounds) for r in row.recoveries())
-    all_ = len(row.recoveries())
+    """The mean, and the range of several."""
+    rounds = [r.rounds for r in row.recoveries() if not np.isnan(r.rounds)]
+    never = sum(np.isinf(r) for r in rounds)
     text = _number(row.mean(_rounds_or_all), ".0f")
-    return text if not never else f"> {text} ({never} of {all_} not)"
+    if never:
+        return f"> {text} ({never} of {len(row.recoveries())} not)"
+    return f"{text} ({min(rounds):.0f} to {max(rounds):.0f})" if len(set(rounds)) > 1 else text
 
 
 def _alarm(row: Row) -> str:
