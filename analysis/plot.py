@@ -11,7 +11,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from feddip_analysis import NotAResultsFile, budgets, group_runs, load, plots, summary_rows, tables  # noqa: E402
+from feddip_analysis import budgets, classes, plots, tables  # noqa: E402
+from feddip_analysis import NotAResultsFile, group_runs, load, summary_rows  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
@@ -44,7 +45,8 @@ def main() -> int:
     groups = group_runs(started)
     args.out.mkdir(parents=True, exist_ok=True)
     with plots.style():
-        for name, figure in (plots.figures(groups, reference) | budgets.figures(groups)).items():
+        drawn = plots.figures(groups, reference) | budgets.figures(groups) | classes.figures(groups)
+        for name, figure in drawn.items():
             for path in plots.save(figure, args.out, name):
                 print(path)
     tables.from_rows("table", "Runs", summary_rows(groups)).save(args.out)

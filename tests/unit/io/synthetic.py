@@ -80,8 +80,10 @@ def write_results(
     config=None,
     columns=None,
     clients=None,
+    classes=None,
 ):
-    """`config` has further keys, "section.key"; `columns` replaces columns of /rounds, `clients` of /clients."""
+    """`config` has further keys, "section.key"; `columns` replaces columns of /rounds, `clients` of /clients; `classes`
+    are accuracies [round, class]."""
     t, own_columns, density = rounds_of(method, seed, rounds, target)
     columns = own_columns | {name: np.broadcast_to(v, rounds).copy() for name, v in (columns or {}).items()}
     keys = {
@@ -144,6 +146,12 @@ def write_results(
             for name, values in data.items():
                 file[f"{group}/{name}"] = values
             for dataset in file[group].values():
+                dataset.attrs.update(units="1", long_name=dataset.name)
+        if classes is not None:
+            file["classes/round"] = t.astype(np.int32)
+            file["classes/class"] = np.arange(classes.shape[1], dtype=np.int32)
+            file["classes/accuracy"] = classes
+            for dataset in file["classes"].values():
                 dataset.attrs.update(units="1", long_name=dataset.name)
         file["layers"].create_dataset("name", data=[f"{n}.weight" for n in LAYERS], dtype=h5py.string_dtype())
         file["clients/slot"] = np.arange(SLOTS, dtype=np.int32)

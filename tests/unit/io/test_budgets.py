@@ -11,7 +11,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import budgets, group_runs, load
+from feddip_analysis import budgets, classes, group_runs, load
 from scratch import Scratch
 from synthetic import SLOTS, write_results
 
@@ -69,6 +69,22 @@ class Budgets(Scratch):
             self.assertTrue((self.folder / "all" / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name)
         self.assertEqual(self.script("plot.py", plain, "--out", self.folder / "plain").returncode, 0)
         self.assertFalse((self.folder / "plain" / "held.png").exists())
+
+
+class Classes(Scratch):
+    def test_the_end_is_the_mean_of_the_last_evaluations_of_each_class(self):
+        accuracy = np.full((20, 3), np.nan)
+        accuracy[1::2, 0] = np.arange(10) / 10
+        accuracy[1::2, 1] = 0.5
+        run = load(write_results(self.folder / "a.h5", rounds=20, classes=accuracy))
+        np.testing.assert_allclose(classes.final_by_class(run), [0.45, 0.5, np.nan])
+
+    def test_are_drawn_where_they_were_measured(self):
+        paths = [write_results(self.folder / f"{m}.h5", m, rounds=4, classes=np.full((4, 10), 0.5)) for m in ("fedavg", "feddip")]
+        (figure,) = classes.figures(group_runs(map(load, paths))).values()
+        self.assertEqual([text.get_text() for text in figure.axes[0].get_legend().get_texts()], ["FedAvg", "FedDIP"])
+        without = load(write_results(self.folder / "without.h5", rounds=4))
+        self.assertEqual(classes.figures(group_runs([without])), {})
 
 
 if __name__ == "__main__":
