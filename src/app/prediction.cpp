@@ -18,9 +18,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <iterator>
 #include <map>
-#include <ranges>
 
 namespace feddip::app {
 
@@ -81,7 +79,9 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
         r.up = r.down;
         r.positions_up = r.positions;
         std::vector<fl::client_work> all;
-        std::ranges::copy(std::views::values(works), std::back_inserter(all));
+        for (const auto& [client, work] : works) {
+            all.push_back(work);
+        }
         r.seconds = links.round_seconds(all);
         rounds.push_back(r);
     }

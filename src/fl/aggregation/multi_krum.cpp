@@ -4,7 +4,7 @@
 #include "fl/aggregation/krum.hpp"
 #include "fl/aggregation/rules.hpp"
 
-#include <ranges>
+#include <span>
 
 namespace feddip::fl {
 
@@ -13,7 +13,8 @@ std::unique_ptr<aggregation_rule> make_multi_krum(const config::run_config& conf
     const auto rule = [hostile](const gram& products) {
         std::vector<double> coefficients(products.size());
         const std::size_t chosen = products.size() - static_cast<std::size_t>(hostile) - 2;
-        for (const std::size_t u : by_krum_score(products, hostile) | std::views::take(chosen)) {
+        const auto best_first = by_krum_score(products, hostile);
+        for (const std::size_t u : std::span(best_first).first(chosen)) {
             coefficients[u] = 1.0 / static_cast<double>(chosen);
         }
         return coefficients;

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ranges>
 
 namespace feddip::fl {
 
@@ -28,11 +27,11 @@ public:
             return first_bytes_;
         }
         const auto& last = past.back();
-        const auto earlier = past.first(past.size() - 1) | std::views::reverse;
-        const auto other = std::ranges::find_if(earlier, [&](const past_round& p) {
+        const auto earlier = past.first(past.size() - 1);
+        const auto other = std::find_if(earlier.rbegin(), earlier.rend(), [&](const past_round& p) {
             return std::abs(p.bytes - last.bytes) > clearly * last.bytes;
         });
-        if (other != earlier.end()) {
+        if (other != earlier.rend()) {
             const double per_byte = (last.seconds - other->seconds) / (last.bytes - other->bytes);
             const double apart = last.seconds - per_byte * last.bytes;
             if (per_byte > 0 && apart >= 0) {
