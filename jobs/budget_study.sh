@@ -48,6 +48,7 @@ systems() {
     run weakest budget.mode=fixed budget.density="$weakest"
     run adaptive-rotate "${in_time[@]}" budget.rotate=true
     run adaptive-forgets "${in_time[@]}" budget.feedback=0
+    run flash method.name=flash "${in_time[@]}" budget.layer_floor=1
     run heterofl method.name=fedavg "${in_time[@]}" budget.ranking=width
     run fedrolex method.name=fedavg "${in_time[@]}" budget.ranking=rolling_width
 }

@@ -21,6 +21,7 @@ METHOD_NAMES = {
     "prunetrain": "PruneTrain",
     "feddst": "FedDST",
     "dispfl": "DisPFL",
+    "flash": "FLASH",
 }
 
 DISPLAY_NAMES = {
@@ -103,6 +104,7 @@ _UNUSED_BY_METHOD = {
     "SNIP": ("regularization.",),
     "PruneFL": ("regularization.",),
     "FedDST": ("regularization.",),
+    "FLASH": ("regularization.", "sparsity.initial", "sparsity.horizon", "sparsity.regrow", "sparsity.start"),
     "DisPFL": (
         "regularization.",
         "sparsity.initial",

@@ -49,7 +49,7 @@ class Check(program.Program):
         for override in ("sparsity.regrow=true", "sparsity.regrow=false", "method.name=fedavg",
                          "communication.reconfiguration_upload=topk",
                          "communication.reconfiguration_upload=topk_residual", "federation.clients=40",
-                         "method.name=fedprox", "method.name=snip", "method.name=feddst", "method.name=prunetrain",
+                         "method.name=fedprox", "method.name=flash", "method.name=snip", "method.name=feddst", "method.name=prunetrain",
                          "method.name=prunefl", "method.name=dispfl", "dispfl.neighbours=2",
                          "privacy.secure_sum=true", "privacy.clip=1"):
             with self.subTest(override=override):
@@ -63,7 +63,7 @@ class Check(program.Program):
                     ratio = {which: predicted[which] / file["rounds"][which][:].sum()
                              for which in ("bytes_down", "bytes_up")}
                 # All but positions is known beforehand; of masks that aren't nested they are an upper bound.
-                bounded = override in ("method.name=snip", "method.name=feddst", "method.name=prunetrain",
+                bounded = override in ("method.name=flash", "method.name=snip", "method.name=feddst", "method.name=prunetrain",
                                        "method.name=prunefl")
                 for which, found in ratio.items():
                     self.assertAlmostEqual(found, 1, delta=0.1 if bounded else 0.005, msg=which)

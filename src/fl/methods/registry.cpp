@@ -25,6 +25,7 @@ constexpr std::array entries{
     entry{"feddip", make_feddip, false, true},
     entry{"feddst", make_feddst, true},
     entry{"fedprox", make_fedprox, true},
+    entry{"flash", make_flash},
     entry{"prunefl", make_prunefl, true},
     entry{"prunetrain", make_prunetrain},
     entry{"snip", make_snip, true},

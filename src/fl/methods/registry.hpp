@@ -10,6 +10,7 @@ std::unique_ptr<method> make_fedavg(const config::run_config& config);
 std::unique_ptr<method> make_feddip(const config::run_config& config);
 std::unique_ptr<method> make_fedprox(const config::run_config& config);
 std::unique_ptr<method> make_feddst(const config::run_config& config);
+std::unique_ptr<method> make_flash(const config::run_config& config);
 std::unique_ptr<method> make_prunefl(const config::run_config& config);
 std::unique_ptr<method> make_prunetrain(const config::run_config& config);
 std::unique_ptr<method> make_snip(const config::run_config& config);

@@ -106,12 +106,32 @@ TEST(snip, ranks_xavier_normal_weights_in_the_authors_variant) {
     EXPECT_EQ(mask, sparse::prune_smallest_reference(at.saliency_at(drawn), 0.9));
 }
 
-TEST(snip, never_changes_its_mask) {
-    const auto snip = make_method(config_of("snip"));
-    for (const int round : {0, 5, 999}) {
-        EXPECT_FALSE(snip->plan(round).reconfigures);
-        EXPECT_EQ(snip->plan(round).upload, upload_content::in_mask);
+TEST(snip_and_flash, never_change_their_mask) {
+    for (const char* name : {"snip", "flash"}) {
+        const auto method = make_method(config_of(name));
+        for (const int round : {0, 5, 999}) {
+            EXPECT_FALSE(method->plan(round).reconfigures);
+            EXPECT_EQ(method->plan(round).upload, upload_content::in_mask);
+        }
     }
+}
+
+TEST(flash, gives_layers_densities_of_their_own_and_draws_a_mask_of_these) {
+    before_the_first_round at;
+    at.what.config.method.name = "flash";
+    at.what.config.sparsity.target = 0.8;
+    const auto start = at.state;
+
+    const auto mask = make_method(at.what.config)->look(at.client, at.state);
+
+    EXPECT_EQ(at.state, start) << "training begins at w_0";
+    const auto& layout = at.network.layout();
+    EXPECT_EQ(mask.count(), static_cast<std::size_t>(std::llround(0.2 * static_cast<double>(mask.size()))));
+    EXPECT_EQ(mask, make_method(at.what.config)->look(at.client, at.state));
+    // Weights begin the larger the fewer inputs a neuron has, which brings weights to the first layer.
+    const auto densities = sparse::layer_densities(mask, layout);
+    EXPECT_GT(densities.front(), 0.3);
+    EXPECT_LT(std::ranges::min(densities), 0.2);
 }
 
 // In b half of four active weights go: the smallest, at 2 and 5; of the free ones 3, 6, 2 and 5 those with
@@ -519,12 +539,13 @@ TEST_P(whole_run, leaves_weights_outside_the_mask_at_zero) {
 }
 
 INSTANTIATE_TEST_SUITE_P(methods, whole_run,
-                         testing::Values("fedavg", "fedprox", "snip", "feddst", "prunetrain", "prunefl"));
+                         testing::Values("fedavg", "fedprox", "flash", "snip", "feddst", "prunetrain",
+                                         "prunefl"));
 
 // w'_0 of a run with start_scale = "density" is that of a dense start, each layer over the root of its
 // density.
 TEST(start_scale, brings_a_sparse_start_to_the_scale_of_a_dense_one) {
-    for (const char* name : {"feddip", "feddst", "snip"}) {
+    for (const char* name : {"feddip", "feddst", "flash", "snip"}) {
         test::small_federation plain, scaled;
         plain.config.method.name = scaled.config.method.name = name;
         plain.config.federation.rounds = scaled.config.federation.rounds = 1;

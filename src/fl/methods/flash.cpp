@@ -1,0 +1,128 @@
+// FLASH (Babakniya et al. 2023), the kind with a mask that rests (SPDST): before the first round one client
+// trains a sparse model and readjusts its mask, so that each layer comes to the density that it needs; then
+// the server draws a random mask of these densities, in which everybody trains from w_0 on. With budgets and
+// layer_floor = 1, small clients hold the largest weights of each layer: hetero-FLASH.
+//
+// In their program 5 to 10 % of the clients do this, for ten epochs, and the densities of their masks are
+// averaged. Here it is one client, which readjusts after each of its local trainings but the last, which
+// would change no density.
+#include "base/choice.hpp"
+#include "base/random.hpp"
+#include "fl/first_client.hpp"
+#include "fl/methods/common.hpp"
+#include "fl/methods/registry.hpp"
+#include "sparse/magnitude.hpp"
+#include "sparse/start.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace feddip::fl {
+
+namespace {
+
+constexpr int trainings = 10;
+constexpr double readjusted_share = 0.25; // of the alive weights of each layer, falls to 0
+constexpr double fullest = 0.99;          // of a layer's pruned weights, those that may come back at once
+
+// How many of `total` weights come back to each layer: in proportion to its need, as far as there is room.
+// What finds none is spread evenly over the others.
+std::vector<std::size_t> shared_out(std::size_t total, std::vector<double> need,
+                                    const std::vector<std::size_t>& room) {
+    std::vector<std::size_t> given(room.size(), 0);
+    const double all = std::accumulate(need.begin(), need.end(), 0.0);
+    const auto give = [&](std::size_t l, std::size_t count) {
+        count = std::min({count, room[l] - given[l], total});
+        given[l] += count;
+        total -= count;
+    };
+    const std::size_t wanted = total;
+    for (std::size_t l = 0; l < room.size() && all > 0; ++l) {
+        give(l, static_cast<std::size_t>(need[l] / all * static_cast<double>(wanted)));
+    }
+    for (bool found = true; total > 0 && found;) {
+        found = false;
+        const std::size_t each = std::max<std::size_t>(1, total / room.size());
+        for (std::size_t l = 0; l < room.size(); ++l) {
+            found = found || given[l] < room[l];
+            give(l, each);
+        }
+    }
+    return given;
+}
+
+class flash final : public method {
+public:
+    explicit flash(const config::run_config& config) : config_(config) {}
+
+    round_plan plan(int round) const override {
+        auto plan = averaging_round(config_, round);
+        plan.target_sparsity = config_.sparsity.target;
+        return plan;
+    }
+
+    first_look looks_first() const override { return first_look::gradient; }
+
+    sparse::mask look(first_client& client, std::span<float> state) const override {
+        const auto& layout = client.layout();
+        random_stream random(config_.federation.seed, 0, first_client::id, purpose::probing);
+        const std::vector<double> uniform(layout.weights().size(), 1 - config_.sparsity.target);
+        auto mask = sparse::random_mask(layout, uniform, random);
+        std::vector<float> trained(state.begin(), state.end());
+        for (int done = 1; done < trainings; ++done) {
+            client.train(plan(0), mask, trained);
+            const double share = readjusted_share * (1 - static_cast<double>(done) / trainings);
+            mask = readjusted(layout, trained, mask, share, random);
+        }
+        return sparse::random_mask(layout, sparse::layer_densities(mask, layout), random);
+    }
+
+private:
+    // Of each layer the share of smallest magnitude goes, and as many come in all, the more to a layer the
+    // larger its weights are on average.
+    static sparse::mask readjusted(const parameter_layout& layout, std::span<const float> weights,
+                                   const sparse::mask& mask, double share, random_stream& random) {
+        auto next = sparse::drop_smallest_per_layer(layout, weights.first(mask.size()), mask, share);
+        std::vector<double> magnitude;
+        std::vector<std::size_t> room;
+        for (const auto& p : layout.weights()) {
+            double sum = 0;
+            for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
+                sum += mask[i] ? std::abs(static_cast<double>(weights[i])) : 0;
+            }
+            const std::size_t alive = mask.count(p.offset, p.size);
+            magnitude.push_back(alive > 0 ? sum / static_cast<double>(alive) : 0);
+            const std::size_t pruned = p.size - next.count(p.offset, p.size);
+            room.push_back(static_cast<std::size_t>(fullest * static_cast<double>(pruned)));
+        }
+        const auto come = shared_out(mask.count() - next.count(), magnitude, room);
+        for (std::size_t l = 0; l < room.size(); ++l) {
+            revive(layout.weights()[l], come[l], random, next);
+        }
+        return next;
+    }
+
+    static void revive(const parameter& p, std::size_t count, random_stream& random, sparse::mask& mask) {
+        std::vector<std::size_t> pruned;
+        for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
+            if (!mask[i]) {
+                pruned.push_back(i);
+            }
+        }
+        choose(pruned, count, [&](std::size_t n) { return random.below(static_cast<std::uint32_t>(n)); });
+        for (const std::size_t i : pruned) {
+            mask.set(i, true);
+        }
+    }
+
+    config::run_config config_;
+};
+
+} // namespace
+
+std::unique_ptr<method> make_flash(const config::run_config& config) {
+    return std::make_unique<flash>(config);
+}
+
+} // namespace feddip::fl
