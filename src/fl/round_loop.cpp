@@ -49,8 +49,9 @@ run_result run(const experiment& what, transport& ranks, const run_info& info,
                std::span<observer* const> observers, const std::function<bool()>& stop_requested,
                std::optional<run_state> resumed) {
     workplace here(what, ranks, observers);
-    auto [state, owed] = start(here, std::move(resumed));
-    const auto stages = here.how->neighbours() > 0 ? make_peers(here) : make_served(here, owed);
+    auto begin = start(here, std::move(resumed));
+    run_state& state = begin.state;
+    const auto stages = here.how->neighbours() > 0 ? make_peers(here) : make_served(here, begin.owed);
     adaptation answers(here, state.history);
     const auto rounds = here.rounds();
     observe(here, [&](observer* o) { o->on_start(info, state); });
