@@ -82,15 +82,16 @@ def compare(a: Mapping[int, float], b: Mapping[int, float], margin: float = MARG
 
 
 def holm(p_values: Sequence[float], cases: Sequence[Hashable] | None = None) -> list[float]:
-    """Adjusted for having tested all of them (Holm 1979); NaN was not tested and does not count. Of
-    hypotheses with the same case at most one can be true, such as "no difference" and "a difference beyond
-    the margin": they count as one (Shaffer 1986)."""
+    """Adjusted for testing all of them (Holm 1979). NaN is not tested yet: it counts as the largest, so that
+    nothing that was decided becomes undecided when it is. Of hypotheses with the same case at most one can be true,
+    such as "no difference" and "a difference beyond the margin": they count as one (Shaffer 1986)."""
     cases = range(len(p_values)) if cases is None else cases
     tested = sorted((p, i) for i, p in enumerate(p_values) if not np.isnan(p))
     adjusted = [float("nan")] * len(p_values)
+    to_come = {cases[i] for i, p in enumerate(p_values) if np.isnan(p)}
     largest = 0.0
     for rank, (p, i) in enumerate(tested):
-        open_cases = len({cases[j] for _, j in tested[rank:]})
+        open_cases = len(to_come | {cases[j] for _, j in tested[rank:]})
         largest = max(largest, min(1.0, p * open_cases))
         adjusted[i] = largest
     return adjusted

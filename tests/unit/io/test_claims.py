@@ -59,9 +59,9 @@ class Statistics(unittest.TestCase):
             compared = statistics.compare({seed: shift for seed in zero}, zero, margin=0.01)
             self.assertEqual((compared.p_different, compared.p_equivalent), p)
 
-    def test_holm_corrects_for_those_that_were_tested(self):
+    def test_holm_corrects_for_those_that_were_tested_and_those_to_come(self):
         adjusted = statistics.holm([0.01, float("nan"), 0.04, 0.03])
-        np.testing.assert_allclose(adjusted, [0.03, np.nan, 0.06, 0.06])
+        np.testing.assert_allclose(adjusted, [0.04, np.nan, 0.09, 0.09])
         np.testing.assert_allclose(statistics.holm([0.6, 0.7]), [1.0, 1.0])
 
     def test_hypotheses_of_which_one_can_be_true_count_once(self):
