@@ -1,7 +1,6 @@
 #include "fl/accounting.hpp"
 
 #include "fl/aggregation/secure_words.hpp"
-#include "fl/message.hpp"
 #include "fl/upload.hpp"
 #include "privacy/secure_sum_message.hpp"
 #include "sparse/codec.hpp"
@@ -53,16 +52,14 @@ download_cost download_ledger::cost(const run_state& state, int client, sparse::
     }
     const std::size_t weights = is_whole(part) ? state.model.mask.count() : state.ladder.count(part);
     const std::size_t tail = state.ladder.count_tail(part, layout_->size() - layout_->prunable_size());
-    const std::uint64_t values = sizeof(float) * (weights + tail);
-    return {.bytes = header_bytes + positions + values, .positions = positions};
+    return {.bytes = positions + message_bytes(weights, tail), .positions = positions};
 }
 
 download_cost download_ledger::whole(const run_state& state) {
     constexpr std::uint32_t forgotten = 0xffffffff;
     const std::uint64_t positions = state.model.mask_version == 0 ? 0 : mask_bytes(state, forgotten, {}, {});
-    return {.bytes =
-                header_bytes + positions + sizeof(float) * upload_length(*layout_, state.model.mask, false),
-            .positions = positions};
+    const auto tail = layout_->size() - layout_->prunable_size();
+    return {.bytes = positions + message_bytes(state.model.mask.count(), tail), .positions = positions};
 }
 
 download_cost download_ledger::charge(run_state& state, int client, sparse::ladder_part part) {
@@ -120,12 +117,13 @@ start_cost cost_of(first_look look, const parameter_layout& layout, std::size_t 
     if (look == first_look::none) {
         return {};
     }
-    start_cost cost{.bytes_down = 0, .bytes_up = header_bytes + mask_bytes, .positions = mask_bytes};
+    const auto tail = layout.size() - layout.prunable_size();
     if (look == first_look::training) {
-        cost.bytes_down = header_bytes + sizeof(float) * layout.size();
-        cost.bytes_up += sizeof(float) * (alive + layout.size() - layout.prunable_size());
+        return {.bytes_down = message_bytes(layout.prunable_size(), tail),
+                .bytes_up = mask_bytes + message_bytes(alive, tail),
+                .positions = mask_bytes};
     }
-    return cost;
+    return {.bytes_down = 0, .bytes_up = mask_bytes + message_bytes(0, 0), .positions = mask_bytes};
 }
 
 client_work work_of(const participant& who, double images, int epochs) {
@@ -187,7 +185,7 @@ void accounting::charge_expected(ongoing_round& now, const run_state& state) {
     };
     const std::size_t values = upload_length(here_.layout, mask, now.plan.trains_all_weights());
     auto down = downloads_.whole(state);
-    std::uint64_t up = header_bytes + sizeof(float) * values;
+    std::uint64_t up = message_bytes(values, 0);
     if (config.privacy.secure_sum) {
         const auto own = privacy::secure_sum_traffic(secure_terms(
             config, now.plan.round, static_cast<std::uint32_t>(config.federation.clients_per_round), values));
@@ -208,9 +206,15 @@ exchange_price accounting::price(const round_plan& plan, const run_state& state,
             .up = upload_bytes(plan, weights_trained(plan, state, part), tail)};
 }
 
-void accounting::charge_uploads(ongoing_round& now) const {
+void accounting::charge_uploads(ongoing_round& now, std::span<const exchanged_bytes> in_their_place) const {
     if (!here_.at_server() || here_.guarantee) {
         return;
+    }
+    for (std::size_t i = 0; i < in_their_place.size(); ++i) {
+        auto& client = now.record.clients[i];
+        client.bytes_up = in_their_place[i].up + (client.dropped_out != 0 ? 0 : header_bytes);
+        now.who.sampled[i].bytes_down += in_their_place[i].down;
+        now.record.bytes_down += in_their_place[i].down;
     }
     for (const auto& c : now.record.clients) {
         now.record.bytes_up += c.bytes_up;

@@ -1,10 +1,12 @@
-// What a round costs each sampled client, in bytes and in the time that its links would take: downloads are
-// priced here, uploads where they are made (upload.cpp, peer_training.cpp) and added up here.
+// What a round costs each sampled client, in bytes and in the time that its links would take. Downloads are
+// priced here. Uploads say themselves how long they are (upload.cpp, peer_training.cpp, or the protocol of
+// aggregation/secure_sum.cpp), and are charged here.
 #pragma once
 
 #include "base/layout.hpp"
 #include "fl/experiment.hpp"
 #include "fl/link_model.hpp"
+#include "fl/message.hpp"
 #include "fl/round.hpp"
 #include "fl/start_cost.hpp"
 
@@ -86,8 +88,9 @@ public:
     exchange_price price(const round_plan& plan, const run_state& state, int client,
                          sparse::ladder_part part);
 
-    // What each has sent, as its record says, and how long all that would have taken it.
-    void charge_uploads(ongoing_round& now) const;
+    // What each has sent, as its record says or what a protocol exchanged in place of the uploads, and how
+    // long all that would have taken it.
+    void charge_uploads(ongoing_round& now, std::span<const exchanged_bytes> in_their_place = {}) const;
 
     // Both, where clients exchange models: each message is sent once and received once.
     void charge_exchange(std::span<const exchanged> messages, ongoing_round& now) const;

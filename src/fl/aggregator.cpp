@@ -1,7 +1,6 @@
 #include "fl/aggregator.hpp"
 
 #include "base/log.hpp"
-#include "fl/message.hpp"
 #include "fl/packing.hpp"
 #include "fl/training.hpp"
 
@@ -43,14 +42,16 @@ gathered_reports gather(const training_report& mine, transport& ranks) {
     return all;
 }
 
-// In place of the uploads themselves.
-void charge_exchanged(std::span<const aggregation::exchanged_bytes> bytes, ongoing_round& now) {
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-        auto& client = now.record.clients[i];
-        client.bytes_up = bytes[i].up + (client.dropped_out != 0 ? 0 : header_bytes);
-        now.who.sampled[i].bytes_down += bytes[i].down;
-        now.record.bytes_down += bytes[i].down;
+// Those that the rule leaves out, beside those that were not finite.
+void leave_out(std::span<const int> slots, ongoing_round& now) {
+    for (const int slot : slots) {
+        now.record.clients[now.who.slots[static_cast<std::size_t>(slot)]].included = 0;
     }
+    if (!slots.empty()) {
+        now.record.train_loss = included(now.record.clients, now.plan.round).train_loss;
+    }
+    now.record.hostile_included = static_cast<int>(std::ranges::count_if(
+        now.record.clients, [](const auto& c) { return c.hostile != 0 && c.included != 0; }));
 }
 
 } // namespace
@@ -84,7 +85,6 @@ std::optional<aggregate> aggregator::close(aggregation& updates, const training_
     if (here_.guarantee) { // what comes of the round doesn't depend on who took part in it
         return updates.result(0);
     }
-    charge_exchanged(updates.exchanged(), now);
     const auto usable = included(now.record.clients, now.plan.round);
     now.record.train_loss = usable.train_loss;
     if (usable.samples == 0) {
@@ -98,14 +98,7 @@ std::optional<aggregate> aggregator::close(aggregation& updates, const training_
         std::ranges::for_each(now.record.clients, [](auto& c) { c.included = 0; });
         return std::nullopt;
     }
-    if (const auto slots = updates.left_out(); !slots.empty()) {
-        for (const int slot : slots) {
-            now.record.clients[now.who.slots[static_cast<std::size_t>(slot)]].included = 0;
-        }
-        now.record.train_loss = included(now.record.clients, now.plan.round).train_loss;
-    }
-    now.record.hostile_included = static_cast<int>(std::ranges::count_if(
-        now.record.clients, [](const auto& c) { return c.hostile != 0 && c.included != 0; }));
+    leave_out(updates.left_out(), now);
     auto average = updates.result(usable.samples);
     now.record.coverage = average.coverage;
     now.record.layer_coverage = std::move(average.layer_coverage);

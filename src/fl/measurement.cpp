@@ -21,7 +21,9 @@ bool evaluates(const workplace& here, int round) {
     return (round + 1) % here.what.config.federation.evaluate_every == 0 || round + 1 == here.rounds();
 }
 
-void measurement::run(ongoing_round& now, const global_model& model) {
+void measurement::run(ongoing_round& now, run_state& state) {
+    masks_.follow(now, state);
+    const auto& model = state.model;
     const auto& [config, data, shares, clients, key] = here_.what;
     if (evaluates(here_, now.plan.round)) {
         evaluate(model, now.plan.round, now.record);

@@ -1,7 +1,8 @@
-// What is measured of the model at the end of a round.
+// What is measured of the model, and of its masks, at the end of a round.
 #pragma once
 
 #include "fl/experiment.hpp"
+#include "fl/mask_memory.hpp"
 #include "fl/round.hpp"
 
 namespace feddip::fl {
@@ -11,16 +12,20 @@ bool evaluates(const workplace& here, int round);
 
 class measurement {
 public:
-    explicit measurement(workplace& here) : here_(here) {}
+    explicit measurement(workplace& here) : here_(here), masks_(here) {}
 
-    // Collective: accuracy, and gradients and norms where the analysis asks for them, at w'_{t+1}.
-    void run(ongoing_round& now, const global_model& model);
+    // Before the first round that there is.
+    void begin(run_state& state) const { masks_.begin(state); }
+
+    // Collective: accuracy, and gradients, norms and masks where the analysis asks for them, at w'_{t+1}.
+    void run(ongoing_round& now, run_state& state);
 
 private:
     void evaluate(const global_model& model, int round, round_record& record);
     void measure_layers(const global_model& model, int round, round_record& record);
 
     workplace& here_;
+    mask_memory masks_;
 };
 
 } // namespace feddip::fl

@@ -28,6 +28,17 @@ constexpr std::uint64_t bytes_per_value(config::value_kind values) {
     return values == config::value_kind::bf16 ? 2 : 4;
 }
 
+// A message without what says which weights are meant: so many values, and those of the tail.
+constexpr std::uint64_t message_bytes(std::uint64_t weights, std::uint64_t tail,
+                                      config::value_kind values = config::value_kind::f32) {
+    return header_bytes + bytes_per_value(values) * weights + sizeof(float) * tail;
+}
+
+// By a client in a round, where a protocol exchanges more than an upload.
+struct exchanged_bytes {
+    std::uint64_t up = 0, down = 0;
+};
+
 // The model as a message to a receiver that holds the mask `known`; null for one whose mask is no longer
 // remembered.
 std::vector<std::byte> encode(const global_model& model, const parameter_layout& layout, int round,

@@ -95,7 +95,7 @@ peer_training::trained peer_training::train(const ongoing_round& now, const part
 
     r.position_bytes = sparse::encode(last.mask, layout, nullptr).size();
     r.message_bytes =
-        header_bytes + r.position_bytes + sizeof(float) * upload_length(layout, last.mask, false);
+        r.position_bytes + message_bytes(last.mask.count(), layout.size() - layout.prunable_size());
     r.mask_change = sparse::change(start.mask, last.mask);
     r.pruning_error = pruning_error;
     t.densities = sparse::layer_densities(start.mask, layout);

@@ -99,13 +99,12 @@ private:
 class peers final : public world {
 public:
     explicit peers(workplace& here)
-        : here_(here), roster_(here), training_(here), accounting_(here), scores_(here) {}
+        : here_(here), accounting_(here), roster_(here, accounting_), training_(here), scores_(here) {}
 
     void prepare(run_state& state) override { scores_.measure_all(training_, state); }
 
     void run(ongoing_round& now, run_state& state) override {
         roster_.call(now, state);
-        roster_.place(now);
         const auto mine = training_.run(now, state);
         const auto all = gather(mine, here_.layout.weights().size(), here_.ranks);
         if (here_.at_server()) {
@@ -183,9 +182,9 @@ private:
     }
 
     workplace& here_;
+    accounting accounting_;
     roster roster_;
     peer_training training_;
-    accounting accounting_;
     scoreboard scores_;
     byte_meter handed_to_mpi_;
 };

@@ -1,6 +1,7 @@
 #include "fl/roster.hpp"
 
 #include "fl/attacks/attack.hpp"
+#include "fl/budget/budgets.hpp"
 #include "fl/packing.hpp"
 #include "fl/sampling.hpp"
 
@@ -59,11 +60,19 @@ round_plan plan_for(const participant& who, round_plan plan) {
     return plan;
 }
 
-roster::roster(const workplace& here)
+roster::roster(const workplace& here, accounting& charges)
     : here_(here), faults_(here.what.config.faults, here.what.config.federation.seed),
-      hostile_(hostile_clients(here.what.config)) {}
+      hostile_(hostile_clients(here.what.config)), budgets_(std::make_unique<budgets>(here, charges)) {}
 
-void roster::call(ongoing_round& now, const run_state& state) const {
+roster::~roster() = default;
+
+void roster::call(ongoing_round& now, run_state& state) {
+    sample(now, state);
+    budgets_->assign(now, state);
+    place(now);
+}
+
+void roster::sample(ongoing_round& now, const run_state& state) const {
     const auto& federation = here_.what.config.federation;
     now.who = {.sampled = here_.guarantee ? asked_in(now.plan.round, drawn(now.plan.round, state), faults_)
                                           : sampled_in(now.plan.round, federation, faults_),

@@ -6,6 +6,7 @@
 #include "fl/faults.hpp"
 #include "fl/round.hpp"
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -26,15 +27,18 @@ std::vector<int> senders_to(int client, std::span<const participant> sampled, in
 // other weights where it has feedback.
 round_plan plan_for(const participant& who, round_plan plan);
 
+class accounting;
+class budgets;
+
 class roster {
 public:
-    explicit roster(const workplace& here);
+    // `charges` knows what a client's part would cost, and outlives the roster.
+    roster(const workplace& here, accounting& charges);
+    ~roster();
 
-    // Who takes part in the round. Collective where clients are protected.
-    void call(ongoing_round& now, const run_state& state) const;
-
-    // On which ranks those that answer train.
-    void place(ongoing_round& now) const;
+    // Who takes part in the round, with which part of the model, and on which ranks those that answer train.
+    // Collective where clients are protected or have budgets.
+    void call(ongoing_round& now, run_state& state);
 
     // The same client with the mask that it trains in, where it isn't the model's: to be made when its turn
     // comes, so that memory does not grow with the clients of a round.
@@ -44,12 +48,15 @@ public:
     void keep(const ongoing_round& now, run_state& state) const;
 
 private:
+    void sample(ongoing_round& now, const run_state& state) const;
+    void place(ongoing_round& now) const;
     std::vector<int> drawn(int round, const run_state& state) const;
     std::span<const std::uint32_t> images_of(int client, ongoing_round& now) const;
 
     const workplace& here_;
     fault_model faults_;
     std::vector<int> hostile_; // clients, ascending
+    std::unique_ptr<budgets> budgets_;
 };
 
 } // namespace feddip::fl

@@ -2,8 +2,6 @@
 // begin with w'_t.
 #include "fl/accounting.hpp"
 #include "fl/aggregator.hpp"
-#include "fl/budget/budgets.hpp"
-#include "fl/mask_memory.hpp"
 #include "fl/measurement.hpp"
 #include "fl/roster.hpp"
 #include "fl/server.hpp"
@@ -19,37 +17,32 @@ namespace {
 class served final : public world {
 public:
     served(workplace& here, const start_cost& owed)
-        : roster_(here), accounting_(here), budgets_(here, accounting_), training_(here, roster_),
-          aggregator_(here), server_(here), memory_(here), measurement_(here) {
+        : accounting_(here), roster_(here, accounting_), training_(here, roster_), aggregator_(here),
+          server_(here), measurement_(here) {
         accounting_.owe(owed);
     }
 
-    void prepare(run_state& state) override { memory_.begin(state); }
+    void prepare(run_state& state) override { measurement_.begin(state); }
 
     void run(ongoing_round& now, run_state& state) override {
         roster_.call(now, state);
-        budgets_.assign(now, state);
-        roster_.place(now);
         accounting_.charge_downloads(now, state);
         auto updates = aggregator_.open(now, state);
         const auto trained = training_.run(now, state.model, *updates);
         auto average = aggregator_.close(*updates, trained, now);
-        accounting_.charge_uploads(now);
+        accounting_.charge_uploads(now, updates->exchanged());
         roster_.keep(now, state);
         server_.reconfigure(std::move(average), now, state);
         server_.publish(now, state);
-        memory_.follow(now, state);
-        measurement_.run(now, state.model);
+        measurement_.run(now, state);
     }
 
 private:
-    roster roster_;
     accounting accounting_;
-    budgets budgets_;
+    roster roster_;
     training training_;
     aggregator aggregator_;
     server server_;
-    mask_memory memory_;
     measurement measurement_;
 };
 

@@ -104,7 +104,7 @@ upload make_upload(const round_plan& plan, const parameter_layout& layout, const
 }
 
 std::uint64_t upload_bytes(const round_plan& plan, std::size_t weights, std::size_t tail) {
-    return header_bytes + bytes_per_value(plan.values) * weights + sizeof(float) * tail;
+    return message_bytes(weights, tail, plan.values);
 }
 
 double upload_sparsity(const round_plan& plan, const sparse::mask& mask) {

@@ -1,4 +1,4 @@
-// The rule that makes one update of many. A new rule is one file in this folder and one line in registry.cpp.
+// Makes one update of many. A new rule is a file here, and a line in rules.hpp, registry.cpp, CMakeLists.txt.
 //
 // Three kinds of rule fit behind the interface.
 //
@@ -15,6 +15,7 @@
 
 #include "base/layout.hpp"
 #include "config/config.hpp"
+#include "fl/message.hpp"
 #include "fl/method.hpp"
 #include "fl/state.hpp"
 #include "fl/transport.hpp"
@@ -59,9 +60,6 @@ public:
 
     // On rank 0, afterwards: what each sampled client has sent, the upload included, and received where the
     // rule has a protocol of its own.
-    struct exchanged_bytes {
-        std::uint64_t up = 0, down = 0;
-    };
     virtual std::vector<exchanged_bytes> exchanged() const { return {}; }
 
     // On rank 0, afterwards: what the uploads amount to, of which those that are included have `samples`

@@ -98,7 +98,7 @@ public:
     }
 
     // [positions]
-    const std::vector<aggregation::exchanged_bytes>& exchanged() const { return exchanged_; }
+    const std::vector<exchanged_bytes>& exchanged() const { return exchanged_; }
 
 private:
     struct sent {
@@ -170,7 +170,7 @@ private:
     std::map<std::uint32_t, bytes> shares_; // what each gets before it masks
     std::vector<Word> sum_;                 // masked, of this rank's clients
     std::vector<sent> added_;
-    std::vector<aggregation::exchanged_bytes> exchanged_;
+    std::vector<exchanged_bytes> exchanged_;
 };
 
 // Those that drop out have no rank: they go with a neighbour's.

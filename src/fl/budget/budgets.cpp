@@ -2,6 +2,7 @@
 
 #include "base/bisection.hpp"
 #include "base/error.hpp"
+#include "fl/accounting.hpp"
 #include "fl/packing.hpp"
 
 #include <fmt/format.h>

@@ -1,7 +1,6 @@
 // The part of the model that each sampled client holds in a round.
 #pragma once
 
-#include "fl/accounting.hpp"
 #include "fl/budget/controller.hpp"
 #include "fl/experiment.hpp"
 #include "fl/link_model.hpp"
@@ -13,6 +12,8 @@
 #include <vector>
 
 namespace feddip::fl {
+
+class accounting;
 
 class budgets {
 public:

@@ -1,5 +1,5 @@
-// What a client may be asked to carry in a round. A new controller is one file in this folder and one line in
-// registry.cpp.
+// What a client may be asked to carry in a round. A new controller is one file in this folder, a line in
+// controllers.hpp, registry.cpp and CMakeLists.txt each, and a mode in config/config.hpp.
 #pragma once
 
 #include "base/layout.hpp"
@@ -31,6 +31,9 @@ public:
 // Null where no client has a budget.
 std::unique_ptr<controller> make_controller(const config::budget_section& budget,
                                             const parameter_layout& layout);
+
+// Whether so many bytes, down and up together, and so many seconds are within the budget of a round.
+bool is_within(const config::budget_section& budget, double bytes, double seconds);
 
 // With how much of it comes back what a client's link did not carry, of so many rounds ago (0: none has
 // passed, or it keeps nothing). From 0 to 1; by the staleness alone, a = 1/2 in (1 + age)^-a of Xie et al.

@@ -22,24 +22,26 @@ namespace {
     throw input_error("a budget can't be met", where, why);
 }
 
+void require_sliceable(const config::run_config& config) {
+    if (config.method.name != "fedavg" && config.method.name != "fedprox") {
+        refuse("budget.ranking",
+               fmt::format("slices of width are of dense layers, and {} prunes weights; take "
+                           "\"magnitude\", or fedavg or fedprox",
+                           config.method.name));
+    }
+    if (config.model.name != config::model_name::lenet5 && config.model.name != config::model_name::alexnet) {
+        refuse("budget.ranking",
+               "slices of width are of layers one behind the other, without batch norm; take "
+               "\"magnitude\", or lenet5 or alexnet");
+    }
+    if (config.budget.rotate) {
+        refuse("budget.rotate", "slices of width take turns with ranking = \"rolling_width\"");
+    }
+}
+
 void require_method(const config::run_config& config, const method& how) {
-    const auto& budget = config.budget;
-    if (budget.ranking != config::ranking_kind::magnitude) {
-        if (config.method.name != "fedavg" && config.method.name != "fedprox") {
-            refuse("budget.ranking",
-                   fmt::format("slices of width are of dense layers, and {} prunes weights; take "
-                               "\"magnitude\", or fedavg or fedprox",
-                               config.method.name));
-        }
-        if (config.model.name != config::model_name::lenet5 &&
-            config.model.name != config::model_name::alexnet) {
-            refuse("budget.ranking",
-                   "slices of width are of layers one behind the other, without batch norm; take "
-                   "\"magnitude\", or lenet5 or alexnet");
-        }
-        if (budget.rotate) {
-            refuse("budget.rotate", "slices of width take turns with ranking = \"rolling_width\"");
-        }
+    if (config.budget.ranking != config::ranking_kind::magnitude) {
+        require_sliceable(config);
     }
     if (config.attack.kind != "none") {
         refuse("attack.kind", "attacks forge updates of the whole model; take \"none\"");
@@ -63,10 +65,11 @@ void require_method(const config::run_config& config, const method& how) {
     for (int t = 0; t < config.federation.rounds; ++t) {
         const auto plan = how.plan(t);
         if (carries_positions(plan.upload) || plan.squared_gradients) {
-            refuse("budget.mode", fmt::format("in round {} clients send what lies outside the part that they "
-                                              "hold, or masks of their own; take feddip with "
-                                              "reconfiguration_upload = \"dense\", fedavg, fedprox or snip",
-                                              t + 1));
+            refuse("budget.mode",
+                   fmt::format("in round {} clients send what lies outside the part that they "
+                               "hold, or masks of their own; take feddip with "
+                               "reconfiguration_upload = \"dense\", fedavg, fedprox, flash or snip",
+                               t + 1));
         }
     }
 }
@@ -93,8 +96,8 @@ public:
     bool exists() const { return id_.has_value(); }
 
     double bytes_each_way(double weights) const {
-        const auto tail = static_cast<double>(layout_.size() - layout_.prunable_size());
-        return static_cast<double>(header_bytes) + sizeof(float) * (weights + tail);
+        const auto tail = layout_.size() - layout_.prunable_size();
+        return static_cast<double>(message_bytes(0, tail)) + sizeof(float) * weights;
     }
 
     double seconds(double weights) const {
@@ -103,16 +106,7 @@ public:
     }
 
     bool affords(double weights) const {
-        const auto& budget = config_.budget;
-        switch (budget.mode) {
-        case config::budget_kind::deadline:
-        case config::budget_kind::drop:
-            return seconds(weights) <= budget.deadline_s;
-        case config::budget_kind::bytes:
-            return 2 * bytes_each_way(weights) <= budget.bytes_per_round;
-        default:
-            return true;
-        }
+        return is_within(config_.budget, 2 * bytes_each_way(weights), seconds(weights));
     }
 
     // The most of a mask with `alive` weights.

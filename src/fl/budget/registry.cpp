@@ -23,6 +23,20 @@ std::unique_ptr<controller> make_controller(const config::budget_section& budget
     return nullptr;
 }
 
+bool is_within(const config::budget_section& budget, double bytes, double seconds) {
+    switch (budget.mode) {
+    case config::budget_kind::none:
+    case config::budget_kind::fixed:
+        return true;
+    case config::budget_kind::bytes:
+        return bytes <= budget.bytes_per_round;
+    case config::budget_kind::deadline:
+    case config::budget_kind::drop:
+        return seconds <= budget.deadline_s;
+    }
+    return true;
+}
+
 double feedback_strength(const config::budget_section& budget, int age) {
     return budget.feedback.adaptive ? 1 / std::sqrt(1.0 + age) : budget.feedback.fixed;
 }

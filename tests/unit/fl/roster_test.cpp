@@ -1,3 +1,4 @@
+#include "fl/accounting.hpp"
 #include "fl/faults.hpp"
 #include "fl/in_process_transport.hpp"
 #include "fl/roster.hpp"
@@ -37,9 +38,8 @@ struct called {
         some_ranks all(ranks);
         workplace here({what.config, what.data, what.shares, what.residuals}, all, {});
         ongoing_round now{.plan = here.how->plan(t), .who = {}, .record = {}, .phase = {}};
-        const roster clients(here);
-        clients.call(now, state);
-        clients.place(now);
+        accounting charges(here);
+        roster(here, charges).call(now, state);
         return now;
     }
 };
@@ -108,7 +108,8 @@ TEST(roster, equips_a_client_with_a_mask_of_its_own_where_the_method_has_one) {
     c.what.config.sparsity.start_mask = config::start_mask_kind::per_client;
     some_ranks one(1);
     const workplace here({c.what.config, c.what.data, c.what.shares, c.what.residuals}, one, {});
-    const roster clients(here);
+    accounting charges(here);
+    const roster clients(here, charges);
 
     const auto equipped_in = [&](int round) {
         ongoing_round now{};
@@ -135,7 +136,8 @@ TEST(roster, gives_a_client_with_a_limit_its_part_of_the_mask_to_train_and_to_se
     now.plan = here.how->plan(0);
     now.ladder = &ranked;
 
-    const auto limited = roster(here).equip(now, {.client = 2, .part = {.level = 250}});
+    accounting charges(here);
+    const auto limited = roster(here, charges).equip(now, {.client = 2, .part = {.level = 250}});
 
     ASSERT_EQ(now.plan.upload, upload_content::all_weights);
     EXPECT_EQ(plan_for(limited, now.plan).upload, upload_content::in_mask);
@@ -149,7 +151,8 @@ TEST(roster, writes_down_that_those_who_answer_keep_something_where_the_plan_say
     c.what.config.faults.drop_probability = 0.5;
     some_ranks one(1);
     const workplace here({c.what.config, c.what.data, c.what.shares, c.what.residuals}, one, {});
-    const roster clients(here);
+    accounting charges(here);
+    const roster clients(here, charges);
     auto now = c.in_round(7);
     while (now.who.slots.size() == now.who.sampled.size() || now.who.slots.empty()) {
         now = c.in_round(now.plan.round + 1);
