@@ -24,25 +24,34 @@ int local_trainer::batches(std::size_t images) const {
     return config_->federation.local_epochs * static_cast<int>((images + size - 1) / size);
 }
 
-client_record local_trainer::train(const global_model& model, const sparse::mask& mask,
-                                   const round_plan& plan, int client, std::span<const std::uint32_t> images,
-                                   const std::function<void()>& on_batch) {
-    const auto& layout = network_->layout();
-    const auto stream = [&](purpose what) { return stream_of(plan.round, client, what); };
-    auto shuffling = stream(purpose::shuffling);
-    auto augmentation = stream(purpose::augmentation);
-    auto dropout = stream(purpose::dropout);
-
+void local_trainer::begin(const global_model& model, const sparse::mask& mask, const round_plan& plan) {
+    const auto prunable = network_->layout().prunable_size();
     std::ranges::copy(model.state, weights_.begin());
     std::ranges::copy(model.state, network_->state().begin());
-    sparse::apply(mask, network_->state().first(layout.prunable_size()));
+    sparse::apply(mask, network_->state().first(prunable));
     if (plan.keeps_outside) {
-        sparse::apply(mask, std::span(weights_).first(layout.prunable_size()));
+        sparse::apply(mask, std::span(weights_).first(prunable));
     }
     network_->use_mask(sparse::unless_whole(mask), plan.trains_all_weights() || plan.squared_gradients
                                                        ? nn::gradient_scope::all
                                                        : nn::gradient_scope::on_mask);
-    squared_gradients_.assign(plan.squared_gradients ? layout.prunable_size() : 0, 0.0F);
+    squared_gradients_.assign(plan.squared_gradients ? prunable : 0, 0.0F);
+}
+
+void local_trainer::take_trained(const round_plan& plan) {
+    const auto trained = std::span<const float>(network_->state());
+    // Where all weights are trained, `step` has kept the trainable ones here.
+    const auto first = plan.trains_all_weights() ? network_->layout().trainable_size() : 0;
+    std::ranges::copy(trained.subspan(first), weights_.begin() + static_cast<std::ptrdiff_t>(first));
+}
+
+client_record local_trainer::train(const global_model& model, const sparse::mask& mask,
+                                   const round_plan& plan, int client, std::span<const std::uint32_t> images,
+                                   const std::function<void()>& on_batch) {
+    auto shuffling = stream_of(plan.round, client, purpose::shuffling);
+    auto augmentation = stream_of(plan.round, client, purpose::augmentation);
+    auto dropout = stream_of(plan.round, client, purpose::dropout);
+    begin(model, mask, plan);
 
     const auto seen = seen_by(client, plan.round, images);
     data::training_batches loader(seen.data(), seen.images(), config_->federation.batch_size);
@@ -60,13 +69,7 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
         }
     }
 
-    const auto trained = std::span<const float>(network_->state());
-    if (plan.trains_all_weights()) {
-        std::ranges::copy(trained.subspan(layout.trainable_size()),
-                          weights_.begin() + static_cast<std::ptrdiff_t>(layout.trainable_size()));
-    } else {
-        std::ranges::copy(trained, weights_.begin());
-    }
+    take_trained(plan);
     return {.id = client,
             .samples = static_cast<std::uint32_t>(images.size()),
             .train_loss = epoch_loss / static_cast<double>(images.size()),

@@ -52,6 +52,8 @@ public:
     int batches(std::size_t images) const;
 
 private:
+    void begin(const global_model& model, const sparse::mask& mask, const round_plan& plan);
+    void take_trained(const round_plan& plan);
     data::seen_images seen_by(int client, int round, std::span<const std::uint32_t> images) const;
     random_stream stream_of(int round, int client, purpose what) const;
     void step(const global_model& model, const round_plan& plan, const sparse::mask& mask);

@@ -44,6 +44,17 @@ private:
     std::vector<float> gradient_;
 };
 
+// Owners ascend with clients, so that all are added up in the clients' order. On rank 0.
+double sum_over_clients(std::span<const double> of_mine, transport& ranks) {
+    double sum = 0;
+    for (const auto& bytes : ranks.gather(std::as_bytes(of_mine))) {
+        for (const double value : take_rest<double>(bytes)) {
+            sum += value;
+        }
+    }
+    return sum;
+}
+
 } // namespace
 
 gradient_report measure_gradients(const global_model& model, const data::dataset& data,
@@ -79,12 +90,7 @@ gradient_report measure_gradients(const global_model& model, const data::dataset
     }
 
     const auto global = sum->finish();
-    double of_clients = 0; // owners ascend with clients: added up in their order
-    for (const auto& bytes : ranks.gather(std::as_bytes(std::span(norms)))) {
-        for (const double norm : take_rest<double>(bytes)) {
-            of_clients += norm;
-        }
-    }
+    const double of_clients = sum_over_clients(norms, ranks);
     if (ranks.rank() != 0) {
         return {};
     }

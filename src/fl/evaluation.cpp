@@ -16,14 +16,20 @@ void add(const nn::batch_score& score, nn::batch_score& total) {
     total.correct_top5 += score.correct_top5;
 }
 
-// The chunks of the pool that one rank evaluates: [first, last).
+// The chunks of the pool that one rank evaluates, and their images: [first, last).
 struct chunk_range {
     std::size_t first, last;
+    std::size_t first_image, last_image;
 };
 
-chunk_range chunks_of(int rank, int ranks, std::size_t chunks) {
-    return {chunks * static_cast<std::size_t>(rank) / static_cast<std::size_t>(ranks),
-            chunks * (static_cast<std::size_t>(rank) + 1) / static_cast<std::size_t>(ranks)};
+chunk_range chunks_of(int rank, int ranks, std::size_t images) {
+    const std::size_t chunks = (images + evaluation_batch - 1) / evaluation_batch;
+    const auto before = [&](int r) {
+        return chunks * static_cast<std::size_t>(r) / static_cast<std::size_t>(ranks);
+    };
+    const auto image = [&](std::size_t chunk) { return std::min(chunk * evaluation_batch, images); };
+    const std::size_t first = before(rank), last = before(rank + 1);
+    return {.first = first, .last = last, .first_image = image(first), .last_image = image(last)};
 }
 
 void put(const global_model& model, nn::network& network) {
@@ -39,49 +45,44 @@ evaluation mean_of(const nn::batch_score& total, std::vector<std::uint8_t> corre
             .correct = std::move(correct)};
 }
 
+// On rank 0, of what each rank has measured: the scores of its chunks, then which images were right.
+evaluation put_together(std::span<const std::vector<std::byte>> gathered, std::size_t images) {
+    const auto ranks = static_cast<int>(gathered.size());
+    std::vector<std::uint8_t> all_correct;
+    nn::batch_score total;
+    for (int r = 0; r < ranks; ++r) {
+        const auto theirs = chunks_of(r, ranks, images);
+        std::span<const std::byte> rest = gathered[static_cast<std::size_t>(r)];
+        for (const auto& s : take<nn::batch_score>(rest, theirs.last - theirs.first)) {
+            add(s, total);
+        }
+        const auto right = take<std::uint8_t>(rest, theirs.last_image - theirs.first_image);
+        all_correct.insert(all_correct.end(), right.begin(), right.end());
+    }
+    return mean_of(total, std::move(all_correct));
+}
+
 } // namespace
 
 evaluation evaluate(const global_model& model, const data::test_pool& pool, nn::network& network,
                     transport& ranks) {
-    const std::size_t images = pool.size();
-    const std::size_t chunks = (images + evaluation_batch - 1) / evaluation_batch;
-    const auto image_of_chunk = [&](std::size_t chunk) { return std::min(chunk * evaluation_batch, images); };
-
     put(model, network);
     data::pool_batches loader(pool, evaluation_batch);
 
-    const auto mine = chunks_of(ranks.rank(), ranks.size(), chunks);
+    const auto mine = chunks_of(ranks.rank(), ranks.size(), pool.size());
     std::vector<nn::batch_score> scores;
-    std::vector<std::uint8_t> correct(image_of_chunk(mine.last) - image_of_chunk(mine.first));
-    for (std::size_t c = mine.first; c < mine.last; ++c) {
-        const std::size_t first = image_of_chunk(c);
-        const std::size_t count = image_of_chunk(c + 1) - first;
-        scores.push_back(
-            network.evaluate(loader.load(first, count),
-                             std::span(correct).subspan(first - image_of_chunk(mine.first), count)));
+    std::vector<std::uint8_t> correct(mine.last_image - mine.first_image);
+    for (std::size_t first = mine.first_image; first < mine.last_image; first += evaluation_batch) {
+        const std::size_t count = std::min<std::size_t>(evaluation_batch, mine.last_image - first);
+        scores.push_back(network.evaluate(loader.load(first, count),
+                                          std::span(correct).subspan(first - mine.first_image, count)));
     }
 
     std::vector<std::byte> message;
     append(message, std::span<const nn::batch_score>(scores));
     append(message, std::span<const std::uint8_t>(correct));
     const auto gathered = ranks.gather(message);
-    if (ranks.rank() != 0) {
-        return {};
-    }
-
-    std::vector<std::uint8_t> all_correct;
-    nn::batch_score total;
-    for (int r = 0; r < ranks.size(); ++r) {
-        const auto theirs = chunks_of(r, ranks.size(), chunks);
-        std::span<const std::byte> rest = gathered[static_cast<std::size_t>(r)];
-        for (const auto& s : take<nn::batch_score>(rest, theirs.last - theirs.first)) {
-            add(s, total);
-        }
-        const auto images_right =
-            take<std::uint8_t>(rest, image_of_chunk(theirs.last) - image_of_chunk(theirs.first));
-        all_correct.insert(all_correct.end(), images_right.begin(), images_right.end());
-    }
-    return mean_of(total, std::move(all_correct));
+    return ranks.rank() == 0 ? put_together(gathered, pool.size()) : evaluation{};
 }
 
 evaluation evaluate(const global_model& model, const data::dataset& data,
