@@ -49,24 +49,22 @@ private:
         const auto range = slices_.range_of(ranks_.rank());
         const double of_all = std::accumulate(coefficients_.begin(), coefficients_.end(), 0.0);
         std::vector<float> made(range.size()), senders(range.size()), sent;
-        std::vector<std::size_t> next(updates.size()); // value of each update
-        for (std::size_t i = 0; i < range.size(); ++i) {
-            double sum = 0, of_senders = 0;
-            sent.clear();
-            for (std::size_t u = 0; u < updates.size(); ++u) {
-                if (updates[u].sent.support[i]) {
-                    sent.push_back(updates[u].sent.values[next[u]++]);
-                    sum += coefficients_[u] * sent.back();
-                    of_senders += coefficients_[u];
-                }
-            }
+        double sum = 0, of_senders = 0;
+        const auto take = [&](std::size_t, std::size_t u, float value) {
+            sent.push_back(value);
+            sum += coefficients_[u] * value;
+            of_senders += coefficients_[u];
+        };
+        visit_coordinates(updates, range.size(), take, [&](std::size_t i) {
             const double kept = slices_.kept(range.first + i);
             const bool is_weight = range.first + i < slices_.weights();
             made[i] = is_weight      ? static_cast<float>(kept * (1 - of_senders) + sum)
                       : sent.empty() ? 0.0F
                                      : median_of(sent);
             senders[i] = of_all > 0 ? static_cast<float>(of_senders / of_all) : 0.0F;
-        }
+            sent.clear();
+            sum = of_senders = 0;
+        });
         made_ = slices_.join(made);
         if (setting_.plan.averages_senders) {
             senders_ = slices_.join(senders);

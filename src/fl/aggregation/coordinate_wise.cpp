@@ -20,19 +20,16 @@ public:
         const auto updates = slices_.exchange();
         const auto range = slices_.range_of(ranks_.rank());
         std::vector<float> made(range.size()), samples_sent(range.size());
-        std::vector<std::size_t> next(updates.size()); // value of each update
         std::vector<float> sent;
-        for (std::size_t i = 0; i < range.size(); ++i) {
-            sent.clear();
-            for (std::size_t u = 0; u < updates.size(); ++u) {
-                if (updates[u].sent.support[i]) {
-                    sent.push_back(updates[u].sent.values[next[u]++]);
-                    samples_sent[i] += static_cast<float>(updates[u].samples);
-                }
-            }
+        const auto take = [&](std::size_t i, std::size_t u, float value) {
+            sent.push_back(value);
+            samples_sent[i] += static_cast<float>(updates[u].samples);
+        };
+        visit_coordinates(updates, range.size(), take, [&](std::size_t i) {
             const float kept = slices_.kept(range.first + i);
             made[i] = sent.empty() ? kept : rule_(sent, kept);
-        }
+            sent.clear();
+        });
         made_ = slices_.join(made);
         if (setting_.plan.averages_senders) {
             samples_sent_ = slices_.join(samples_sent);

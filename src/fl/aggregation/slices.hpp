@@ -74,4 +74,18 @@ private:
     std::vector<update_slice> added_; // of all coordinates
 };
 
+// For each coordinate i of a slice in turn: take(i, u, value) for each update u that sent it, then done(i).
+template <typename Take, typename Done>
+void visit_coordinates(std::span<const update_slice> updates, std::size_t coordinates, Take take, Done done) {
+    std::vector<std::size_t> next(updates.size()); // value of each update
+    for (std::size_t i = 0; i < coordinates; ++i) {
+        for (std::size_t u = 0; u < updates.size(); ++u) {
+            if (updates[u].sent.support[i]) {
+                take(i, u, updates[u].sent.values[next[u]++]);
+            }
+        }
+        done(i);
+    }
+}
+
 } // namespace feddip::fl
