@@ -20,7 +20,7 @@ struct batch {
 };
 
 // One epoch of training data of one client: shuffled, augmented and normalized as the dataset's transform
-// says (spec, section 6); the last, smaller batch is kept. All randomness comes from the two streams, which
+// says; the last, smaller batch is kept. All randomness comes from the two streams, which
 // the caller keeps from epoch to epoch: an epoch's order depends on the shuffling stream alone, not on the
 // epochs before. No allocation after construction.
 class training_batches {

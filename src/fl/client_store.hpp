@@ -1,6 +1,6 @@
-// What clients keep for themselves between the rounds in which they are sampled: the part of their weights
-// that topk_residual did not send; where there is no server, their models. A client trains now on this rank
-// and now on that, so the store is one that all ranks see.
+// What clients keep for themselves between the rounds in which they are sampled: what the server
+// did not get of their weights (round_plan::keeps_residual); where there is no server, their models. A client
+// trains now on this rank and now on that, so the store is one that all ranks see.
 #pragma once
 
 #include <cstddef>

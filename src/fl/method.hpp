@@ -21,7 +21,7 @@ namespace feddip::fl {
 // Which weights a client sends; biases, norms and running statistics always go with them.
 enum class upload_content {
     // Those in the mask, in mask order. Clients train only these: where the server reconfigures from nothing
-    // else, that changes no bit of w'_{t+1} (spec, section 4).
+    // else, that changes no bit of w'_{t+1}.
     in_mask,
     all_weights,
     // The 1 - target_sparsity of its own weights with the largest magnitude, wherever they are, and their

@@ -1,4 +1,4 @@
-// The clients of one round: made once by the roster, read by all stages.
+// The clients of one round: made by the roster, with what their budgets allow, and read by all stages.
 #pragma once
 
 #include "sparse/ladder.hpp"

@@ -58,7 +58,7 @@ struct client_record {
     std::int32_t sparse_kernels = 0; // 1: trained through the sparse kernels, 0: through oneDNN
 };
 
-// Of one round, by the names of the results file (house.md, section 4).
+// Of one round, by the names of the results file.
 struct round_record {
     int round = 0; // rounds done, counting this one: 1 .. T
     double test_accuracy = not_measured, test_loss = not_measured, test_top5_accuracy = not_measured;

@@ -1,4 +1,4 @@
-// What hostile clients do, simulated. A new attack is one file in this folder and one line in registry.cpp.
+// Hostile clients, simulated. A new attack: a file here, a line in kinds.hpp, registry.cpp, CMakeLists.txt.
 //
 // None of them knows what honest clients send. Where an attack needs the statistics of honest updates, the
 // hostile clients of a round take those of what they have trained honestly themselves, as Baruch et al. 2019
