@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks the includes of src/** against the house's table: left may never include right, and some headers have only
-one room.
+"""Checks the includes of src/** against the house's table: left may never include right, some headers have only one
+room, and no header of a stage of a round includes that of another stage.
 
     check_layers.py SRC_FOLDER
 """
@@ -24,6 +24,20 @@ EXCLUSIVE = [
     (r"privacy/seeded_key_for_tests\.hpp", set()),  # noise that the seed gives away: for tests alone
 ]
 
+# The stages of a round (README, "How it is built"): files and folders of src/fl. Every folder belongs to one; files
+# that are not listed hold what the stages hand each other.
+STAGES = {
+    "roster": {"roster", "sampling", "faults"},
+    "budget": {"budget"},
+    "accounting": {"accounting"},
+    "training": {"training", "client", "first_client", "peer_training"},
+    "attackers": {"attackers", "attacks"},
+    "aggregation": {"aggregator", "aggregation", "slot_tree", "intersection_average"},
+    "server": {"server", "start", "methods"},
+    "adaptation": {"adaptation", "detectors"},
+    "measurement": {"measurement", "evaluation", "convergence", "layer_norms", "mask_memory"},
+}
+
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
@@ -46,6 +60,24 @@ def complaints(path, room, text):
                 yield f"{path}: <{header}> belongs to {' and '.join(sorted(rooms)) or 'tests'} alone"
 
 
+def stage_of(header):
+    """The stage that "fl/..." belongs to; none where it is shared, or of another room."""
+    room, _, rest = header.partition("/")
+    name = rest.split("/")[0].removesuffix(".hpp")
+    return next((stage for stage, names in STAGES.items() if room == "fl" and name in names), None)
+
+
+def stage_complaints(header, text):
+    """What is wrong with the includes of "fl/..." as the header of a stage. Sources may wire stages together."""
+    own = stage_of(header)
+    if header.startswith("fl/") and header.count("/") > 1 and own is None:
+        yield f"{header}: its folder belongs to no stage"
+    for _, included in INCLUDE.findall(text):
+        other = stage_of(included)
+        if own and other and own != other:
+            yield f'{header}: {own} must not see {other} through "{included}"; declare what it needs'
+
+
 def check(source):
     """All complaints about the files below `source`."""
     found = []
@@ -57,6 +89,8 @@ def check(source):
             found.append(f"{path}: {room} is no room of the house")
             continue
         found.extend(complaints(path.relative_to(source.parent), room, path.read_text()))
+        if path.suffix == ".hpp":
+            found.extend(stage_complaints(path.relative_to(source).as_posix(), path.read_text()))
     return found
 
 
