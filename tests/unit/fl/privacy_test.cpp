@@ -303,7 +303,7 @@ TEST(privacy_guarantee, is_refused_where_something_else_shows_data) {
                                       {"feddst", "masks at their own data"},
                                       {"prunetrain", "masks at their own data"},
                                       {"dispfl", "no server"}}) {
-        EXPECT_THAT(complaint([&](auto& c) { c.method.name = method; }), HasSubstr(why));
+        EXPECT_THAT(complaint([&name = method](auto& c) { c.method.name = name; }), HasSubstr(why));
     }
     for (const auto* method : {"fedavg", "fedprox"}) {
         EXPECT_EQ(complaint([&](auto& c) { c.method.name = method; }), "none");
