@@ -34,7 +34,7 @@ class Check(program.Program):
         listed = subprocess.run([program.CONFIGS.parent / "budget_study.sh", "study"], capture_output=True, text=True,
                                 check=True, cwd=self.folder).stdout.splitlines()
         lines = [line.split() for line in listed if line.split()[2].endswith("-iid-seed1.h5")]
-        self.assertEqual(len(lines), 3 + 10 + 10)
+        self.assertEqual(len(lines), 3 + 11 + 11)
         for config, _, name, *settings in lines:
             with self.subTest(name=name):
                 result = self.run_program("check", config, *settings)
