@@ -311,9 +311,9 @@ struct faults_section {
 
 // What is measured beside the training, which it changes nothing of.
 struct analysis_section {
-    int convergence_every = 0; // rounds between measurements of the global gradient; 0: never
-    int layer_norms_every = 0; // of how large each layer's weights and gradient are; 0: never
-    bool mask_history = false; // which weights were ever alive, and how far the mask has moved
+    int convergence_every = 0;   // rounds between measurements of the global gradient; 0: never
+    int layer_norms_every = 0;   // of how large each layer's weights and gradient are; 0: never
+    bool mask_history = false;   // which weights were ever alive, and how far the mask has moved
     bool class_accuracy = false; // of the images of each class
 
     bool operator==(const analysis_section&) const = default;

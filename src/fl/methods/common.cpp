@@ -63,6 +63,12 @@ round_plan averaging_round(const config::run_config& config, int round) {
             .keeps_residual = communication.value_type == config::value_kind::bf16 && residual_is_free};
 }
 
+round_plan round_at_target(const config::run_config& config, int round) {
+    auto plan = averaging_round(config, round);
+    plan.target_sparsity = config.sparsity.target;
+    return plan;
+}
+
 int changing_rounds(const config::run_config& config) {
     return config.federation.rounds - config::final_rounds_of(config);
 }

@@ -13,6 +13,9 @@ namespace feddip::fl {
 // values' type and, where they are rounded, error feedback. A method changes what it does otherwise.
 round_plan averaging_round(const config::run_config& config, int round);
 
+// The same for methods that are at sparsity.target from the first round on.
+round_plan round_at_target(const config::run_config& config, int round);
+
 // Rounds t = 0 .. changing_rounds - 1 may change the mask; it rests in the sparsity.final_rounds after them.
 int changing_rounds(const config::run_config& config);
 

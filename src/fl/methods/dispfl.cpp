@@ -46,11 +46,7 @@ public:
         }
     }
 
-    round_plan plan(int round) const override {
-        auto plan = averaging_round(config_, round);
-        plan.target_sparsity = config_.sparsity.target;
-        return plan;
-    }
+    round_plan plan(int round) const override { return round_at_target(config_, round); }
 
     int neighbours() const override { return config_.dispfl.neighbours; }
 

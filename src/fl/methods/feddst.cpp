@@ -23,8 +23,7 @@ public:
     explicit feddst(const config::run_config& config) : config_(config) {}
 
     round_plan plan(int round) const override {
-        auto plan = averaging_round(config_, round);
-        plan.target_sparsity = config_.sparsity.target;
+        auto plan = round_at_target(config_, round);
         if (round > 0 && round < annealing_rounds() && on_horizon(config_, round)) {
             plan.reconfigures = true;
             plan.upload = upload_content::own_mask;

@@ -28,7 +28,7 @@ constexpr double fullest = 0.99;          // of a layer's pruned weights, those 
 
 // How many of `total` weights come back to each layer: in proportion to its need, as far as there is room.
 // What finds none is spread evenly over the others.
-std::vector<std::size_t> shared_out(std::size_t total, std::vector<double> need,
+std::vector<std::size_t> shared_out(std::size_t total, const std::vector<double>& need,
                                     const std::vector<std::size_t>& room) {
     std::vector<std::size_t> given(room.size(), 0);
     const double all = std::accumulate(need.begin(), need.end(), 0.0);
@@ -56,11 +56,7 @@ class flash final : public method {
 public:
     explicit flash(const config::run_config& config) : config_(config) {}
 
-    round_plan plan(int round) const override {
-        auto plan = averaging_round(config_, round);
-        plan.target_sparsity = config_.sparsity.target;
-        return plan;
-    }
+    round_plan plan(int round) const override { return round_at_target(config_, round); }
 
     first_look looks_first() const override { return first_look::gradient; }
 

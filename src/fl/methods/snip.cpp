@@ -30,11 +30,7 @@ class snip final : public method {
 public:
     explicit snip(const config::run_config& config) : config_(config) {}
 
-    round_plan plan(int round) const override {
-        auto plan = averaging_round(config_, round);
-        plan.target_sparsity = config_.sparsity.target;
-        return plan;
-    }
+    round_plan plan(int round) const override { return round_at_target(config_, round); }
 
     first_look looks_first() const override { return first_look::gradient; }
 

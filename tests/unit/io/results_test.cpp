@@ -100,7 +100,7 @@ TEST(results, keep_a_layer_without_densities_as_not_measured) {
 TEST(results, say_the_units_and_the_meaning_of_every_column) {
     const h5::file file =
         h5::file::open(encode_results({example_info(3), {}, "", false}, example_state(3).history), "f");
-    std::vector<std::string> paths = {"/layers/name",   "/layers/round", "/layers/layer", "/classes/round",
+    std::vector<std::string> paths = {"/layers/name",   "/layers/round",  "/layers/layer", "/classes/round",
                                       "/classes/class", "/clients/round", "/clients/slot"};
     for (const list_column& c : list_columns) {
         paths.emplace_back(c.path);
