@@ -1,6 +1,7 @@
 """A table of bad inputs: what is given, with which exit code it ends, and what is said. And a disk that fills up."""
 import gzip
 import os
+import resource
 import struct
 import subprocess
 
@@ -11,6 +12,7 @@ import program
 import results
 
 NOBODY = 65534
+MOST_MEMORY_MIB = 1024  # that any refusal takes, the data read until then included
 CIFAR_10 = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
 ALEXNET = ["data.dataset=cifar-10", "model.name=alexnet", "data.path=d"]
 ALEXNET_100 = ["data.dataset=cifar-100", "model.name=alexnet", "data.path=d"]
@@ -655,6 +657,8 @@ class BadInput(program.Program):
                 refused = self.run_row(folder, arguments, needs_permissions and is_root)
                 self.assert_refused(refused, *parts)
                 self.assertEqual(sorted(path.name for path in folder.rglob("*")), before, "something was started")
+        # Some rows claim terabytes.
+        self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, MOST_MEMORY_MIB)
 
 
 @program.needs_fashion_mnist
