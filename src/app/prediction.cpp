@@ -56,7 +56,7 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
     const double positions = expected_positions(layout, mask, 1, false).of_model();
     const double message =
         bytes_without_weights(layout) + sizeof(float) * static_cast<double>(mask.count()) + positions;
-    const fl::link_model links(config.links, f.seed);
+    const fl::link_model links(config);
     const fl::fault_model faults(config.faults, f.seed);
 
     std::vector<round_traffic> rounds;
@@ -102,7 +102,7 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     auto alive = static_cast<double>(start.count());
     expected_positions positions(layout, start, config.federation.clients, method.nests_masks());
 
-    const fl::link_model links(config.links, config.federation.seed);
+    const fl::link_model links(config);
     const fl::fault_model faults(config.faults, config.federation.seed);
     const double images = images_per_client(config);
     const auto guarantee = fl::guarantee_of(config);

@@ -36,6 +36,7 @@ enum class reconfiguration_upload_kind { dense, topk, topk_residual };
 enum class kernel_kind { automatic, dense, sparse }; // "auto" in TOML
 enum class budget_kind { none, fixed, deadline, bytes, drop };
 enum class ranking_kind { magnitude, width, rolling_width };
+enum class link_order { drawn, in_order };
 enum class precision_kind { f32, bf16 };
 enum class sampling_kind { fixed, poisson };
 enum class drift_kind { none, label_shift, rotation, contrast, noise, blur };
@@ -291,7 +292,8 @@ struct checkpoint_section {
 // What clients would be connected by in a real federation, for the predicted and simulated times; it changes
 // no other result. Each list has one value per class of clients, or one for all of them. 0: takes no time.
 struct links_section {
-    std::vector<double> shares = {1.0};                             // of clients in each class; they sum to 1
+    std::vector<double> shares = {1.0};   // of clients in each class; they sum to 1
+    link_order order = link_order::drawn; // in_order: the first clients are in the first class, and so on
     std::vector<double> uplink_mbit = {0.0}, downlink_mbit = {0.0}; // 10^6 bits per second
     std::vector<double> latency_ms = {0.0};                         // one way
     std::vector<double> train_ms_per_image = {0.0};                 // forward and backward

@@ -362,6 +362,7 @@ std::vector<key> make_keys() {
         .has("keep", &checkpoint_section::keep, at_least_1);
     section(table, "links", &run_config::links)
         .has("shares", &links_section::shares, shares)
+        .has("order", &links_section::order)
         .has("uplink_mbit", &links_section::uplink_mbit, all_at_least_0)
         .has("downlink_mbit", &links_section::downlink_mbit, all_at_least_0)
         .has("latency_ms", &links_section::latency_ms, all_at_least_0)

@@ -30,6 +30,11 @@ inline constexpr auto names<partition_kind> = std::array{
     named<partition_kind>{partition_kind::given, "given"},
 };
 template <>
+inline constexpr auto names<link_order> = std::array{
+    named<link_order>{link_order::drawn, "drawn"},
+    named<link_order>{link_order::in_order, "in_order"},
+};
+template <>
 inline constexpr auto names<model_name> = std::array{
     named<model_name>{model_name::lenet5, "lenet5"},     named<model_name>{model_name::alexnet, "alexnet"},
     named<model_name>{model_name::vgg11, "vgg11"},       named<model_name>{model_name::resnet18, "resnet18"},

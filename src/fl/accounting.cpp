@@ -135,7 +135,7 @@ client_work work_of(const participant& who, double images, int epochs) {
 }
 
 accounting::accounting(const workplace& here)
-    : here_(here), downloads_(here.layout), links_(here.what.config.links, here.what.config.federation.seed) {
+    : here_(here), downloads_(here.layout), links_(here.what.config) {
 }
 
 void accounting::charge_downloads(ongoing_round& now, run_state& state) {

@@ -15,7 +15,9 @@ double seconds_per_byte(double mbit_per_second) {
 
 } // namespace
 
-link_model::link_model(const config::links_section& links, std::uint64_t seed) : seed_(seed) {
+link_model::link_model(const config::run_config& config)
+    : order_(config.links.order), clients_(config.federation.clients), seed_(config.federation.seed) {
+    const auto& links = config.links;
     // One value stands for all classes.
     const auto of_class = [](const std::vector<double>& values, std::size_t c) {
         return values.size() == 1 ? values.front() : values[c];
@@ -39,11 +41,16 @@ bool link_model::models_anything() const {
 }
 
 std::size_t link_model::class_of(int client) const {
-    random_stream random(seed_, 0, static_cast<std::uint32_t>(client), purpose::link_class);
-    const double drawn = random.uniform_double();
-    const auto found = std::ranges::upper_bound(links_, drawn, {}, &link::upper_share);
+    const auto found = std::ranges::upper_bound(links_, place_of(client), {}, &link::upper_share);
     // Shares may add up to a little less than 1.
     return std::min(static_cast<std::size_t>(found - links_.begin()), links_.size() - 1);
+}
+
+double link_model::place_of(int client) const {
+    if (order_ == config::link_order::in_order) {
+        return (client + 0.5) / clients_;
+    }
+    return random_stream(seed_, 0, static_cast<std::uint32_t>(client), purpose::link_class).uniform_double();
 }
 
 double link_model::seconds(const client_work& work) const {

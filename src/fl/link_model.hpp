@@ -20,11 +20,11 @@ struct client_work {
     bool answers = true; // false: after the download it is not heard of again
 };
 
-// Of the links that the config describes; which of them a client has is a pure function of the seed and its
-// id.
+// Of the links that the config describes; which of them a client has is a pure function of its id and the
+// config.
 class link_model {
 public:
-    link_model(const config::links_section& links, std::uint64_t seed);
+    explicit link_model(const config::run_config& config);
 
     // False where no class has a rate, a latency or a time per image.
     bool models_anything() const;
@@ -47,7 +47,11 @@ private:
         double seconds_per_image;
     };
 
+    double place_of(int client) const; // from 0 to 1, among all
+
     std::vector<link> links_;
+    config::link_order order_;
+    int clients_;
     std::uint64_t seed_;
 };
 

@@ -28,7 +28,7 @@ int lowest_level(const sparse::ladder& ladder, std::size_t layers) {
 } // namespace
 
 budgets::budgets(const workplace& here, accounting& charges)
-    : here_(here), charges_(charges), links_(here.what.config.links, here.what.config.federation.seed),
+    : here_(here), charges_(charges), links_(here.what.config),
       controller_(make_controller(here.what.config.budget, here.layout)) {}
 
 void budgets::assign(ongoing_round& now, run_state& state) {

@@ -86,7 +86,7 @@ class client_of_class {
 public:
     client_of_class(const config::run_config& config, const parameter_layout& layout, std::size_t which,
                     double images)
-        : config_(config), layout_(layout), links_(config.links, config.federation.seed), class_(which),
+        : config_(config), layout_(layout), links_(config), class_(which),
           images_(images * config.federation.local_epochs) {
         for (int c = 0; c < config.federation.clients && !id_; ++c) {
             id_ = links_.class_of(c) == which ? std::optional(c) : std::nullopt;
@@ -167,7 +167,7 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
         return {};
     }
     require_method(config, how);
-    const link_model links(config.links, config.federation.seed);
+    const link_model links(config);
     if (config.budget.has_deadline() && !links.models_anything()) {
         refuse("budget.mode", "a deadline needs times, and [links] has none; give its rates");
     }

@@ -84,7 +84,7 @@ TEST(budgets, give_a_client_what_it_can_hold_and_charge_it_for_that) {
 
     const auto state = federation.run().state;
 
-    const link_model links(federation.config.links, federation.config.federation.seed);
+    const link_model links(federation.config);
     int parts = 0;
     for (const auto& c : clients_of(state)) {
         const double values = 4 * (c.density * weights_of_lenet5 + 236);
