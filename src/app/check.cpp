@@ -38,13 +38,30 @@ predicted_rounds predict(const config::run_config& config, const parameter_layou
 }
 
 // Totals of the whole run, by their names in results files.
+std::string json_seconds(double seconds) {
+    return std::isnan(seconds) ? "null" : fmt::format("{}", seconds);
+}
+
+// By class of [links].
+void print_json_budgets(const config::run_config& config, const parameter_layout& layout) {
+    std::string separator = ",\n \"budgets\": [";
+    const auto classes =
+        fl::budgets_by_class(config, *fl::make_method(config), layout, images_per_client(config));
+    for (const auto& c : classes) {
+        fmt::print(R"({}{{"share": {}, "first_density": {}, "last_density": {}, "first_seconds": {}, )"
+                   R"("last_seconds": {}}})",
+                   std::exchange(separator, ", "), c.share, c.first, c.last, json_seconds(c.first_seconds),
+                   json_seconds(c.last_seconds));
+    }
+    fmt::print("{}", classes.empty() ? "" : "]");
+}
+
 void print_json(const config::run_config& config, const parameter_layout& layout) {
     const auto to_json = [](const std::vector<round_traffic>& rounds) {
         const auto sum = total(rounds);
         return fmt::format(
             R"({{"bytes_down": {:.0f}, "bytes_up": {:.0f}, "bytes_positions": {:.0f}, "simulated_seconds": {}}})",
-            sum.down, sum.up, sum.positions + sum.positions_up,
-            std::isnan(sum.seconds) ? "null" : fmt::format("{}", sum.seconds));
+            sum.down, sum.up, sum.positions + sum.positions_up, json_seconds(sum.seconds));
     };
     const auto [run, fedavg] = predict(config, layout);
     fmt::print("{{\"run\": {},\n \"fedavg\": {}", to_json(run), to_json(fedavg));
@@ -54,6 +71,7 @@ void print_json(const config::run_config& config, const parameter_layout& layout
                    guarantee->rounds(), guarantee->mechanism().noise_multiplier,
                    std::isfinite(epsilon) ? fmt::format("{}", epsilon) : "null");
     }
+    print_json_budgets(config, layout);
     fmt::print("}}\n");
 }
 
@@ -87,8 +105,7 @@ void print_privacy(const config::run_config& config, const std::vector<round_tra
         noise_over_signal(*guarantee, rounds.back().values));
 }
 
-void print_traffic(const config::run_config& config, const parameter_layout& layout,
-                   const predicted_rounds& predicted) {
+void print_traffic(const config::run_config& config, const predicted_rounds& predicted) {
     const auto& [rounds, fedavg] = predicted;
     fmt::print("\nTraffic, predicted: encoded bytes of a round's {} clients together\n",
                config.federation.clients_per_round);
@@ -232,7 +249,7 @@ exit_code check(const check_command& command) {
     fmt::print("\nModel: {} trainable parameters, {} of them prunable\n", layout.trainable_size(),
                layout.prunable_size());
     const auto predicted = predict(config, layout);
-    print_traffic(config, layout, predicted);
+    print_traffic(config, predicted);
     print_privacy(config, predicted.run);
     print_answer(config, layout, predicted.run);
     print_budgets(config, layout);

@@ -90,6 +90,16 @@ class Check(program.Program):
         linked = json.loads(self.check("--set", "links.uplink_mbit=10.0", "--json"))
         self.assertGreater(linked["run"]["simulated_seconds"], 0)
 
+    def test_json_says_what_each_class_of_links_would_hold(self):
+        printed = json.loads(self.check(
+            "--set", "links.shares=[0.7,0.3]", "--set", "links.uplink_mbit=[10,0.1]", "--set", "links.downlink_mbit=[10,0.1]",
+            "--set", "budget.mode=deadline", "--set", "budget.deadline_s=5", "--json"))
+        quick, slow = printed["budgets"]
+        self.assertEqual((quick["share"], slow["share"]), (0.7, 0.3))
+        self.assertEqual(quick["first_density"], 1 - 0.5)  # all of the mask: sparsity.initial
+        self.assertLess(slow["first_density"], 0.2)
+        self.assertAlmostEqual(slow["first_seconds"], 5, places=3)
+
     def test_the_table_of_whole_schedules_has_what_the_prediction_says(self):
         done = subprocess.run([sys.executable, ANALYSIS / "traffic_table.py", "--feddip", program.FEDDIP, "--set", "federation.rounds=20"],
                               capture_output=True, text=True)

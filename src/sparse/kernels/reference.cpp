@@ -97,14 +97,15 @@ normalized_groups normalize_groups(const group_shape& s, std::span<const float> 
                                    std::span<const float> g, bool rectify) {
     const std::size_t pixels = s.pixels;
     const std::size_t group_size = pixels * (s.channels / s.groups);
+    const auto count = static_cast<double>(group_size);
     std::vector<double> y(x.size()), dx(x.size()), dscale(s.channels), dshift(s.channels);
     for (std::size_t first = 0; first < x.size(); first += group_size) {
         double mean = 0, variance = 0;
         for (std::size_t i = first; i < first + group_size; ++i) {
-            mean += double{x[i]} / group_size;
+            mean += double{x[i]} / count;
         }
         for (std::size_t i = first; i < first + group_size; ++i) {
-            variance += (double{x[i]} - mean) * (double{x[i]} - mean) / group_size;
+            variance += (double{x[i]} - mean) * (double{x[i]} - mean) / count;
         }
         const double deviation = std::sqrt(variance + 1e-5);
         double mean_of_gradient = 0, mean_of_product = 0; // of the gradient of the normal values
@@ -116,8 +117,8 @@ normalized_groups normalize_groups(const group_shape& s, std::span<const float> 
             y[i] = normal(i) * scale[c] + shift[c];
             dscale[c] += passed(i) * normal(i);
             dshift[c] += passed(i);
-            mean_of_gradient += passed(i) * scale[c] / group_size;
-            mean_of_product += passed(i) * scale[c] * normal(i) / group_size;
+            mean_of_gradient += passed(i) * scale[c] / count;
+            mean_of_product += passed(i) * scale[c] * normal(i) / count;
         }
         for (std::size_t i = first; i < first + group_size; ++i) {
             dx[i] =
