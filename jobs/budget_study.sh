@@ -2,16 +2,17 @@
 # Writes the list of runs that compare what federations do about clients that differ: LeNet-5 on Fashion-MNIST, links and
 # compute of all clients alike, spread 10-fold and 100-fold, i.i.d. and Dirichlet, three seeds, one after the other.
 #
-#     jobs/budget_study.sh FOLDER [FEDERATION...] > FOLDER/plan.txt    (federations: alike 10-fold 100-fold)
+#     jobs/budget_study.sh FOLDER [FEDERATION...] > FOLDER/plan.txt    (federations: alike 10-fold 100-fold classes)
 #     jobs/sweep.sh FOLDER/plan.txt
 #     python3 analysis/plot.py FOLDER/10-fold/*-iid-*.h5 --out pictures
 #
 # FEDDIP_STUDY_ROUNDS changes how long the runs are (300). A third of the clients each has quick, medium and slow links. The
-# deadline is one that the medium ones keep with the whole model, and that the slow ones don't.
+# deadline is one that the medium ones keep with the whole model, and that the slow ones don't. In `classes`, 10-fold, the slow
+# ones alone have two of the ten classes, and the accuracy of each class is recorded.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all=(alike 10-fold 100-fold)
+all=(alike 10-fold 100-fold classes)
 choose_parts "$@"
 config=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs/fashion-mnist-lenet5.toml")
 rounds=${FEDDIP_STUDY_ROUNDS:-300}
@@ -21,7 +22,7 @@ rounds=${FEDDIP_STUDY_ROUNDS:-300}
 federation() {
     case $1 in
         alike) mbit=[10,10,10] train=[0.01,0.01,0.01] deadline=1.5 weakest=1 ;;
-        10-fold) mbit=[10,3.16,1] train=[0.01,0.0316,0.1] deadline=2 weakest=0.3 ;;
+        10-fold | classes) mbit=[10,3.16,1] train=[0.01,0.0316,0.1] deadline=2 weakest=0.3 ;;
         100-fold) mbit=[10,1,0.1] train=[0.01,0.1,1] deadline=8 weakest=0.03 ;;
     esac
 }
@@ -53,9 +54,24 @@ systems() {
     run fedrolex method.name=fedavg "${in_time[@]}" budget.ranking=rolling_width
 }
 
+# Those that differ in what becomes of slow clients.
+with_own_classes() {
+    [[ -f $folder/classes.h5 ]] || "$python" "$feddip_root/jobs/own_classes.py" "$folder/classes.h5"
+    local partition=given
+    local data=(data.dataset=file data.path="$folder/classes.h5" links.order=in_order analysis.class_accuracy=true)
+    run fedavg method.name=fedavg "${data[@]}"
+    run fedavg-drop method.name=fedavg budget.mode=drop budget.deadline_s="$deadline" "${data[@]}"
+    run feddip-drop budget.mode=drop budget.deadline_s="$deadline" "${data[@]}"
+    run adaptive budget.mode=deadline budget.deadline_s="$deadline" "${data[@]}"
+}
+
 for seed in 1 2 3; do
     for where in "${parts[@]}"; do
         federation "$where"
+        if [[ $where == classes ]]; then
+            with_own_classes
+            continue
+        fi
         for partition in iid dirichlet; do
             systems
         done
