@@ -40,7 +40,7 @@ for s in 0 0.9 0.99; do
 done
 eight=(--only membership --models 6 --clients 8 --set federation.batch_size=10)
 audit private-none "s0.ckpt-$rounds.h5" "${eight[@]}"
-for z in 0.02 0.1; do
+for z in 0.02 0.1 1 4; do
     audit "private-z$z" "s0.ckpt-$rounds.h5" "${eight[@]}" --set privacy.clip=1 --set privacy.noise_multiplier=$z
 done
 "$python" "$feddip_root/analysis/leakage.py"
