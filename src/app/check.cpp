@@ -94,6 +94,10 @@ void print_privacy(const config::run_config& config, const std::vector<round_tra
                guarantee->mechanism().noise_multiplier);
     fmt::print("  epsilon {:.4g} at delta {} after {} of {} rounds\n", guarantee->epsilon_after(last),
                config.privacy.delta, last, f.rounds);
+    if (guarantee->probability_of_failing() > 0) {
+        fmt::print("  a round's secure sum fails, which is seen, with probability {:.2g}; that is counted\n",
+                   guarantee->probability_of_failing());
+    }
     if (last < f.rounds) {
         fmt::print("  the next round would pass privacy.epsilon = {}: the run ends there\n",
                    config.privacy.epsilon);

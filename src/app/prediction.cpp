@@ -13,7 +13,6 @@
 #include "fl/privacy_guarantee.hpp"
 #include "fl/roster.hpp"
 #include "nn/models/registry.hpp"
-#include "privacy/secure_sum_message.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -139,10 +138,9 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         r.up = uploads * (without_weights + uploaded) + r.positions_up;
         if (config.privacy.secure_sum) {
             const auto values = static_cast<std::size_t>(sent) + layout.size() - layout.prunable_size();
-            const auto own = privacy::secure_sum_traffic(fl::secure_terms(
-                config, t, static_cast<std::uint32_t>(config.federation.clients_per_round), values));
-            r.down += clients * static_cast<double>(own.down);
-            r.up = uploads * static_cast<double>(fl::header_bytes + own.up);
+            const auto own = fl::secure_traffic(config, t, values, 1 - uploads / clients);
+            r.down += own.down;
+            r.up = uploads * static_cast<double>(fl::header_bytes) + own.up;
         }
         std::vector<fl::client_work> works;
         for (const auto& who : sampled) {

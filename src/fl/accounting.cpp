@@ -2,7 +2,6 @@
 
 #include "fl/aggregation/secure_words.hpp"
 #include "fl/upload.hpp"
-#include "privacy/secure_sum_message.hpp"
 #include "sparse/codec.hpp"
 
 #include <algorithm>
@@ -135,8 +134,7 @@ client_work work_of(const participant& who, double images, int epochs) {
 }
 
 accounting::accounting(const workplace& here)
-    : here_(here), downloads_(here.layout), links_(here.what.config) {
-}
+    : here_(here), downloads_(here.layout), links_(here.what.config) {}
 
 void accounting::charge_downloads(ongoing_round& now, run_state& state) {
     if (!here_.at_server()) {
@@ -184,17 +182,15 @@ void accounting::charge_expected(ongoing_round& now, const run_state& state) {
         return static_cast<std::uint64_t>(std::llround(count * static_cast<double>(each)));
     };
     const std::size_t values = upload_length(here_.layout, mask, now.plan.trains_all_weights());
-    auto down = downloads_.whole(state);
-    std::uint64_t up = message_bytes(values, 0);
-    if (config.privacy.secure_sum) {
-        const auto own = privacy::secure_sum_traffic(secure_terms(
-            config, now.plan.round, static_cast<std::uint32_t>(config.federation.clients_per_round), values));
-        down.bytes += own.down;
-        up = header_bytes + own.up;
-    }
+    const auto down = downloads_.whole(state);
     now.record.bytes_down = of_all(clients, down.bytes);
     now.record.bytes_positions = of_all(clients, down.positions);
-    now.record.bytes_up = of_all(uploads, up);
+    now.record.bytes_up = of_all(uploads, message_bytes(values, 0));
+    if (config.privacy.secure_sum) {
+        const auto own = secure_traffic(config, now.plan.round, values, config.faults.drop_probability);
+        now.record.bytes_down += of_all(own.down, 1);
+        now.record.bytes_up = of_all(uploads, header_bytes) + of_all(own.up, 1);
+    }
     now.record.reference_cost_mib =
         reference_cost_mib(here_.layout, mask.sparsity(), clients, upload_sparsity(now.plan, mask), uploads);
 }
@@ -261,7 +257,7 @@ void accounting::simulate(ongoing_round& now) const {
             c.feedback = p.feedback;
         }
         if (budget.has_deadline()) {
-            c.deadline_met = !p.late && c.simulated_seconds <= budget.deadline_s ? 1 : 0;
+            c.deadline_met = p.answers && c.simulated_seconds <= budget.deadline_s ? 1 : 0;
         }
     }
     now.record.simulated_seconds = links_.round_seconds(works);

@@ -5,10 +5,13 @@
 #include "fl/method.hpp"
 #include "fl/upload.hpp"
 #include "privacy/clipping.hpp"
+#include "privacy/failing_sum.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string_view>
 
 namespace feddip::fl {
@@ -67,6 +70,12 @@ privacy_guarantee::privacy_guarantee(const config::run_config& config)
       mechanism_(mechanism_of(config)), rounds_(config.federation.rounds) {
     ensure_nothing_else_is_sent(config);
     one_.add(mechanism_, 0);
+    if (config.privacy.secure_sum) {
+        failure_ = privacy::probability_of_failing({.how = mechanism_.how,
+                                                    .clients = config.federation.clients,
+                                                    .rate = mechanism_.rate,
+                                                    .drop_probability = config.faults.drop_probability});
+    }
     sum_noise_ = mechanism_.noise_multiplier;
     if (config.privacy.clip_quantile > 0 && sum_noise_ > 0) {
         // A twentieth of the clients as in Andrew et al. 2021, or what leaves most of the budget to the sum.
@@ -75,6 +84,13 @@ privacy_guarantee::privacy_guarantee(const config::run_config& config)
     }
     if (const double budget = config.privacy.epsilon; budget > 0) {
         rounds_ = last_for_which(0, rounds_ + 1, [&](int rounds) { return epsilon_after(rounds) <= budget; });
+        if (rounds_ == 0 && std::isinf(epsilon_after(1)) && failure_ > 0) {
+            throw input_error(
+                "no guarantee with so few clients", "privacy.secure_sum",
+                fmt::format("a round's sum can't be taken with probability {:.2g}, which shows who took "
+                            "part; sample more clients, or take false",
+                            failure_));
+        }
         if (rounds_ == 0) {
             throw input_error(
                 "no budget for a single round", "privacy.epsilon",
@@ -89,7 +105,19 @@ privacy_guarantee::privacy_guarantee(const config::run_config& config)
 double privacy_guarantee::epsilon_after(int rounds) const {
     auto account = one_;
     account.add(mechanism_, rounds);
-    return account.spent(delta_).epsilon;
+    double epsilon = account.spent(delta_).epsilon;
+    // With probability p some sum fails, and the run is another one than the accountant's. Then it is
+    // (epsilon, delta)-private where that one is at delta - p (1 + exp(epsilon)): two models of which each
+    // differs from a private one with probability p.
+    for (const double p = failure_ * rounds; p > 0 && std::isfinite(epsilon);) {
+        const double left = delta_ - p * (1 + std::exp(epsilon));
+        const double more = left > 0 ? account.spent(left).epsilon : std::numeric_limits<double>::infinity();
+        if (more <= epsilon * (1 + 1e-9)) {
+            return more;
+        }
+        epsilon = more;
+    }
+    return epsilon;
 }
 
 std::optional<privacy_guarantee> guarantee_of(const config::run_config& config) {
@@ -122,6 +150,9 @@ round_record released(const round_record& round, const privacy_guarantee& guaran
     r.reference_cost_mib = round.reference_cost_mib;
     r.seconds_train = r.seconds_communicate = r.seconds_aggregate = r.seconds_evaluate = r.seconds_round =
         not_measured;
+    r.drift = round.drift;
+    r.ever_alive = round.ever_alive;
+    r.mask_distance = round.mask_distance;
     r.hostile_included = -1;
     r.clip = round.clip;
     r.epsilon = guarantee.epsilon_after(round.round);

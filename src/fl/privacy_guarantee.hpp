@@ -28,14 +28,16 @@ public:
 
     // At most federation.rounds.
     int rounds() const { return rounds_; }
-    // Infinite without noise.
+    // Infinite without noise, and where secure sums of so few clients fail too often for any.
     double epsilon_after(int rounds) const;
+    // Of a secure sum in a round (privacy/failing_sum.hpp); 0 without.
+    double probability_of_failing() const { return failure_; }
 
 private:
     double expected_, delta_;
     privacy::mechanism mechanism_;
     privacy::accountant one_; // that knows the mechanism's divergences, and has added nothing
-    double sum_noise_ = 0, count_noise_ = 0;
+    double sum_noise_ = 0, count_noise_ = 0, failure_ = 0;
     int rounds_;
 };
 

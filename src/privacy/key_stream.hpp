@@ -3,6 +3,7 @@
 
 #include "privacy/secret.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -26,8 +27,8 @@ public:
     static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
     result_type operator()(); // 8 bytes of the stream, little-endian
 
-    // Uniform in (0, 1), with 53 random bits.
-    double uniform() { return (static_cast<double>((*this)() >> 11) + 0.5) * 0x1p-53; }
+    // Uniform in (0, 1), with 53 random bits. The largest would be rounded to 1.
+    double uniform() { return std::min((static_cast<double>((*this)() >> 11) + 0.5) * 0x1p-53, 1 - 0x1p-53); }
 
     // The bytes that follow; where words were drawn before, from the next whole buffer of 1 KiB.
     void fill(std::span<std::uint8_t> bytes);

@@ -225,14 +225,26 @@ Message decode(std::span<const std::byte> message, const secure_sum_terms& terms
     return decoded;
 }
 
+namespace {
+
+constexpr std::uint64_t opening = 1 + sizeof(digest), number = 4;
+
+} // namespace
+
 traffic secure_sum_traffic(const secure_sum_terms& terms) {
-    constexpr std::uint64_t begun = 1 + sizeof(digest), number = 4;
-    constexpr std::uint64_t keys = number + 2 * sizeof(public_key), pair = number + sealed_size,
-                            share = number + secret::size;
+    constexpr std::uint64_t share = number + secret::size;
     const std::uint64_t n = terms.clients;
-    return {.up = 4 * begun + keys + (number + sizeof(commitment) + number + (n - 1) * pair) +
-                  (number + terms.values * terms.word_bits / 8) + (3 * number + n * share),
-            .down = 3 * begun + (number + n * keys) + (2 * number + (n - 1) * pair) + (number + n * number)};
+    const auto before = secure_sum_traffic_of_leaving(terms);
+    return {.up = before.up + 2 * opening + (number + terms.values * terms.word_bits / 8) +
+                  (3 * number + n * share),
+            .down = before.down + opening + (number + n * number)};
+}
+
+traffic secure_sum_traffic_of_leaving(const secure_sum_terms& terms) {
+    constexpr std::uint64_t keys = number + 2 * sizeof(public_key), pair = number + sealed_size;
+    const std::uint64_t n = terms.clients;
+    return {.up = 2 * opening + keys + (number + sizeof(commitment) + number + (n - 1) * pair),
+            .down = 2 * opening + (number + n * keys) + (2 * number + (n - 1) * pair)};
 }
 
 template bytes encode(const masked_input<std::uint32_t>&, const secure_sum_terms&);

@@ -199,12 +199,17 @@ public:
         }
     }
 
-    // An update with NaN or infinities is none: its client leaves.
+    // The client of an update with NaN or infinities leaves; with a guarantee it sends no change, for who
+    // leaves must not depend on data.
     void add(int slot, upload sent) override {
-        if (!sent.included || !sum_) {
+        if (!sum_ || (!sent.included && !guarantee_)) {
             return;
         }
-        changes_.take(sent, change_);
+        if (sent.included) {
+            changes_.take(sent, change_);
+        } else {
+            std::ranges::fill(change_, 0.0F);
+        }
         bool within = true;
         if (guarantee_) {
             within = privacy::clip(std::array{std::span(change_)}, clip_).within;

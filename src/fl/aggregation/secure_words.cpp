@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "fl/method.hpp"
 #include "fl/upload.hpp"
+#include "privacy/secure_sum_message.hpp"
 
 #include <fmt/format.h>
 
@@ -28,6 +29,28 @@ privacy::secure_sum_terms secure_terms(const config::run_config& config, int rou
             .threshold = privacy::majority(sampled),
             .values = values + secure_counts(config),
             .word_bits = config.privacy.clip > 0 ? 32U : 64U};
+}
+
+mean_traffic secure_traffic(const config::run_config& config, int round, std::size_t values, double leaving) {
+    const auto& f = config.federation;
+    const auto drawn = static_cast<double>(f.clients_per_round);
+    const bool by_presence =
+        config.privacy.clip > 0 && config.privacy.sampling == config::sampling_kind::poisson;
+    const double variance = by_presence ? drawn * (1 - drawn / f.clients) : 0;
+    const auto of = [&](auto traffic, auto direction) {
+        const auto with = [&](int clients) {
+            const auto terms = secure_terms(config, round, static_cast<std::uint32_t>(clients), values);
+            return static_cast<double>(traffic(terms).*direction);
+        };
+        // One client's bytes grow linearly with the others, so that all clients' need their mean square.
+        const double one = with(f.clients_per_round);
+        return drawn * one + variance * (with(f.clients_per_round + 1) - one);
+    };
+    const auto of_all = [&](auto direction) {
+        return (1 - leaving) * of(privacy::secure_sum_traffic, direction) +
+               leaving * of(privacy::secure_sum_traffic_of_leaving, direction);
+    };
+    return {.down = of_all(&privacy::traffic::down), .up = of_all(&privacy::traffic::up)};
 }
 
 template <typename Word>

@@ -21,6 +21,13 @@ inline std::size_t secure_counts(const config::run_config& config) {
 privacy::secure_sum_terms secure_terms(const config::run_config& config, int round, std::uint32_t sampled,
                                        std::size_t values);
 
+// Bytes of all clients of a round together, on average over how many are drawn, where a share of them leaves
+// before it sends its values; without the headers of their uploads.
+struct mean_traffic {
+    double down = 0, up = 0;
+};
+mean_traffic secure_traffic(const config::run_config& config, int round, std::size_t values, double leaving);
+
 // Clipped changes with room for the noise, as fine as discrete noise allows; else changes times samples, up
 // to 2^36.
 template <typename Word>

@@ -295,6 +295,45 @@ TEST(privacy_guarantee, splits_the_noise_between_sum_and_count_at_the_same_cost)
     EXPECT_NEAR(1 / (s * s) + 1 / (c * c), 1 / 4.0, 1e-12);
 }
 
+TEST(privacy_guarantee, counts_that_a_secure_sum_may_fail) {
+    const auto epsilon = [](int clients, int per_round, bool secure_sum, double drop = 0) {
+        config::run_config c;
+        c.federation.clients = clients;
+        c.federation.clients_per_round = per_round;
+        c.faults.drop_probability = drop;
+        c.privacy = {
+            .clip = 1, .noise_multiplier = 12, .delta = 1e-3, .sampling = config::sampling_kind::poisson};
+        const privacy_guarantee plain(c);
+        c.privacy.secure_sum = secure_sum;
+        return std::pair(plain.epsilon_after(100), privacy_guarantee(c).epsilon_after(100));
+    };
+    const auto [many, many_secure] = epsilon(1000, 50, true);
+    EXPECT_LT(many_secure, 1.01 * many); // fails with 1e-20
+    const auto [some, some_secure] = epsilon(50, 15, true);
+    EXPECT_GT(some_secure, some);
+    EXPECT_TRUE(std::isfinite(some_secure));
+    EXPECT_TRUE(std::isinf(epsilon(50, 15, true, 0.4).second));
+    EXPECT_TRUE(std::isinf(epsilon(50, 5, true).second));
+    const auto complaint_of_few = complaint([](auto& c) {
+        c.privacy.sampling = config::sampling_kind::poisson;
+        c.privacy.secure_sum = true;
+        c.privacy.epsilon = 8;
+    });
+    EXPECT_THAT(complaint_of_few, testing::HasSubstr("no guarantee with so few clients"));
+}
+
+TEST(privacy_guarantee, lets_what_everybody_knows_be_released) {
+    const auto guarantee = guarantee_of(two_of_four({.clip = 1, .noise_multiplier = 1}));
+    round_record r;
+    r.drift = 0.5;
+    r.ever_alive = 0.75;
+    r.mask_distance = 0.25;
+    const auto shown = released(r, *guarantee);
+    EXPECT_EQ(shown.drift, 0.5);
+    EXPECT_EQ(shown.ever_alive, 0.75);
+    EXPECT_EQ(shown.mask_distance, 0.25);
+}
+
 TEST(privacy_guarantee, is_refused_where_something_else_shows_data) {
     using testing::HasSubstr;
     EXPECT_EQ(complaint([](auto&) {}), "none");

@@ -128,6 +128,16 @@ TYPED_TEST(SecureSum, SendsWhatTheTrafficSays) {
     }
 }
 
+TYPED_TEST(SecureSum, ChargesOneThatLeavesForWhatItSentBefore) {
+    const auto terms = this->terms_of(5, 3, 31);
+    std::uint64_t up = 0;
+    take_sum<TypeParam>(
+        terms, inputs_for<TypeParam>(terms),
+        {last_act::reveals, last_act::reveals, last_act::reveals, last_act::reveals, last_act::shares},
+        [&](last_act, std::uint32_t who, bytes& m) { up += who == 4 ? m.size() : 0; });
+    EXPECT_EQ(up, secure_sum_traffic_of_leaving(terms).up);
+}
+
 // What a hostile client can do to a round is end it with a reason, never make a wrong sum of what others
 // sent.
 TYPED_TEST(SecureSum, AlteredSecretsAreNoticed) {

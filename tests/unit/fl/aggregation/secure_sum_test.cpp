@@ -147,6 +147,21 @@ TEST(secure_sum, takes_a_client_whose_update_has_nan_for_one_that_left) {
     EXPECT_EQ(round.of(some).state, without.of(fewer).state);
 }
 
+TEST(secure_sum, with_privacy_lets_no_data_decide_who_leaves) {
+    auto config = secure();
+    config.privacy.clip = 1.5;
+    secure_round bad{.config = config}, unchanged{.config = config};
+    auto some = four, same = four;
+    for (const std::size_t i : {0U, 1U, 2U}) { // of four, of whom three must stay
+        some[i].weights[0] = NAN;
+        same[i].weights = test::model_of_first_two().state;
+    }
+
+    const auto state = bad.of(some).state;
+    EXPECT_EQ(state, unchanged.of(same).state);
+    EXPECT_NE(state, test::model_of_first_two().state);
+}
+
 TEST(secure_sum, is_close_to_the_mean) {
     secure_round round{.config = secure()};
     const auto mean = test::aggregated("mean", test::sending(upload_content::all_weights), four).state;
@@ -207,6 +222,34 @@ TEST(secure_sum, costs_each_client_what_the_protocol_says) {
         EXPECT_EQ(bytes.up, each.up);
         EXPECT_EQ(bytes.down, each.down);
     }
+}
+
+TEST(secure_sum, costs_on_average_what_all_draws_cost) {
+    auto config = secure(3);
+    config.privacy.clip = 1;
+    config.privacy.sampling = config::sampling_kind::poisson;
+    // Of 10 clients each with 0.3; of those drawn each leaves with 0.2.
+    double up = 0, down = 0;
+    for (int n = 2; n <= 10; ++n) {
+        const double drawn = std::exp(std::lgamma(11) - std::lgamma(n + 1) - std::lgamma(11 - n)) *
+                             std::pow(0.3, n) * std::pow(0.7, 10 - n);
+        const auto terms = secure_terms(config, 0, static_cast<std::uint32_t>(n), 6);
+        const auto stays = privacy::secure_sum_traffic(terms);
+        const auto leaves = privacy::secure_sum_traffic_of_leaving(terms);
+        up += drawn * n * (0.8 * static_cast<double>(stays.up) + 0.2 * static_cast<double>(leaves.up));
+        down += drawn * n * (0.8 * static_cast<double>(stays.down) + 0.2 * static_cast<double>(leaves.down));
+    }
+    // Those of the mean count a lone client, for which there is no sum.
+    const double alone = 10 * 0.3 * std::pow(0.7, 9);
+    const auto one = secure_terms(config, 0, 1, 6);
+    up += alone * (0.8 * static_cast<double>(privacy::secure_sum_traffic(one).up) +
+                   0.2 * static_cast<double>(privacy::secure_sum_traffic_of_leaving(one).up));
+    down += alone * (0.8 * static_cast<double>(privacy::secure_sum_traffic(one).down) +
+                     0.2 * static_cast<double>(privacy::secure_sum_traffic_of_leaving(one).down));
+
+    const auto mean = secure_traffic(config, 0, 6, 0.2);
+    EXPECT_NEAR(mean.up, up, 1e-6 * up);
+    EXPECT_NEAR(mean.down, down, 1e-6 * down);
 }
 
 TEST(secure_sum, of_a_whole_run_with_drop_outs_learns_as_the_plain_one) {

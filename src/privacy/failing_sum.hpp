@@ -1,0 +1,20 @@
+// How often a secure sum can't be taken.
+#pragma once
+
+#include "privacy/renyi.hpp"
+
+namespace feddip::privacy {
+
+struct drawing {
+    sampling how = sampling::poisson;
+    int clients = 0;             // of all
+    double rate = 0;             // that are drawn; of fixed_size a whole number of clients
+    double drop_probability = 0; // that a drawn one leaves before it has sent its values
+};
+
+// The probability that fewer than two are drawn, or that no majority (secure_sum_terms.hpp) of them answers,
+// the larger of those with and without any one client. Whether a sum was taken is seen, and depends on who
+// was there in a way that no noise on the sum hides.
+double probability_of_failing(const drawing& what);
+
+} // namespace feddip::privacy
