@@ -38,18 +38,38 @@ struct observation {
     progress_style style = progress_style::none;
     std::unique_ptr<io::run_lease> lease;
     std::optional<fl::run_state> resumed;
+    bool complete = false; // before it was started
 };
 
-// Nothing where there is no checkpoint yet.
-std::optional<fl::run_state> state_to_resume(const std::filesystem::path& checkpoints,
-                                             const config::run_config& config) {
-    auto newest = io::load_newest(checkpoints);
-    if (!newest) {
-        log::info("there is no checkpoint {}.ckpt-*.h5 to resume from: starting anew", checkpoints.string());
-        return std::nullopt;
+// Whether there are the whole results of this run, of which no checkpoint is left. Throws input_error for
+// results that starting anew would lose.
+bool is_complete(const observation& o, const config::run_config& config) {
+    if (!std::filesystem::exists(o.results)) {
+        return false;
     }
-    io::ensure_same_run(*newest, config::to_toml(config), checkpoints);
-    return std::move(newest->state);
+    const auto found = io::read_results(o.results);
+    io::ensure_same_run(found.header.info.config_toml, config::to_toml(config), o.results);
+    const auto between = static_cast<std::size_t>(config.checkpoint.every_rounds);
+    if (!found.header.complete && between > 0 && found.rounds.size() >= between) {
+        throw input_error("can't resume", o.results.string(),
+                          fmt::format("it has {} rounds, and there is no checkpoint {}.ckpt-*.h5: give "
+                                      "checkpoint.path as it was, or remove the results to start anew",
+                                      found.rounds.size(), o.checkpoints.string()));
+    }
+    return found.header.complete;
+}
+
+void find_state_to_resume(observation& o, const config::run_config& config) {
+    if (auto newest = io::load_newest(o.checkpoints)) {
+        io::ensure_same_run(newest->config_toml, config::to_toml(config), o.checkpoints);
+        o.resumed = std::move(newest->state);
+    } else if (is_complete(o, config)) {
+        o.complete = true;
+        log::info("{} is complete", o.results.string());
+    } else {
+        log::info("there is no checkpoint {}.ckpt-*.h5 to resume from: starting anew",
+                  o.checkpoints.string());
+    }
 }
 
 // Everything that could keep the run from being recorded, before anything is started.
@@ -66,7 +86,7 @@ observation prepare_observation(const train_command& command, const config::run_
     o.lease = std::make_unique<io::run_lease>(o.results, o.checkpoints);
     ensure_free(); // another job may have come and gone
     if (command.resume) {
-        o.resumed = state_to_resume(o.checkpoints, config);
+        find_state_to_resume(o, config);
     }
     io::remove_later_client_files(o.checkpoints, o.resumed ? o.resumed->rounds_done : 0);
     return o;
@@ -113,6 +133,12 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
             observed = prepare_observation(command, config);
         }
     });
+    if (command.resume && ranks.any(observed.complete)) {
+        if (first) {
+            fmt::print("{}\n", observed.results.string());
+        }
+        return exit_code::done;
+    }
     omp_set_num_threads(config.compute.threads);
 
     data::dataset_facts facts;

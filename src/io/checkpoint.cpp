@@ -67,11 +67,9 @@ void remove_if_possible(const fs::path& path) {
 }
 
 // Keys in which runs may differ and still give the same bits.
-bool leaves_results_alone(std::string_view key, bool has_budgets) {
+bool leaves_results_alone(std::string_view key) {
     constexpr std::array<std::string_view, 2> exact = {"data.path", "federation.rank0_trains"};
-    // Where clients have budgets, times decide who holds what.
-    const bool is_of_times = key.starts_with("links.") || key.starts_with("faults.slow_");
-    return key.starts_with("checkpoint.") || key.starts_with("output.") || (is_of_times && !has_budgets) ||
+    return key.starts_with("checkpoint.") || key.starts_with("output.") ||
            std::find(exact.begin(), exact.end(), key) != exact.end();
 }
 
@@ -111,22 +109,22 @@ std::optional<checkpoint> load_newest(const fs::path& stem) {
     return std::nullopt;
 }
 
-std::vector<std::string> config_differences(const std::string& of_checkpoint, const std::string& now) {
-    const config::run_config before = config::parse(of_checkpoint, "the checkpoint's config", {});
-    const config::run_config after = config::parse(now, "the run's config", {});
+std::vector<std::string> config_differences(const std::string& before, const std::string& now) {
+    const auto then = config::parse(before, "the config that it began with", {});
+    const auto today = config::parse(now, "the run's config", {});
     std::vector<std::string> named;
-    for (const auto& [key, left, right] : config::differences(before, after)) {
-        if (!leaves_results_alone(key, after.budget.mode != config::budget_kind::none)) {
-            named.push_back(fmt::format("{} is {} in the checkpoint and {} now", key, left, right));
+    for (const auto& [key, left, right] : config::differences(then, today)) {
+        if (!leaves_results_alone(key)) {
+            named.push_back(fmt::format("{} was {} and is {} now", key, left, right));
         }
     }
     return named;
 }
 
-void ensure_same_run(const checkpoint& c, const std::string& config_toml, const fs::path& stem) {
-    const std::vector<std::string> differences = config_differences(c.config_toml, config_toml);
+void ensure_same_run(const std::string& before, const std::string& now, const fs::path& where) {
+    const std::vector<std::string> differences = config_differences(before, now);
     if (!differences.empty()) {
-        throw input_error("can't resume with another configuration", stem.string(),
+        throw input_error("can't resume with another configuration", where.string(),
                           fmt::format("{}", fmt::join(differences, "; ")));
     }
 }

@@ -30,10 +30,10 @@ void ensure_checkpoints_writable(const std::filesystem::path& stem, bool resume)
 std::optional<checkpoint> load_newest(const std::filesystem::path& stem);
 
 // The keys in which two configs (as config::to_toml writes them) differ so that the results would, each as
-// "federation.seed is 1 in the checkpoint and 2 now". Throws input_error for a text that is no config.
-std::vector<std::string> config_differences(const std::string& of_checkpoint, const std::string& now);
-// Throws input_error that names the keys in which the run's config differs so that its results would.
-void ensure_same_run(const checkpoint& c, const std::string& config_toml, const std::filesystem::path& stem);
+// "federation.seed was 1 and is 2 now". Throws input_error for a text that is no config.
+std::vector<std::string> config_differences(const std::string& before, const std::string& now);
+// Throws input_error, about what is at `where`, that names these keys.
+void ensure_same_run(const std::string& before, const std::string& now, const std::filesystem::path& where);
 
 // Writes a checkpoint, where clients are protected, before the first round; after every so many rounds, after
 // a round in which so many minutes have passed since the last one (or the start), and at the end or when the

@@ -60,18 +60,18 @@ accuracies accuracies_of(const std::vector<fl::round_record>& rounds) {
 
 // Why some sampled clients are in no average; nothing where all are.
 std::string lost_updates(const std::vector<fl::round_record>& rounds) {
-    std::size_t sampled = 0, dropped_out = 0, not_finite = 0;
+    std::size_t sampled = 0, dropped_out = 0, left_out = 0;
     for (const fl::round_record& r : rounds) {
         sampled += r.clients.size();
         for (const fl::client_record& c : r.clients) {
             dropped_out += c.dropped_out != 0 ? 1 : 0;
-            not_finite += c.dropped_out == 0 && c.included == 0 ? 1 : 0;
+            left_out += c.dropped_out == 0 && c.included == 0 ? 1 : 0;
         }
     }
-    return dropped_out + not_finite == 0
+    return dropped_out + left_out == 0
                ? ""
-               : fmt::format("clients    of {} sampled {} dropped out and {} sent NaN or Inf\n", sampled,
-                             dropped_out, not_finite);
+               : fmt::format("clients    of {} sampled {} dropped out and {} were left out of the average\n",
+                             sampled, dropped_out, left_out);
 }
 
 std::string history_lines(const std::vector<fl::round_record>& rounds) {

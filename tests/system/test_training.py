@@ -174,7 +174,7 @@ class Training(program.Program):
     def test_a_checkpoint_of_another_configuration_is_refused_and_the_difference_named(self):
         self.train("--out", "r.h5")
         refused = self.run_program("train", self.config, "--set", "federation.rounds=3", "--out", "r.h5", "--resume")
-        self.assert_refused(refused, "federation.rounds is 2 in the checkpoint and 3 now")
+        self.assert_refused(refused, "federation.rounds was 2 and is 3 now")
 
     def test_stopping_without_checkpoints_is_no_promise_to_resume(self):
         running = self.start("train", self.config, "--set", "federation.rounds=10000",
@@ -206,6 +206,27 @@ class Training(program.Program):
 
     def test_resume_without_a_checkpoint_starts_anew_and_says_so(self):
         self.assertIn("starting anew", self.train("--out", "r.h5", "--resume").stderr)
+
+    def test_resume_never_replaces_results_whose_checkpoints_are_gone(self):
+        self.train("--out", "r.h5")
+        for path in self.folder.glob("r.ckpt-*"):
+            path.unlink()
+        whole = (self.folder / "r.h5").read_bytes()
+        for ranks in (0, 2):
+            told = self.train("--out", "r.h5", "--resume", ranks=ranks)
+            self.assertIn("r.h5 is complete", told.stderr)
+            self.assertEqual(told.stdout.strip(), "r.h5")
+        refused = self.run_program("train", self.config, "--set", "federation.rounds=3", "--out", "r.h5", "--resume")
+        self.assert_refused(refused, "r.h5", "federation.rounds was 2 and is 3 now")
+        self.assertEqual((self.folder / "r.h5").read_bytes(), whole)
+
+        with h5py.File(self.folder / "r.h5", "r+") as file:
+            file.attrs["complete"] = 0
+        stopped = (self.folder / "r.h5").read_bytes()
+        refused = self.run_program("train", self.config, "--out", "r.h5", "--resume")
+        self.assert_refused(refused, "r.h5", "it has 2 rounds", "checkpoint.path")
+        self.assertEqual((self.folder / "r.h5").read_bytes(), stopped)
+        self.train("--set", "checkpoint.every_rounds=3", "--out", "r.h5", "--resume")
 
     def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(self):
         self.train("--out", "whole.h5")
