@@ -35,10 +35,9 @@ participation included(std::span<const client_record> clients, int round) {
         return {.samples = 0, .updates = 0, .train_loss = not_measured};
     }
     if (p.samples == 0) {
-        throw error(
-            "no usable update", fmt::format("round {}", round + 1),
-            "every sampled client's weights became NaN or Inf; lower optimizer.learning_rate and resume from "
-            "the last checkpoint");
+        throw error("no usable update", fmt::format("round {}", round + 1),
+                    "every sampled client's weights became NaN or Inf; start another run with a lower "
+                    "optimizer.learning_rate");
     }
     p.train_loss /= static_cast<double>(p.samples);
     return p;

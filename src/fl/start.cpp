@@ -19,7 +19,8 @@ bool looks_at_data(const workplace& here) {
 
 // On rank 0 alone, where the data are looked at.
 start_cost look_first(workplace& here, global_model& model) {
-    first_client client(here.trainer, here.layout, here.images_of(first_client::id));
+    const auto images = here.drift.images_of(first_client::id, 0);
+    first_client client(here.trainer, here.layout, images);
     model.mask = here.how->look(client, model.state);
     return cost_of(here.how->looks_first(), here.layout, model.mask.count(),
                    sparse::encode(model.mask, here.layout, nullptr).size());

@@ -8,6 +8,7 @@
 #include "sparse/magnitude.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 namespace feddip::fl {
@@ -65,12 +66,14 @@ sparse::sparse_vector chosen_with(std::span<float> residual, float strength, con
     return sent;
 }
 
-// An update that is left out has been sent all the same: one without positions is as long as any other.
-std::size_t values_of(const upload& sent, const round_plan& plan, const parameter_layout& layout,
-                      const sparse::mask& mask) {
-    return carries_positions(plan.upload)
-               ? sent.weights.values.size()
-               : upload_length(layout, mask, plan.upload == upload_content::all_weights) - sent.tail.size();
+// An update that is left out has been sent all the same: what weights it had sent if it had 0 for what is not
+// finite.
+sparse::sparse_vector chosen_among_finite(const round_plan& plan, const global_model& model,
+                                          std::span<const float> prunable, const sparse::mask* own_mask) {
+    std::vector<float> finite(prunable.begin(), prunable.end());
+    std::ranges::replace_if(
+        finite, [](float w) { return !std::isfinite(w); }, 0.0F);
+    return chosen(plan, model, finite, own_mask);
 }
 
 } // namespace
@@ -83,9 +86,11 @@ upload make_upload(const round_plan& plan, const parameter_layout& layout, const
                 .tail = trained.weights.subspan(prunable.size()),
                 .squared_gradients = trained.squared_gradients};
     sent.included = all_finite(trained.weights) && all_finite(trained.squared_gradients);
+    sparse::sparse_vector left_out;
     if (!sent.included) {
         log::warning("the update of client {} has NaN or Inf and is left out", record.id);
         record.included = 0;
+        left_out = chosen_among_finite(plan, model, prunable, trained.own_mask);
     } else if (trained.residual.empty()) {
         sent.weights = chosen(plan, model, prunable, trained.own_mask);
     } else {
@@ -93,13 +98,13 @@ upload make_upload(const round_plan& plan, const parameter_layout& layout, const
             chosen_with(trained.residual, trained.strength, plan, model, prunable, trained.own_mask);
     }
 
+    const auto& charged = sent.included ? sent.weights : left_out;
     if (carries_positions(plan.upload)) {
-        record.bytes_positions = sparse::encode(sent.weights.support, layout, &model.mask).size();
+        record.bytes_positions = sparse::encode(charged.support, layout, &model.mask).size();
     }
-    const auto& held = trained.own_mask ? *trained.own_mask : model.mask;
-    record.bytes_up = upload_bytes(plan, values_of(sent, plan, layout, held),
-                                   trained.tail_values.value_or(sent.tail.size())) +
-                      record.bytes_positions + sizeof(float) * sent.squared_gradients.size();
+    record.bytes_up =
+        upload_bytes(plan, charged.values.size(), trained.tail_values.value_or(sent.tail.size())) +
+        record.bytes_positions + sizeof(float) * sent.squared_gradients.size();
     return sent;
 }
 

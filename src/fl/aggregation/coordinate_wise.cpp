@@ -3,6 +3,8 @@
 #include "fl/aggregation/slices.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 #include <utility>
 
 namespace feddip::fl {
@@ -76,7 +78,8 @@ float median_of(std::span<float> values) {
         return *middle;
     }
     const float below = *std::max_element(values.begin(), middle);
-    return below + (*middle - below) / 2;
+    const float half = below + (*middle - below) / 2;
+    return std::isfinite(half) ? half : std::midpoint(below, *middle); // their difference is too large
 }
 
 std::unique_ptr<aggregation_rule> make_coordinate_wise(coordinate_rule rule, int least_updates) {

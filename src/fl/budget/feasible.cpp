@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 
@@ -74,11 +75,14 @@ void require_method(const config::run_config& config, const method& how) {
     }
 }
 
-// Weights: one of each layer, or of the slices of a unit each.
-double smallest_part(const config::run_config& config, const parameter_layout& layout) {
-    return config.budget.ranking == config::ranking_kind::magnitude
-               ? static_cast<double>(layout.weights().size())
-               : static_cast<double>(sparse::ladder(layout, sparse::width_slices{}).count({.level = 1}));
+// Weights of a mask with `alive`: the lowest rungs that have one of each layer, or the slices of a unit each.
+double smallest_part(const config::run_config& config, const parameter_layout& layout, double alive) {
+    if (config.budget.ranking != config::ranking_kind::magnitude) {
+        return static_cast<double>(sparse::ladder(layout, sparse::width_slices{}).count({.level = 1}));
+    }
+    const double on_a_rung = alive / sparse::rungs;
+    const double level = std::max(1.0, std::ceil(static_cast<double>(layout.weights().size()) / on_a_rung));
+    return std::ceil(level * on_a_rung);
 }
 
 // What one client of a class can do.
@@ -122,8 +126,8 @@ public:
         return last_for_which(0.0, beyond, [&](double weights) { return affords(weights); });
     }
 
-    void require_smallest_part() const {
-        const auto least = smallest_part(config_, layout_);
+    void require_smallest_part(double alive) const {
+        const auto least = smallest_part(config_, layout_, alive);
         if (largest_density(config_.budget, class_) * static_cast<double>(layout_.prunable_size()) < least) {
             refuse("budget.density",
                    fmt::format(
@@ -179,9 +183,11 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
             classes.push_back({.share = config.links.shares[c]});
             continue;
         }
-        client.require_smallest_part();
-        const double first = client.holds(alive_in(how, layout, 0));
-        const double last = client.holds(alive_in(how, layout, config.federation.rounds - 1));
+        const double alive_first = alive_in(how, layout, 0);
+        const double alive_last = alive_in(how, layout, config.federation.rounds - 1);
+        client.require_smallest_part(std::max(alive_first, alive_last));
+        const double first = client.holds(alive_first);
+        const double last = client.holds(alive_last);
         classes.push_back({.share = config.links.shares[c],
                            .first = first / size,
                            .last = last / size,

@@ -41,11 +41,6 @@ void drop_and_regrow(const parameter& tensor, const trained_client& client, std:
     chosen(gradient, free, drop).for_each_alive([&](std::size_t k) { into.set(free[k], true); });
 }
 
-// Before the mask rests.
-bool is_last_change(const config::run_config& config, int round) {
-    return config::final_rounds_of(config) > 0 && round == changing_rounds(config) - 1;
-}
-
 } // namespace
 
 round_plan averaging_round(const config::run_config& config, int round) {
@@ -78,6 +73,10 @@ double scheduled_sparsity(const config::run_config& config, int round) {
     return is_last_change(config, round) || round >= changing
                ? config.sparsity.target
                : sparse::sparsity_at(round, changing, config.sparsity.initial, config.sparsity.target);
+}
+
+bool is_last_change(const config::run_config& config, int round) {
+    return config::final_rounds_of(config) > 0 && round == changing_rounds(config) - 1;
 }
 
 bool on_horizon(const config::run_config& config, int round) {

@@ -27,6 +27,8 @@ double scheduled_sparsity(const config::run_config& config, int round);
 // R, 2R
 // ... or, with the variant "authors" of those methods that have it, R - 1, 2R - 1 ...
 bool on_horizon(const config::run_config& config, int round);
+// Before the mask rests for the final rounds, where there are any.
+bool is_last_change(const config::run_config& config, int round);
 // The same for masks that follow the schedule: where final rounds follow, it is reconfigured last before
 // them.
 bool on_schedule(const config::run_config& config, int round);

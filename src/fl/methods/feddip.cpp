@@ -44,8 +44,7 @@ public:
                                       to_staircase(c.regularization.staircase)));
         plan.target_sparsity = scheduled_sparsity(c, round);
         plan.reconfigures = reconfigures;
-        plan.upload = ranks_all_weights ? reconfiguration_upload() : ordinary_upload();
-        plan.keeps_residual |= ranks_all_weights && keeps_residual_of_reconfigurations();
+        choose_upload(plan, ranks_all_weights);
         return plan;
     }
 
@@ -58,12 +57,11 @@ public:
             plan.target_sparsity = sparse::sparsity_at(
                 passed, a.rounds, std::min(a.relaxed_sparsity, plan.target_sparsity), plan.target_sparsity);
         }
+        // Meanwhile masks change by the alarm's time and not the schedule's, but for its last change.
         const bool due = passed % config_.sparsity.horizon == 0;
-        if (due || (last && a.answer == config::answer_kind::relax)) {
-            plan.reconfigures = true;
-            plan.upload = reconfiguration_upload();
-            plan.keeps_residual |= keeps_residual_of_reconfigurations();
-        }
+        plan.reconfigures =
+            due || (last && a.answer == config::answer_kind::relax) || is_last_change(config_, round);
+        choose_upload(plan, plan.reconfigures);
         if (due && a.answer == config::answer_kind::regrow) {
             plan.regrown_share = falling_share(a.regrown_share, passed, a.rounds);
         }
@@ -136,6 +134,11 @@ private:
         return config_.communication.reconfiguration_upload == config::reconfiguration_upload_kind::dense
                    ? upload_content::all_weights
                    : upload_content::largest;
+    }
+    void choose_upload(round_plan& plan, bool ranks_all_weights) const {
+        plan.upload = ranks_all_weights ? reconfiguration_upload() : ordinary_upload();
+        plan.keeps_residual = averaging_round(config_, plan.round).keeps_residual ||
+                              (ranks_all_weights && keeps_residual_of_reconfigurations());
     }
     upload_content ordinary_upload() const {
         return config_.communication.upload == config::upload_kind::dense ? upload_content::all_weights

@@ -91,6 +91,22 @@ TEST(adaptation, regrows_each_horizon_for_some_rounds_after_an_alarm) {
     EXPECT_NEAR(answers.plan(49).regrown_share, 0.15 * (1 + std::cos(std::acos(-1) * 8 / 12)), 1e-12);
 }
 
+TEST(adaptation, changes_masks_by_the_alarm_alone_while_the_schedule_goes_on) {
+    auto config = resting(config::answer_kind::regrow);
+    config.sparsity.final_rounds = 50;
+    config.sparsity.horizon = 5;
+    stage s(config);
+    fl::adaptation answers(s.here, {});
+    history_with_alarm(answers);
+    for (int t = 41; t < 55; ++t) {
+        const auto plan = answers.plan(t);
+        const bool due = t == 41 || t == 46 || t == 51;
+        const bool last_change = t == 49;
+        EXPECT_EQ(plan.reconfigures, due || last_change) << t;
+        EXPECT_EQ(plan.upload == fl::upload_content::all_weights, due || last_change) << t;
+    }
+}
+
 TEST(adaptation, relaxes_the_sparsity_and_goes_up_to_the_schedule_again) {
     stage s(resting(config::answer_kind::relax));
     fl::adaptation answers(s.here, {});

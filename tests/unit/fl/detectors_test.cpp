@@ -97,7 +97,7 @@ TEST_P(detector, gives_none_while_a_model_learns) {
 }
 
 INSTANTIATE_TEST_SUITE_P(of, detector, testing::Values(page_hinkley, adwin),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& of) { return of.param.name; });
 
 // With x = 0 thirty-one times and then 1: the mean is 1/32, 2/33 ..., so that m rises by 0.959, 0.929 ...
 TEST(page_hinkley, adds_up_what_exceeds_mean_and_tolerance) {

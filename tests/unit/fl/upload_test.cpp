@@ -105,6 +105,10 @@ TEST(upload, with_nan_or_infinity_is_left_out_and_recorded_and_leaves_the_residu
             EXPECT_EQ(record.included, 0);
             EXPECT_EQ(sent.weights.support.count(), 0U);
             EXPECT_THAT(residual, ElementsAre(0.5, 0, 0, 2));
+            const auto whole = send(sending(content), {.weights = weights_a}).record;
+            EXPECT_EQ(record.bytes_up - record.bytes_positions, whole.bytes_up - whole.bytes_positions)
+                << "it was sent all the same";
+            EXPECT_EQ(record.bytes_positions > 0, whole.bytes_positions > 0);
         }
     }
 }

@@ -390,6 +390,8 @@ TEST(budgets, that_cannot_be_met_are_refused_beforehand) {
     });
     refused([](auto& c) { c.budget.mode = budget_kind::bytes, c.budget.bytes_per_round = 500; });
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.budget.density = {1e-6}; });
+    // 24 weights, which are one of each layer, but of the 30 on a rung of the first mask.
+    refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.budget.density = {4e-4}; });
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.method.name = "feddst"; });
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.method.name = "dispfl"; });
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.aggregation.rule = "median"; });
