@@ -21,6 +21,7 @@ METHOD_NAMES = {
     "prunetrain": "PruneTrain",
     "feddst": "FedDST",
     "dispfl": "DisPFL",
+    "dadpfl": "DA-DPFL",
     "flash": "FLASH",
 }
 
@@ -108,6 +109,13 @@ _UNUSED_BY_METHOD = {
     "DisPFL": (
         "regularization.",
         "sparsity.initial",
+        "sparsity.horizon",
+        "sparsity.regrow",
+        "sparsity.start_mask",
+        "communication.",
+    ),
+    "DA-DPFL": (
+        "regularization.",
         "sparsity.horizon",
         "sparsity.regrow",
         "sparsity.start_mask",

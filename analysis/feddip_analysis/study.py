@@ -17,7 +17,7 @@ from .statistics import Comparison, Mean
 
 METHOD_ORDER = ("FedAvg", "FedProx", "FedDIP", "FedDP", *METHOD_NAMES.values())
 WITHOUT_PRUNING = ("FedAvg", "FedProx", "FedDIP, regularization alone")
-PERSONAL = ("DisPFL",)  # a model per client, which is another task than one model for all
+PERSONAL = ("DisPFL", "DA-DPFL")  # a model per client, which is another task than one model for all
 # Densities are equal where the larger is at most so much more: by what FedDIP loses from one sparsity to the
 # next, its accuracy changes by a third of the margin or less for it.
 DENSITY_TOLERANCE = 0.1

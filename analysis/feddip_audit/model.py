@@ -74,8 +74,9 @@ def _from_checkpoint(path: Path) -> Model:
         rounds = int(file["rounds_done"][()].item())
     if config["model"]["name"] != "lenet5":
         raise NotAModel(f"its model is {config['model']['name']}, and only lenet5 is audited so far")
-    if config["method"]["name"] == "dispfl":
-        raise NotAModel("with dispfl every client has a model of its own, and there is no common one")
+    method = config["method"]["name"]
+    if method in ("dispfl", "dadpfl"):
+        raise NotAModel(f"with {method} every client has a model of its own, and there is no common one")
     shapes = network.shapes(len(tail) - sum(shape[0] for shape in network.HIDDEN.values()))
     of_weights = {name: shape for name, shape in shapes.items() if name.endswith("weight")}
     if prunable != sum(int(np.prod(shape)) for shape in of_weights.values()):

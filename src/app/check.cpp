@@ -146,6 +146,9 @@ void print_traffic(const config::run_config& config, const predicted_rounds& pre
         fmt::print("  {} of {} times a sampled client drops out: it receives the model and sends nothing\n",
                    sum.dropped_out, config.federation.rounds * config.federation.clients_per_round);
     }
+    if (fl::make_method(config)->further_pruning().threshold > 0) {
+        fmt::print("  upper bounds: when clients prune their masks further, only training decides\n");
+    }
     if (!std::isnan(sum.seconds)) {
         fmt::print("  time over the links of the config: {}; FedAvg's {}\n", format_duration(sum.seconds),
                    format_duration(dense_sum.seconds));

@@ -10,6 +10,7 @@
 #include "fl/faults.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
+#include "fl/neighbourhood.hpp"
 #include "fl/privacy_guarantee.hpp"
 #include "fl/roster.hpp"
 #include "nn/models/registry.hpp"
@@ -17,7 +18,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <map>
 
 namespace feddip::app {
 
@@ -47,7 +47,8 @@ double bytes_without_weights(const parameter_layout& layout) {
     return static_cast<double>(fl::header_bytes + sizeof(float) * (layout.size() - layout.prunable_size()));
 }
 
-// Without a server: all messages are alike, and it is known who sends how many (fl/peers.cpp).
+// Without a server: all messages are alike, and it is known who sends how many (fl/peers.cpp). Where clients
+// prune further, when training has it so, these are the most that there may be.
 std::vector<round_traffic> predict_exchange(const config::run_config& config, const fl::method& method,
                                             const parameter_layout& layout) {
     const auto& f = config.federation;
@@ -60,28 +61,26 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
 
     std::vector<round_traffic> rounds;
     for (int t = 0; t < f.rounds; ++t) {
-        const auto sampled = fl::sampled_in(t, f, faults);
-        std::map<int, fl::client_work> works;
+        auto sampled = fl::sampled_in(t, f, faults);
+        fl::introduce(sampled, method, t, f.seed);
+        std::vector<fl::client_work> works;
         round_traffic r{.sparsity = mask.sparsity()};
         for (const auto& who : sampled) {
-            works[who.client] = fl::work_of(who, images_per_client(config), f.local_epochs);
+            works.push_back(fl::work_of(who, images_per_client(config), f.local_epochs));
             r.dropped_out += who.answers ? 0 : 1;
         }
-        for (const auto& who : sampled) {
-            for (const int peer : fl::senders_to(who.client, sampled, t, method.neighbours(), f.seed)) {
-                works[who.client].bytes_down += message;
-                works[peer].bytes_up += message;
+        for (std::size_t i = 0; i < sampled.size(); ++i) {
+            for (const int peer : sampled[i].senders) {
+                works[i].bytes_down += message;
+                std::ranges::find(works, peer, &fl::client_work::client)->bytes_up += message;
                 r.down += message;
                 r.positions += positions;
             }
         }
         r.up = r.down;
         r.positions_up = r.positions;
-        std::vector<fl::client_work> all;
-        for (const auto& [client, work] : works) {
-            all.push_back(work);
-        }
-        r.seconds = links.round_seconds(all);
+        fl::wait_for_peers(sampled, links, works);
+        r.seconds = links.round_seconds(works);
         rounds.push_back(r);
     }
     return rounds;

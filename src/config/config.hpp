@@ -137,6 +137,18 @@ struct dispfl_section {
     bool operator==(const dispfl_section&) const = default;
 };
 
+struct dadpfl_section {
+    int neighbours = 10;           // as in dispfl_section
+    double readjusted_share = 0.3; // as in feddst_section
+    int waits = 5; // of its neighbours, those whose model of the same round a client waits for
+    // The change of a model's distance from its start, relative to the first such distance, up to which the
+    // model counts as settled; where half of them have, all are pruned further. 0: never.
+    double pruning_threshold = 0.01;
+    double pruning_pace = 2; // the rounds from one further pruning to the next become so many times fewer
+
+    bool operator==(const dadpfl_section&) const = default;
+};
+
 struct sparsity_section {
     double initial = 0.5;
     double target = 0.9;
@@ -337,6 +349,7 @@ struct run_config {
     prunetrain_section prunetrain;
     feddst_section feddst;
     dispfl_section dispfl;
+    dadpfl_section dadpfl;
     sparsity_section sparsity;
     regularization_section regularization;
     optimizer_section optimizer;

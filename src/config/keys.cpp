@@ -190,7 +190,7 @@ constexpr rule<double> rounds_or_a_share{[](const double& v) {
                                          "a whole number of rounds, or a share of them from 0 to below 1"};
 constexpr rule<feedback_strength> a_strength{
     [](const feedback_strength& v) { return v.fixed >= 0 && v.fixed <= 1; }, "at least 0 and at most 1"};
-constexpr rule<double> a_slowdown{[](const double& v) { return v >= 1; }, "at least 1"};
+constexpr rule<double> a_factor{[](const double& v) { return v >= 1; }, "at least 1"};
 const rule<std::vector<double>> shares{
     [](const std::vector<double>& v) {
         return std::ranges::all_of(v, [](double share) { return share > 0; }) &&
@@ -288,6 +288,12 @@ std::vector<key> make_keys() {
     section(table, "dispfl", &run_config::dispfl)
         .has("neighbours", &dispfl_section::neighbours, at_least_1)
         .has("readjusted_share", &dispfl_section::readjusted_share, a_share);
+    section(table, "dadpfl", &run_config::dadpfl)
+        .has("neighbours", &dadpfl_section::neighbours, at_least_1)
+        .has("readjusted_share", &dadpfl_section::readjusted_share, a_share)
+        .has("waits", &dadpfl_section::waits, at_least_0<int>)
+        .has("pruning_threshold", &dadpfl_section::pruning_threshold, at_least_0<double>)
+        .has("pruning_pace", &dadpfl_section::pruning_pace, a_factor);
     section(table, "sparsity", &run_config::sparsity)
         .has("initial", &sparsity_section::initial, below_1)
         .has("target", &sparsity_section::target, below_1)
@@ -370,7 +376,7 @@ std::vector<key> make_keys() {
     section(table, "faults", &run_config::faults)
         .has("drop_probability", &faults_section::drop_probability, below_1)
         .has("slow_probability", &faults_section::slow_probability, a_share)
-        .has("slow_factor", &faults_section::slow_factor, a_slowdown);
+        .has("slow_factor", &faults_section::slow_factor, a_factor);
     section(table, "analysis", &run_config::analysis)
         .has("convergence_every", &analysis_section::convergence_every, at_least_0<int>)
         .has("layer_norms_every", &analysis_section::layer_norms_every, at_least_0<int>)

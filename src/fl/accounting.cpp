@@ -1,6 +1,7 @@
 #include "fl/accounting.hpp"
 
 #include "fl/aggregation/secure_words.hpp"
+#include "fl/neighbourhood.hpp"
 #include "fl/upload.hpp"
 #include "sparse/codec.hpp"
 
@@ -244,12 +245,17 @@ void accounting::simulate(ongoing_round& now) const {
     std::vector<client_work> works;
     for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
         const auto& p = now.who.sampled[i];
+        works.push_back(work_of(p, p.samples(), here_.what.config.federation.local_epochs));
+        works.back().bytes_up = static_cast<double>(now.record.clients[i].bytes_up);
+    }
+    wait_for_peers(now.who.sampled, links_, works);
+    std::vector<client_work> in_time;
+    for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
+        const auto& p = now.who.sampled[i];
         auto& c = now.record.clients[i];
-        auto work = work_of(p, p.samples(), here_.what.config.federation.local_epochs);
-        work.bytes_up = static_cast<double>(c.bytes_up);
-        c.simulated_seconds = p.late ? budget.deadline_s : links_.seconds(work);
+        c.simulated_seconds = p.late ? budget.deadline_s : links_.seconds(works[i]);
         if (!p.late) {
-            works.push_back(work);
+            in_time.push_back(works[i]);
         }
         c.bytes_down = p.bytes_down;
         c.density = p.density;
@@ -260,7 +266,7 @@ void accounting::simulate(ongoing_round& now) const {
             c.deadline_met = p.answers && c.simulated_seconds <= budget.deadline_s ? 1 : 0;
         }
     }
-    now.record.simulated_seconds = links_.round_seconds(works);
+    now.record.simulated_seconds = links_.round_seconds(in_time);
     if (std::ranges::any_of(now.who.sampled, &participant::late)) {
         now.record.simulated_seconds = std::max(now.record.simulated_seconds, budget.deadline_s);
     }

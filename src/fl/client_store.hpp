@@ -12,7 +12,8 @@
 namespace feddip::fl {
 
 // Versions are kept by the round t that wrote them, so that a run resumed from an older checkpoint finds what
-// its clients held then.
+// its clients held then. Of models the one before stays when a new one is saved: within a round others may
+// still ask for it.
 class client_store {
 public:
     virtual ~client_store() = default;

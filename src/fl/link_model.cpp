@@ -60,7 +60,7 @@ double link_model::seconds(const client_work& work) const {
     const link& l = links_[class_of(work.client)];
     const double there = l.latency + work.bytes_down * l.seconds_per_byte_down;
     const double back = work.images * l.seconds_per_image + l.latency + work.bytes_up * l.seconds_per_byte_up;
-    return work.slowdown * (work.answers ? there + back : there);
+    return work.begins + work.slowdown * (work.answers ? there + back : there);
 }
 
 double link_model::round_seconds(std::span<const client_work> works) const {

@@ -17,6 +17,7 @@ struct client_work {
     double bytes_down = 0, bytes_up = 0;
     double images = 0;   // trained on, each as often as there are local epochs
     double slowdown = 1; // everything takes so many times as long
+    double begins = 0;   // seconds after the round does
     bool answers = true; // false: after the download it is not heard of again
 };
 
@@ -31,8 +32,8 @@ public:
 
     std::size_t class_of(int client) const;
 
-    // Download, local training and upload one after the other; each message starts `latency` late. Rates of 0
-    // take no time. NaN where nothing is modelled.
+    // From the beginning of the round: download, local training and upload one after the other; each message
+    // starts `latency` late. Rates of 0 take no time. NaN where nothing is modelled.
     double seconds(const client_work& work) const;
 
     // The slowest client's time: the server sends to all at once and is never what they wait for. NaN where

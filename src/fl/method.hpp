@@ -43,6 +43,8 @@ struct round_plan {
     upload_content upload = upload_content::in_mask;
     // Of the weights sent; bf16 is that of their difference to the model that the client was sent.
     config::value_kind values = config::value_kind::f32;
+    // Where there is no server: clients prune their masks further, by how much their weights allow.
+    bool prunes_further = false;
     // What the server does not get of a client's weights, because it was not sent or was rounded away, the
     // client keeps, and adds the next time it is sampled in such a round.
     bool keeps_residual = false;
@@ -68,6 +70,12 @@ enum class first_look {
     none,
     gradient, // of one minibatch; the client sends the mask
     training, // from w_0; the client receives w_0 and sends the mask, and the weights in it
+};
+
+// When peers prune their masks further (settling.hpp).
+struct pruning_rhythm {
+    double threshold = 0; // change of a model up to which it is settled; 0: they never do
+    double pace = 1;      // gaps become so many times shorter
 };
 
 // A client after its local training.
@@ -118,6 +126,10 @@ public:
         (void)client;
         return start_mask(layout);
     }
+    // Then also: of how many of these a client waits for the model of the same round, at most, and when
+    // further pruning is due.
+    virtual int waits() const { return 0; }
+    virtual pruning_rhythm further_pruning() const { return {}; }
 
     // The mask through which a client's forward pass sees its weights, where it isn't the model's.
     virtual std::optional<sparse::mask> client_mask(const round_plan& plan, const parameter_layout& layout,

@@ -5,8 +5,8 @@
 #include "fl/evaluation.hpp"
 #include "fl/intersection_average.hpp"
 #include "fl/message.hpp"
+#include "fl/packing.hpp"
 #include "fl/progress.hpp"
-#include "fl/roster.hpp"
 #include "sparse/codec.hpp"
 
 #include <algorithm>
@@ -20,18 +20,49 @@ struct peer_training::trained {
     peer_seconds took;
 };
 
+namespace {
+
+model_bytes bytes_of(const sparse::mask& mask, const parameter_layout& layout) {
+    const auto positions = sparse::encode(mask, layout, nullptr).size();
+    return {.message = positions + message_bytes(mask.count(), layout.size() - layout.prunable_size()),
+            .positions = positions};
+}
+
+int last_level(const cast& who) {
+    int last = 0;
+    for (std::size_t s = 0; s < who.slots.size(); ++s) {
+        last = std::max(last, who.at_slot(s).level);
+    }
+    return last;
+}
+
+} // namespace
+
 peer_reports peer_training::run(const ongoing_round& now, const run_state& state) {
     const auto on_batch = progress_of(now.plan.round, now.who, here_);
-    peer_reports all;
-    std::vector<trained> mine;
-    for (const std::size_t s : now.who.slots_of(here_.ranks.rank())) {
-        mine.push_back(train(now, now.who.at_slot(s), state, on_batch));
-    }
-    here_.ranks.any(false); // all have read the models of the rounds before, which a store may now let go
-    for (const auto& t : mine) {
-        if (!t.message.empty()) {
-            here_.what.clients.save_model(t.report.record.id, now.plan.round, t.message);
+    const auto slots = now.who.slots_of(here_.ranks.rank());
+    std::vector<trained> mine(slots.size());
+    fresh_.clear();
+    for (int level = 0, last = last_level(now.who); level <= last; ++level) {
+        std::vector<int> fresh;
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            if (const auto& who = now.who.at_slot(slots[i]); who.level == level) {
+                mine[i] = train(now, who, state, on_batch);
+            }
         }
+        for (auto& t : mine) {
+            if (!t.message.empty()) {
+                here_.what.clients.save_model(t.report.record.id, now.plan.round, t.message);
+                fresh.push_back(t.report.record.id);
+                t.message = {};
+            }
+        }
+        if (level < last) {
+            announce(fresh);
+        }
+    }
+    peer_reports all;
+    for (const auto& t : mine) {
         all.clients.push_back(t.report);
         all.densities.insert(all.densities.end(), t.densities.begin(), t.densities.end());
         all.took.aggregate += t.took.aggregate;
@@ -41,21 +72,47 @@ peer_reports peer_training::run(const ongoing_round& now, const run_state& state
     return all;
 }
 
+// Collective.
+void peer_training::announce(std::span<const int> clients) {
+    std::vector<std::byte> all;
+    for (const auto& theirs : here_.ranks.gather(std::as_bytes(clients))) {
+        all.insert(all.end(), theirs.begin(), theirs.end());
+    }
+    here_.ranks.broadcast(all);
+    const auto more = take_rest<int>(all);
+    fresh_.insert(fresh_.end(), more.begin(), more.end());
+    std::ranges::sort(fresh_);
+}
+
 peer_score peer_training::score_of(int client, const run_state& state) {
     return evaluated(model_of(state, client), client);
 }
 
-// What the client's peers get of it: its model as it was trained last, in the mask it was trained in.
+global_model peer_training::first_model_of(const run_state& state, int client) const {
+    global_model model{.state = state.model.state, .mask = here_.how->personal_mask(here_.layout, client)};
+    sparse::apply(model.mask, std::span(model.state).first(model.mask.size()));
+    return model;
+}
+
+// As it was trained in a round before, in the mask it was trained in.
 global_model peer_training::model_of(const run_state& state, int client) const {
     const int kept_in = state.client_residual_round[static_cast<std::size_t>(client)];
-    global_model model;
-    if (kept_in >= 0) {
-        decode(here_.what.clients.load_model(client, kept_in), here_.layout, model);
-    } else {
-        model.state = state.model.state;
-        model.mask = here_.how->personal_mask(here_.layout, client);
-        sparse::apply(model.mask, std::span(model.state).first(model.mask.size()));
+    if (kept_in < 0) {
+        return first_model_of(state, client);
     }
+    global_model model;
+    decode(here_.what.clients.load_model(client, kept_in), here_.layout, model);
+    return model;
+}
+
+// What a client gets of its peer.
+global_model peer_training::received(const ongoing_round& now, const participant& who, int peer,
+                                     const run_state& state) const {
+    if (!std::ranges::binary_search(who.awaited, peer) || !std::ranges::binary_search(fresh_, peer)) {
+        return model_of(state, peer);
+    }
+    global_model model;
+    decode(here_.what.clients.load_model(peer, now.plan.round), here_.layout, model);
     return model;
 }
 
@@ -69,7 +126,9 @@ sparse::mask peer_training::next_mask(const run_state& state, int client, const 
     const auto gradient = [&] {
         return here_.trainer.gradient(last.state, kept_in, client, here_.drift.images_of(client, kept_in));
     };
-    return here_.how->own_mask(here_.how->plan(kept_in), {here_.layout, last.state, last.mask, gradient});
+    auto plan = here_.how->plan(kept_in);
+    plan.prunes_further = settled_.prunes_in(kept_in);
+    return here_.how->own_mask(plan, {here_.layout, last.state, last.mask, gradient});
 }
 
 peer_training::trained peer_training::train(const ongoing_round& now, const participant& who,
@@ -79,12 +138,11 @@ peer_training::trained peer_training::train(const ongoing_round& now, const part
     trained t;
     stopwatch phase;
     const auto last = model_of(state, client);
-    auto together = senders_to(client, now.who.sampled, now.plan.round, here_.how->neighbours(),
-                               here_.what.config.federation.seed);
+    auto together = who.senders;
     together.insert(std::ranges::lower_bound(together, client), client);
     intersection_average average(layout);
     for (const int peer : together) {
-        average.add(peer == client ? last : model_of(state, peer));
+        average.add(peer == client ? last : received(now, who, peer, state));
     }
     const auto [start, pruning_error] = average.pruned_to(next_mask(state, client, last));
     t.took.aggregate = phase.lap();
@@ -93,9 +151,8 @@ peer_training::trained peer_training::train(const ongoing_round& now, const part
     r.record = here_.trainer.train(start, start.mask, now.plan, client, who.images, on_batch);
     t.took.train = phase.lap();
 
-    r.position_bytes = sparse::encode(last.mask, layout, nullptr).size();
-    r.message_bytes =
-        r.position_bytes + message_bytes(last.mask.count(), layout.size() - layout.prunable_size());
+    r.before = bytes_of(last.mask, layout);
+    r.after = r.before;
     r.mask_change = sparse::change(start.mask, last.mask);
     r.pruning_error = pruning_error;
     t.densities = sparse::layer_densities(start.mask, layout);
@@ -104,6 +161,12 @@ peer_training::trained peer_training::train(const ongoing_round& now, const part
         log::warning("the model of client {} has NaN or Inf; the client keeps the one before", client);
         r.record.included = 0;
         return t;
+    }
+    if (here_.how->waits() > 0) {
+        r.after = bytes_of(start.mask, layout);
+    }
+    if (settled_.matters()) {
+        r.record.distance = distance(layout, weights, first_model_of(state, client).state);
     }
     const global_model trained_model{.state = {weights.begin(), weights.end()}, .mask = start.mask};
     r.on_own_share = evaluated(trained_model, client);

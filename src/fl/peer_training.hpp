@@ -8,6 +8,7 @@
 
 #include "fl/experiment.hpp"
 #include "fl/round.hpp"
+#include "fl/settling.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -21,11 +22,16 @@ struct peer_score {
     double accuracy = not_measured, loss = not_measured, top5_accuracy = not_measured;
 };
 
+struct model_bytes {
+    std::uint64_t message = 0;
+    std::uint64_t positions = 0; // of these
+};
+
 // Of one client's round, as ranks tell rank 0.
 struct peer_report {
     client_record record;
     peer_score on_own_share;
-    std::uint64_t message_bytes = 0, position_bytes = 0; // of the model that its peers get
+    model_bytes before, after; // what its peers get: those that wait for it, the model after its training
     double mask_change = 0, pruning_error = 0;
 };
 
@@ -43,10 +49,12 @@ struct peer_reports {
 
 class peer_training {
 public:
-    explicit peer_training(workplace& here) : here_(here) {}
+    // `settled` says in which rounds clients prune further, and outlives this object.
+    peer_training(workplace& here, const settling& settled) : here_(here), settled_(settled) {}
 
-    // Collective: the clients of the round train, those of this rank one after another, and their models lie
-    // in the store. A model with NaN or Inf is not kept, which its record says.
+    // Collective: the clients of the round train, level after level (neighbourhood.hpp), those of this rank
+    // one after another, and their models lie in the store. A model with NaN or Inf is not kept, which its
+    // record says; who waits for it gets the one before.
     peer_reports run(const ongoing_round& now, const run_state& state);
 
     // Of the model that a client has now.
@@ -55,13 +63,19 @@ public:
 private:
     struct trained;
 
+    global_model first_model_of(const run_state& state, int client) const;
     global_model model_of(const run_state& state, int client) const;
+    global_model received(const ongoing_round& now, const participant& who, int peer,
+                          const run_state& state) const;
     sparse::mask next_mask(const run_state& state, int client, const global_model& last);
+    void announce(std::span<const int> clients);
     trained train(const ongoing_round& now, const participant& who, const run_state& state,
                   const std::function<void()>& on_batch);
     peer_score evaluated(const global_model& model, int client);
 
     workplace& here_;
+    const settling& settled_;
+    std::vector<int> fresh_; // clients whose new model all ranks find in the store, ascending
 };
 
 } // namespace feddip::fl

@@ -99,9 +99,15 @@ private:
 class peers final : public world {
 public:
     explicit peers(workplace& here)
-        : here_(here), accounting_(here), roster_(here, accounting_), training_(here), scores_(here) {}
+        : here_(here), accounting_(here), roster_(here, accounting_),
+          settling_(here.how->further_pruning(), here.what.config.federation.clients),
+          training_(here, settling_), scores_(here) {}
 
-    void prepare(run_state& state) override { scores_.measure_all(training_, state); }
+    void prepare(run_state& state) override {
+        scores_.measure_all(training_, state);
+        std::ranges::for_each(state.history, [&](const auto& record) { settling_.listen(record); });
+        settling_.share(here_.ranks);
+    }
 
     void run(ongoing_round& now, run_state& state) override {
         roster_.call(now, state);
@@ -109,13 +115,15 @@ public:
         const auto all = gather(mine, here_.layout.weights().size(), here_.ranks);
         if (here_.at_server()) {
             take(all, now, state);
-            describe_masks(all, now);
+            settling_.listen(now.record);
+            describe_masks(all, now, state);
             accounting_.charge_exchange(exchanged_in(now, all.clients), now);
             if (evaluates(here_, now.plan.round)) {
                 scores_.write(now.record);
             }
         }
         share_progress(state);
+        settling_.share(here_.ranks);
         now.record.seconds_communicate = std::max(0.0, now.phase.lap() - all.slowest.all());
     }
 
@@ -138,13 +146,15 @@ private:
         record.seconds_evaluate = all.slowest.evaluate;
     }
 
-    // Means over the sampled clients that trained. Where none did: densities are fixed, and those of any mask
-    // will do.
-    void describe_masks(const gathered_reports& all, ongoing_round& now) const {
+    // Means over the sampled clients that trained. Where none did: those of the round before, or, while
+    // densities are fixed, of any mask.
+    void describe_masks(const gathered_reports& all, ongoing_round& now, const run_state& state) const {
         auto& record = now.record;
         const auto& layout = here_.layout;
         const auto clients = static_cast<double>(all.clients.size());
-        if (all.clients.empty()) {
+        if (all.clients.empty() && settling_.matters() && !state.history.empty()) {
+            record.layer_density = state.history.back().layer_density;
+        } else if (all.clients.empty()) {
             record.layer_density = sparse::layer_densities(
                 here_.how->personal_mask(layout, now.who.sampled.front().client), layout);
         } else {
@@ -166,10 +176,10 @@ private:
                                         std::span<const peer_report> trained) const {
         std::vector<exchanged> messages;
         for (const auto& p : now.who.sampled) {
-            for (const int peer : senders_to(p.client, now.who.sampled, now.plan.round,
-                                             here_.how->neighbours(), here_.what.config.federation.seed)) {
-                const auto& sent = *std::ranges::find(trained, peer, [](auto& r) { return r.record.id; });
-                messages.push_back({peer, p.client, sent.message_bytes, sent.position_bytes});
+            for (const int peer : p.senders) {
+                const auto& sender = *std::ranges::find(trained, peer, [](auto& r) { return r.record.id; });
+                const auto& sent = std::ranges::binary_search(p.awaited, peer) ? sender.after : sender.before;
+                messages.push_back({peer, p.client, sent.message, sent.positions});
             }
         }
         return messages;
@@ -184,6 +194,7 @@ private:
     workplace& here_;
     accounting accounting_;
     roster roster_;
+    settling settling_;
     peer_training training_;
     scoreboard scores_;
     byte_meter handed_to_mpi_;

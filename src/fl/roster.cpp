@@ -2,6 +2,7 @@
 
 #include "fl/attacks/attack.hpp"
 #include "fl/budget/budgets.hpp"
+#include "fl/neighbourhood.hpp"
 #include "fl/packing.hpp"
 #include "fl/sampling.hpp"
 
@@ -38,17 +39,6 @@ std::vector<participant> sampled_in(int round, const config::federation_section&
                     faults);
 }
 
-std::vector<int> senders_to(int client, std::span<const participant> sampled, int round, int neighbours,
-                            std::uint64_t seed) {
-    std::vector<int> ids;
-    std::ranges::transform(sampled, std::back_inserter(ids), &participant::client);
-    auto senders = neighbours_of(seed, round, ids, client, neighbours);
-    std::erase_if(senders, [&](int peer) {
-        return !std::ranges::lower_bound(sampled, peer, {}, &participant::client)->answers;
-    });
-    return senders;
-}
-
 round_plan plan_for(const participant& who, round_plan plan) {
     const bool feeds_back = who.feedback > 0;
     if (who.part.limited()) {
@@ -83,6 +73,9 @@ void roster::sample(ongoing_round& now, const run_state& state) const {
         p.images = images_of(p.client, now);
         p.hostile = std::ranges::binary_search(hostile_, p.client);
         p.kept_in = state.client_residual_round[static_cast<std::size_t>(p.client)];
+    }
+    if (here_.how->neighbours() > 0) {
+        introduce(now.who.sampled, *here_.how, now.plan.round, federation.seed);
     }
 }
 

@@ -18,11 +18,6 @@ std::vector<participant> asked_in(int round, std::span<const int> clients, const
 std::vector<participant> sampled_in(int round, const config::federation_section& federation,
                                     const fault_model& faults);
 
-// Whose models a sampled client gets where there is no server (method::neighbours), ascending: who drops out
-// receives, and doesn't send.
-std::vector<int> senders_to(int client, std::span<const participant> sampled, int round, int neighbours,
-                            std::uint64_t seed);
-
 // What the round is for one client: one that holds a part of the model sends that, and keeps what becomes of
 // other weights where it has feedback.
 round_plan plan_for(const participant& who, round_plan plan);

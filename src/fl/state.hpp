@@ -55,6 +55,7 @@ struct client_record {
     double density = not_measured;           // share of the prunable weights that it held, with a budget
     std::int32_t deadline_met = -1;  // 1: its simulated time was within the deadline; -1: there is none
     double feedback = not_measured;  // with how much of it came back what it had kept
+    double distance = not_measured;  // of its model from its first one (settling.hpp)
     std::int32_t sparse_kernels = 0; // 1: trained through the sparse kernels, 0: through oneDNN
 };
 

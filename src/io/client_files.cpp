@@ -153,7 +153,11 @@ void client_files::put(int client, int round, std::string_view suffix, std::vect
     if (kept_ == versions::newest) {
         const auto all = files_of(stem_, suffix);
         if (const auto files = all.find(client); files != all.end()) {
-            remove_all(files->second.begin(), files->second.lower_bound(round));
+            auto first_kept = files->second.lower_bound(round);
+            if (suffix == model_suffix && first_kept != files->second.begin()) {
+                --first_kept;
+            }
+            remove_all(files->second.begin(), first_kept);
         }
     }
 }

@@ -139,6 +139,8 @@ inline constexpr client_column client_columns[] = {
     {"feedback", "1",
      "strength with which came back what the client had kept of rounds before, with a budget",
      &fl::client_record::feedback, true},
+    {"distance", "1", "sum over tensors of the distance of the client's model from its first one",
+     &fl::client_record::distance, true},
     {"sparse_kernels", "1", "1 where the client was trained through the sparse kernels, 0 through oneDNN",
      &fl::client_record::sparse_kernels, true},
     {"hostile", "1", "1 where the client did what the attack of the config says", &fl::client_record::hostile,

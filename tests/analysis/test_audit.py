@@ -280,6 +280,7 @@ class Command(program.Program):
                            (self.checkpoint("r.h5", preface=b"\0"), "not a checkpoint of this version"),
                            (self.checkpoint("a.h5", '[model]\nname = "alexnet"\n'), "alexnet"),
                            (self.checkpoint("d.h5", '[model]\nname = "lenet5"\n[method]\nname = "dispfl"\n'), "dispfl"),
+                           (self.checkpoint("p.h5", '[model]\nname = "lenet5"\n[method]\nname = "dadpfl"\n'), "dadpfl"),
                            (self.checkpoint("t.h5", "[model"), "not a whole checkpoint"),
                            (self.checkpoint("f.h5", weights=np.ones(7, np.float32)), "not a whole checkpoint"),
                            (self.checkpoint("n.h5", weights=endless), "not finite"),

@@ -369,17 +369,21 @@ TEST(federation_budgets, over_mpi_end_in_the_bits_of_one_rank) {
 }
 
 TEST(federation_of_peers, over_mpi_ends_in_the_bits_of_one_rank) {
-    for (const auto versions : {feddip::io::versions::all, feddip::io::versions::newest}) {
+    using feddip::io::versions;
+    for (const auto& [method, kept] :
+         {std::pair{"dispfl", versions::all}, std::pair{"dispfl", versions::newest},
+          std::pair{"dadpfl", versions::all}, std::pair{"dadpfl", versions::newest}}) {
         small_federation what;
         make_tiny(what);
         what.config.analysis.convergence_every = 0;
-        what.config.federation.rounds = 5;
-        what.config.method.name = "dispfl";
+        what.config.federation.rounds = 7;
+        what.config.method.name = method;
         what.config.dispfl.neighbours = 1;
+        what.config.dadpfl = {.neighbours = 2, .waits = 1, .pruning_threshold = 1000};
         what.config.faults.drop_probability = 0.2;
         const shared_folder folder;
         witnessed_transport ranks(communicator::world());
-        feddip::io::client_files files(folder.path() / "run", versions);
+        feddip::io::client_files files(folder.path() / "run", kept);
 
         const fl::run_result over_mpi =
             fl::run({what.config, what.data, what.shares, files}, ranks, {}, {}, [] { return false; });
@@ -392,6 +396,8 @@ TEST(federation_of_peers, over_mpi_ends_in_the_bits_of_one_rank) {
                                   }).state;
             expect_same_run(over_mpi.state, expected);
             EXPECT_EQ(over_mpi.state.client_residual_round, expected.client_residual_round);
+            const auto& history = expected.history;
+            EXPECT_EQ(method == std::string("dadpfl"), history.back().sparsity > history.front().sparsity);
             for (int c = 0; c < what.config.federation.clients; ++c) {
                 const int kept_in = expected.client_residual_round[static_cast<std::size_t>(c)];
                 if (kept_in >= 0) {

@@ -51,6 +51,8 @@ CONFIGS = {
     "dropping-out-residual": "faults.drop_probability=0.4 communication.reconfiguration_upload=topk_residual "
                              "checkpoint.every_rounds=0 checkpoint.every_minutes=0.004",
     "models": "method.name=dispfl federation.clients=20 checkpoint.every_rounds=2 faults.drop_probability=0.2",
+    "waiting-models": "method.name=dadpfl dadpfl.pruning_threshold=1000 federation.clients=20 "
+                      "federation.clients_per_round=10",
     "per-client-masks": "sparsity.start_mask=per_client sparsity.regrow=false checkpoint.keep=3",
 }
 

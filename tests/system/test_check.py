@@ -51,9 +51,11 @@ class Check(program.Program):
                          "communication.reconfiguration_upload=topk_residual", "federation.clients=40",
                          "method.name=fedprox", "method.name=flash", "method.name=snip", "method.name=feddst", "method.name=prunetrain",
                          "method.name=prunefl", "method.name=dispfl", "dispfl.neighbours=2",
+                         "dadpfl.pruning_threshold=0",
                          "privacy.secure_sum=true", "privacy.clip=1"):
             with self.subTest(override=override):
-                more = ["--set", "method.name=dispfl"] if override.startswith("dispfl.") else []
+                section = override.partition(".")[0]
+                more = ["--set", f"method.name={section}"] if section in ("dispfl", "dadpfl") else []
                 settings = [*more, "--set", override, "--set", "federation.rounds=10", "--set", "sparsity.horizon=3"]
                 predicted = json.loads(self.check(*settings, "--json"))["run"]
 

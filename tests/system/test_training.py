@@ -71,7 +71,7 @@ class Training(program.Program):
 
     def test_the_same_bits_at_any_number_of_ranks(self):
         for override in ("sparsity.regrow=true", "data.partition=pathological", "sparsity.start_mask=per_client",
-                         "method.name=dispfl"):
+                         "method.name=dispfl", "method.name=dadpfl"):
             with self.subTest(override=override):
                 for ranks in (1, 2, 3, 4):
                     self.train("--set", override, "--out", f"{override}-{ranks}.h5", ranks=ranks)
@@ -127,6 +127,16 @@ class Training(program.Program):
 
     def test_clients_own_models_outlive_a_run_that_is_killed(self):
         self.assert_a_killed_run_goes_on("--set", "method.name=dispfl", "--set", "federation.clients=6")
+        self.assert_that_models_are_alike()
+
+    def test_clients_that_prune_further_go_on_where_a_run_was_killed(self):
+        self.assert_a_killed_run_goes_on("--set", "method.name=dadpfl", "--set", "federation.clients=6", "--set",
+                                         "dadpfl.pruning_threshold=1000")
+        self.assert_that_models_are_alike()
+        with h5py.File(self.folder / "whole.h5") as file:
+            self.assertGreater(file["rounds/sparsity"][-1], 0.51)
+
+    def assert_that_models_are_alike(self):
         for model in self.folder.glob("whole.client-*.model"):
             self.assertEqual((self.folder / model.name.replace("whole", "r")).read_bytes(), model.read_bytes())
 

@@ -6,7 +6,7 @@
 // drawn from those that are sampled, for the others can't send (clients_per_round = clients gives the
 // authors' setting). As in theirs, models are exchanged as they were trained, with the masks they were
 // trained in, so that a weight that has just regrown takes its neighbours' value and doesn't weigh on theirs.
-#include "base/error.hpp"
+#include "fl/methods/among_peers.hpp"
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
 
@@ -17,33 +17,7 @@ namespace {
 class dispfl final : public method {
 public:
     explicit dispfl(const config::run_config& config) : config_(config) {
-        if (config.communication.value_type != config::value_kind::f32) {
-            throw input_error("impossible combination", "communication.value_type",
-                              "dispfl exchanges 32-bit values");
-        }
-        if (config.sparsity.start_scale != config::start_scale_kind::dense) {
-            throw input_error("impossible combination", "sparsity.start_scale",
-                              "in dispfl each client starts from a mask of its own; take \"dense\"");
-        }
-        if (config.drift.kind != config::drift_kind::none) {
-            throw input_error("impossible combination", "drift.kind",
-                              "in dispfl clients are tested when they train, each at its own time; take "
-                              "\"none\"");
-        }
-        if (config.analysis.mask_history) {
-            throw input_error("impossible combination", "analysis.mask_history",
-                              "in dispfl each client has a mask of its own; take false");
-        }
-        if (config.analysis.class_accuracy) {
-            throw input_error("impossible combination", "analysis.class_accuracy",
-                              "in dispfl there is no global model to test on all images; take false");
-        }
-        if (config.analysis.convergence_every > 0 || config.analysis.layer_norms_every > 0) {
-            throw input_error("impossible combination",
-                              config.analysis.convergence_every > 0 ? "analysis.convergence_every"
-                                                                    : "analysis.layer_norms_every",
-                              "dispfl has no global model whose gradient there could be; set it to 0");
-        }
+        require_what_peers_can_honour(config);
     }
 
     round_plan plan(int round) const override { return round_at_target(config_, round); }

@@ -20,15 +20,11 @@ struct entry {
 };
 
 constexpr std::array entries{
-    entry{"dispfl", make_dispfl},
-    entry{"fedavg", make_fedavg},
-    entry{"feddip", make_feddip, false, true},
-    entry{"feddst", make_feddst, true},
-    entry{"fedprox", make_fedprox, true},
-    entry{"flash", make_flash},
-    entry{"prunefl", make_prunefl, true},
-    entry{"prunetrain", make_prunetrain},
-    entry{"snip", make_snip, true},
+    entry{"dadpfl", make_dadpfl},         entry{"dispfl", make_dispfl},
+    entry{"fedavg", make_fedavg},         entry{"feddip", make_feddip, false, true},
+    entry{"feddst", make_feddst, true},   entry{"fedprox", make_fedprox, true},
+    entry{"flash", make_flash},           entry{"prunefl", make_prunefl, true},
+    entry{"prunetrain", make_prunetrain}, entry{"snip", make_snip, true},
 };
 
 std::vector<std::string> names_with_authors_variant() {

@@ -5,6 +5,7 @@
 
 namespace feddip::fl {
 
+std::unique_ptr<method> make_dadpfl(const config::run_config& config);
 std::unique_ptr<method> make_dispfl(const config::run_config& config);
 std::unique_ptr<method> make_fedavg(const config::run_config& config);
 std::unique_ptr<method> make_feddip(const config::run_config& config);

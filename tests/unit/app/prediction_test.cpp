@@ -135,6 +135,18 @@ TEST(Traffic, WithoutAServerIsAMessageFromEachNeighbourThatDoesNotDropOut) {
     EXPECT_GT(dropped, 0);
 }
 
+TEST(Traffic, AmongPeersTakesAsLongAsTheyWaitForOneAnother) {
+    auto c = small_run();
+    c.method.name = "dadpfl";
+    c.links.latency_ms = {1000}; // there and back, two seconds
+    for (const auto& [waits, seconds] : {std::pair{0, 2.0}, std::pair{2, 6.0}, std::pair{100, 10.0}}) {
+        c.dadpfl.waits = waits;
+        for (const auto& r : predicted(c)) {
+            EXPECT_DOUBLE_EQ(r.seconds, seconds); // of five clients, everyone gets everyone else's
+        }
+    }
+}
+
 TEST(Traffic, OfPruneFlHasSquaredGradientsOfAllWeightsWhereItReconfigures) {
     auto c = small_run();
     c.method.name = "prunefl";

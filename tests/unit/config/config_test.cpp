@@ -43,6 +43,7 @@ run_config unusual_config() {
     c.prunetrain = {0.02};
     c.feddst = {0.25};
     c.dispfl = {3, 0.75};
+    c.dadpfl = {4, 0.625, 2, 0.02, 1.5};
     c.sparsity = {
         0.123456789012345678,      0.98, 20,  false, start_kind::uniform, start_mask_kind::per_client,
         start_scale_kind::density, 0.25, 0.01};
@@ -130,6 +131,12 @@ readjusted_share = 1
 [dispfl]
 neighbours = 2
 readjusted_share = 0.25
+[dadpfl]
+neighbours = 3
+readjusted_share = 0.125
+waits = 1
+pruning_threshold = 0.5
+pruning_pace = 4
 [sparsity]
 initial = 0.25
 target = 0.95
@@ -223,6 +230,7 @@ path = "run.h5"
     expected.prunetrain = {0};
     expected.feddst = {1};
     expected.dispfl = {2, 0.25};
+    expected.dadpfl = {3, 0.125, 1, 0.5, 4};
     expected.sparsity = {
         0.25, 0.95, 20, false, start_kind::uniform, start_mask_kind::per_client, start_scale_kind::density,
         100,  0.05};

@@ -259,6 +259,33 @@ TEST(prunetrain, trains_within_its_last_mask_in_the_final_rounds) {
     }
 }
 
+TEST(dadpfl, prunes_each_layer_by_its_pq_index_before_it_readjusts) {
+    auto c = config_of("dadpfl");
+    c.sparsity.target = 0.9;
+    c.dadpfl.readjusted_share = 0;
+    const std::vector<float> weights{9, 0, /*b*/ 1, 16, 0, 0, 5, 5, /*c*/ 3, 3, /*bias*/ 0};
+    const auto mask = test::mask_of({1, 1, /*b*/ 1, 1, 1, 0, 0, 0, /*c*/ 1, 1});
+    const trained_client client{three_layers, weights, mask, [&] { return std::vector<float>(11, 1.0F); }};
+    const auto dadpfl = make_method(c);
+
+    auto plan = dadpfl->plan(3);
+    EXPECT_EQ(dadpfl->own_mask(plan, client), mask);
+    plan.prunes_further = true;
+    // a: 1 of 2; b: ceil(25/17) = 2 of 3; c: both
+    EXPECT_EQ(dadpfl->own_mask(plan, client), test::mask_of({1, 0, /*b*/ 1, 1, 0, 0, 0, 0, /*c*/ 1, 1}));
+
+    c.sparsity.target = 0.3; // at which it is
+    c.sparsity.initial = 0.2;
+    EXPECT_EQ(make_method(c)->own_mask(plan, client), mask);
+}
+
+TEST(dadpfl, never_prunes_further_where_there_is_no_room) {
+    auto c = config_of("dadpfl");
+    EXPECT_EQ(make_method(c)->further_pruning().threshold, 0.01);
+    c.sparsity.initial = c.sparsity.target;
+    EXPECT_EQ(make_method(c)->further_pruning().threshold, 0);
+}
+
 TEST(dispfl, keeps_its_masks_in_the_final_rounds) {
     auto c = config_of("dispfl");
     c.federation.rounds = 10;

@@ -1,8 +1,9 @@
-// Federations without a server: DisPFL, which is the one there is.
+// Federations without a server: DisPFL and DA-DPFL.
 #include "base/error.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/intersection_average.hpp"
 #include "fl/message.hpp"
+#include "fl/neighbourhood.hpp"
 #include "fl/sampling.hpp"
 #include "sparse/codec.hpp"
 #include "sparse/start.hpp"
@@ -110,10 +111,10 @@ TEST(dispfl, gives_each_client_a_first_mask_of_its_own_with_the_same_density_per
 }
 
 TEST(dispfl, refuses_what_it_can_not_honour) {
-    auto rounded = dispfl_config({});
+    auto rounded = peer_federation(10, 10).config;
     rounded.communication.value_type = config::value_kind::bf16;
     EXPECT_THROW(make_method(rounded), input_error);
-    auto analysed = dispfl_config({});
+    auto analysed = peer_federation(10, 10).config;
     analysed.analysis.convergence_every = 1;
     EXPECT_THROW(make_method(analysed), input_error);
 }
@@ -319,4 +320,192 @@ TEST(peers, whose_models_all_become_infinite_end_the_run_with_a_reason) {
     peer_federation what;
     what.config.optimizer.learning_rate = 1e30;
     EXPECT_THROW(what.run(), error);
+}
+
+namespace {
+
+// Whose clients wait, and prune from their third training on.
+struct waiting_federation : peer_federation {
+    waiting_federation() {
+        config.method.name = "dadpfl";
+        config.federation.clients_per_round = config.federation.clients;
+        config.sparsity.initial = 0.5;
+        config.dadpfl.pruning_threshold = 1000;
+    }
+};
+
+void expect_same_models(peer_federation& one, peer_federation& other, const run_state& state) {
+    for (int c = 0; c < one.config.federation.clients; ++c) {
+        const int kept_in = state.client_residual_round[static_cast<std::size_t>(c)];
+        ASSERT_GE(kept_in, 0);
+        EXPECT_EQ(one.residuals.load_model(c, kept_in), other.residuals.load_model(c, kept_in)) << c;
+    }
+}
+
+} // namespace
+
+TEST(dadpfl, without_waits_and_pruning_is_dispfl_to_the_bit) {
+    peer_federation plain;
+    plain.config.faults.drop_probability = 0.2;
+    plain.config.dispfl = {.neighbours = 2, .readjusted_share = 0.4};
+    plain.config.federation.rounds = 6;
+    peer_federation other;
+    other.config = plain.config;
+    other.config.method.name = "dadpfl";
+    other.config.sparsity.initial = plain.config.sparsity.target;
+    other.config.dadpfl = {.neighbours = 2, .readjusted_share = 0.4, .waits = 0};
+
+    const auto expected = plain.run().state;
+    const auto found = other.run().state;
+
+    EXPECT_EQ(found.client_residual_round, expected.client_residual_round);
+    expect_same_models(other, plain, expected);
+    for (std::size_t t = 0; t < expected.history.size(); ++t) {
+        const auto& a = expected.history[t];
+        const auto& b = found.history[t];
+        EXPECT_EQ(a.test_accuracy, b.test_accuracy);
+        EXPECT_EQ(a.test_loss, b.test_loss);
+        EXPECT_EQ(a.target_sparsity, b.target_sparsity);
+        EXPECT_EQ(a.layer_density, b.layer_density);
+        EXPECT_EQ(a.mask_change, b.mask_change);
+        EXPECT_EQ(a.bytes_down, b.bytes_down);
+        EXPECT_EQ(a.bytes_positions, b.bytes_positions);
+    }
+}
+
+TEST(dadpfl, averages_what_those_it_waits_for_have_trained_in_the_same_round) {
+    waiting_federation what;
+    what.config.federation.rounds = 2;
+    what.config.dadpfl.readjusted_share = 0;
+    what.config.dadpfl.pruning_threshold = 0;
+    what.config.dadpfl.waits = 2;
+    what.config.optimizer.learning_rate = 1e-30; // weights stay where they start
+    what.config.optimizer.weight_decay = 0;
+    const auto state = what.run().state;
+
+    std::vector<participant> who(4);
+    for (int c = 0; c < 4; ++c) {
+        who[static_cast<std::size_t>(c)].client = c;
+    }
+    introduce(who, *make_method(what.config), 1, what.config.federation.seed);
+    std::map<int, global_model> before, after;
+    for (int c = 0; c < 4; ++c) {
+        decode(what.residuals.load_model(c, 0), what.layout, before[c]);
+        decode(what.residuals.load_model(c, 1), what.layout, after[c]);
+    }
+    std::size_t waits = 0;
+    for (const auto& [client, model] : after) {
+        const auto& awaited = who[static_cast<std::size_t>(client)].awaited;
+        waits += awaited.size();
+        for (std::size_t i = 0; i < model.mask.size(); ++i) {
+            float sum = 0;
+            int count = 0;
+            for (const auto& [peer, older] : before) {
+                const auto& theirs = std::ranges::count(awaited, peer) > 0 ? after.at(peer) : older;
+                if (theirs.mask[i]) {
+                    sum += theirs.state[i];
+                    ++count;
+                }
+            }
+            ASSERT_NEAR(model.state[i], model.mask[i] ? sum / static_cast<float>(count) : 0.0F, 1e-6) << i;
+        }
+    }
+    EXPECT_EQ(waits, 0U + 1 + 2 + 2);
+}
+
+TEST(dadpfl, takes_as_long_as_the_chain_of_those_who_wait) {
+    waiting_federation what;
+    what.config.links.latency_ms = {1000}; // there and back, two seconds
+    what.config.dadpfl.waits = 2;
+    for (const auto& round : what.run().state.history) {
+        std::vector<double> seconds;
+        for (const auto& c : round.clients) {
+            seconds.push_back(c.simulated_seconds);
+        }
+        std::ranges::sort(seconds);
+        EXPECT_THAT(seconds, testing::ElementsAre(2, 4, 6, 6));
+        EXPECT_EQ(round.simulated_seconds, 6);
+    }
+}
+
+TEST(dadpfl, prunes_masks_further_until_they_are_at_their_target_and_sends_less) {
+    waiting_federation what;
+    what.config.federation.rounds = 20;
+    what.config.federation.local_epochs = 1;
+    what.config.sparsity.target = 0.7;
+    const auto state = what.run().state;
+    const auto& history = state.history;
+
+    // Agreed in t = 1, pruned after training in t = 2 and in each round from there on.
+    for (int t : {0, 1, 2}) {
+        EXPECT_NEAR(history[static_cast<std::size_t>(t)].sparsity, 0.5, 1e-3);
+    }
+    EXPECT_GT(history[3].sparsity, history[2].sparsity + 0.01);
+    EXPECT_GT(history[4].sparsity, history[3].sparsity + 0.01);
+    EXPECT_LT(history[4].bytes_up, history[2].bytes_up);
+    for (std::size_t t = 1; t < history.size(); ++t) {
+        EXPECT_GE(history[t].sparsity, history[t - 1].sparsity - 1e-12);
+    }
+    EXPECT_GE(history.back().sparsity, 0.7);
+    EXPECT_EQ(history.back().sparsity, history[history.size() - 2].sparsity) << "it goes on past its target";
+    for (const auto& [client, model] : what.models_after(state)) {
+        for (std::size_t i = 0; i < model.mask.size(); ++i) {
+            ASSERT_TRUE(model.mask[i] || model.state[i] == 0.0F) << i;
+        }
+    }
+}
+
+// Each message is the stored one of the version that its receiver has got.
+TEST(dadpfl, charges_the_message_of_the_model_that_was_sent) {
+    waiting_federation what;
+    what.config.federation.rounds = 7;
+    what.config.dadpfl.neighbours = 2;
+    what.config.dadpfl.waits = 1;
+    const auto state = what.run().state;
+    const auto method = make_method(what.config);
+    std::size_t fresh = 0;
+    for (int t = 1; t < what.config.federation.rounds; ++t) {
+        std::vector<participant> who(4);
+        for (int c = 0; c < 4; ++c) {
+            who[static_cast<std::size_t>(c)].client = c;
+        }
+        introduce(who, *method, t, what.config.federation.seed);
+        std::size_t bytes = 0;
+        for (const auto& p : who) {
+            fresh += p.awaited.size();
+            for (const int peer : p.senders) {
+                const bool waits = std::ranges::count(p.awaited, peer) > 0;
+                bytes += what.residuals.load_model(peer, waits ? t : t - 1).size();
+            }
+        }
+        EXPECT_EQ(state.history[static_cast<std::size_t>(t)].bytes_down, bytes) << t;
+        EXPECT_EQ(state.history[static_cast<std::size_t>(t)].bytes_up, bytes) << t;
+    }
+    EXPECT_GT(fresh, 0U);
+}
+
+TEST(dadpfl, resumed_anywhere_gives_the_bits_of_an_undisturbed_run) {
+    waiting_federation undisturbed;
+    undisturbed.config.federation.rounds = 6;
+    undisturbed.config.federation.local_epochs = 1;
+    undisturbed.config.dadpfl.pruning_pace = 1;
+    const auto expected = undisturbed.run().state;
+    EXPECT_GT(expected.history.back().sparsity, 0.51) << "nothing was pruned";
+    for (int stop = 1; stop < 6; ++stop) {
+        waiting_federation what;
+        what.config = undisturbed.config;
+        const auto resumed = what.run(what.run(std::nullopt, stop).state).state;
+        EXPECT_EQ(resumed.client_residual_round, expected.client_residual_round);
+        expect_same_models(what, undisturbed, expected);
+        for (std::size_t t = 0; t < expected.history.size(); ++t) {
+            EXPECT_EQ(resumed.history[t].test_loss, expected.history[t].test_loss);
+            EXPECT_EQ(resumed.history[t].layer_density, expected.history[t].layer_density);
+            EXPECT_EQ(resumed.history[t].bytes_up, expected.history[t].bytes_up);
+        }
+    }
+}
+
+TEST(dadpfl, learns) {
+    waiting_federation what;
+    test::expect_that_it_learns(what);
 }

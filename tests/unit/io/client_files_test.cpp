@@ -79,6 +79,18 @@ TEST_F(client_files, keep_only_the_newest_version_where_there_are_no_checkpoints
     EXPECT_EQ(store.load(33, 1), some);
 }
 
+TEST_F(client_files, keep_besides_the_model_before_for_the_peers_that_get_it_in_the_same_round) {
+    io::client_files store(stem(), io::versions::newest);
+    const std::vector<std::byte> message(7, std::byte{3});
+    for (const int round : {0, 2, 5}) {
+        store.save_model(3, round, message);
+    }
+
+    EXPECT_THROW(store.load_model(3, 0), error);
+    EXPECT_EQ(store.load_model(3, 2), message);
+    EXPECT_EQ(store.load_model(3, 5), message);
+}
+
 TEST_F(client_files, give_back_a_residual_of_zeros_and_one_of_nothing) {
     io::client_files store(stem(), io::versions::all);
     for (const std::size_t size : {0U, 1U, 64U, 100U}) {

@@ -94,6 +94,7 @@ inline fl::round_record example_round(int round) {
         c.bytes_down = static_cast<std::uint64_t>(70 * round + slot);
         c.density = 0.1 * slot + 0.01 * t;
         c.deadline_met = slot - 1;
+        c.distance = slot == 2 ? fl::not_measured : 3 + 0.5 * t;
         c.feedback = slot == 1 ? fl::not_measured : 0.2 * slot;
         r.clients.push_back(c);
     }
