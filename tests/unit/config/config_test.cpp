@@ -64,7 +64,7 @@ run_config unusual_config() {
     c.adaptation = {answer_kind::relax, detector_kind::adwin, 7, 0.6, 0.97, 0, 0.7, 1e-5};
     c.compute = {64, kernel_kind::sparse, precision_kind::bf16};
     c.checkpoint = {"kept here", 0, 7.5, 9};
-    c.links = {{0.75, 0.25}, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
+    c.links = {{0.75, 0.25}, link_order::in_order, {10.5, 100}, {50, 0}, {20.0}, {0, 0.125}};
     c.faults = {0.0625, 1.0, 1.5};
     c.analysis = {25, 50, true, true};
     c.output = {"out\nwith a line break.h5"};
@@ -203,6 +203,7 @@ every_minutes = 30
 keep = 5
 [links]
 shares = [0.8, 0.2]
+order = "in_order"
 uplink_mbit = [10, 100]
 downlink_mbit = [50, 1e3]
 latency_ms = 20
@@ -251,7 +252,7 @@ path = "run.h5"
     expected.adaptation = {answer_kind::regrow, detector_kind::adwin, 30, 0.2, 0.7, 0.02, 1, 0.01};
     expected.compute = {3, kernel_kind::sparse, precision_kind::bf16};
     expected.checkpoint = {"kept", 0, 30, 5};
-    expected.links = {{0.8, 0.2}, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};
+    expected.links = {{0.8, 0.2}, link_order::in_order, {10, 100}, {50, 1000}, {20.0}, {0.5, 0.1}};
     expected.faults = {0.1, 0.2, 4};
     expected.analysis = {10, 20, true, true};
     expected.output = {"run.h5"};
