@@ -43,6 +43,11 @@ std::string json_seconds(double seconds) {
 }
 
 // By class of [links].
+// Then nobody knows before when, and how much.
+bool prunes_as_it_trains(const config::run_config& config) {
+    return fl::make_method(config)->further_pruning().threshold > 0;
+}
+
 void print_json_budgets(const config::run_config& config, const parameter_layout& layout) {
     std::string separator = ",\n \"budgets\": [";
     const auto classes =
@@ -72,7 +77,7 @@ void print_json(const config::run_config& config, const parameter_layout& layout
                    std::isfinite(epsilon) ? fmt::format("{}", epsilon) : "null");
     }
     print_json_budgets(config, layout);
-    fmt::print("}}\n");
+    fmt::print("{}}}\n", prunes_as_it_trains(config) ? ",\n \"upper_bound\": true" : "");
 }
 
 // How long the noise on the average is beside the longest that the average can be.
@@ -146,7 +151,7 @@ void print_traffic(const config::run_config& config, const predicted_rounds& pre
         fmt::print("  {} of {} times a sampled client drops out: it receives the model and sends nothing\n",
                    sum.dropped_out, config.federation.rounds * config.federation.clients_per_round);
     }
-    if (fl::make_method(config)->further_pruning().threshold > 0) {
+    if (prunes_as_it_trains(config)) {
         fmt::print("  upper bounds: when clients prune their masks further, only training decides\n");
     }
     if (!std::isnan(sum.seconds)) {

@@ -71,6 +71,18 @@ class Check(program.Program):
                     self.assertAlmostEqual(found, 1, delta=0.1 if bounded else 0.005, msg=which)
                     self.assertGreater(found, 0.995, which)
 
+    def test_where_clients_prune_further_it_says_that_it_knows_a_bound(self):
+        settings = ("--set", "method.name=dadpfl", "--set", "dadpfl.pruning_threshold=1000", "--set", "federation.rounds=8",
+                    "--set", "federation.clients=5", "--set", "federation.batch_size=1000")
+        predicted = json.loads(self.check(*settings, "--json"))
+        self.assertTrue(predicted["upper_bound"])
+        self.assertIn("upper bounds", self.check(*settings))
+        self.assertNotIn("upper", self.check(*settings[:2], "--set", "dadpfl.pruning_threshold=0", "--json"))
+
+        self.train(*settings, "--out", "r.h5")
+        with h5py.File(self.folder / "r.h5") as file:
+            self.assertLess(file["rounds/bytes_up"][:].sum(), 0.99 * predicted["run"]["bytes_up"])
+
     def test_the_predicted_traffic_is_that_of_the_recorded_runs(self):
         recorded = sorted((ANALYSIS / "results" / "reproduction").glob("*.h5"))
         self.assertTrue(recorded)

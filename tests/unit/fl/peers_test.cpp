@@ -24,15 +24,10 @@ using feddip::test::small_federation;
 
 namespace {
 
-config::run_config dispfl_config(config::run_config c) {
-    c.method.name = "dispfl";
-    return c;
-}
-
 struct peer_federation : small_federation {
     explicit peer_federation(std::size_t train_images = 400, std::size_t test_images = 250)
         : small_federation(train_images, test_images) {
-        config = dispfl_config(config);
+        config.method.name = "dispfl";
     }
 
     parameter_layout layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
@@ -53,6 +48,35 @@ struct peer_federation : small_federation {
         return models;
     }
 };
+
+void expect_same_models(peer_federation& one, peer_federation& other, const run_state& state) {
+    for (int c = 0; c < one.config.federation.clients; ++c) {
+        const int kept_in = state.client_residual_round[static_cast<std::size_t>(c)];
+        ASSERT_GE(kept_in, 0) << "client " << c << " was never sampled";
+        EXPECT_EQ(one.residuals.load_model(c, kept_in), other.residuals.load_model(c, kept_in)) << c;
+    }
+}
+
+// Stopped after any round and resumed. Returns the state in which it ends.
+run_state expect_the_same_when_resumed(const config::run_config& config) {
+    peer_federation undisturbed;
+    undisturbed.config = config;
+    const auto expected = undisturbed.run().state;
+    for (int stop = 1; stop < config.federation.rounds; ++stop) {
+        peer_federation what;
+        what.config = config;
+        const auto resumed = what.run(what.run(std::nullopt, stop).state).state;
+        EXPECT_EQ(resumed.client_residual_round, expected.client_residual_round) << stop;
+        expect_same_models(what, undisturbed, expected);
+        for (std::size_t t = 0; t < expected.history.size(); ++t) {
+            EXPECT_EQ(resumed.history[t].test_accuracy, expected.history[t].test_accuracy);
+            EXPECT_EQ(resumed.history[t].test_loss, expected.history[t].test_loss);
+            EXPECT_EQ(resumed.history[t].layer_density, expected.history[t].layer_density);
+            EXPECT_EQ(resumed.history[t].bytes_up, expected.history[t].bytes_up);
+        }
+    }
+    return expected;
+}
 
 } // namespace
 
@@ -254,23 +278,7 @@ TEST(peers, send_nothing_where_only_one_is_sampled) {
 }
 
 TEST(peers, resumed_anywhere_give_the_bits_of_an_undisturbed_run) {
-    peer_federation undisturbed;
-    const auto expected = undisturbed.run().state;
-    for (int stop = 1; stop < 4; ++stop) {
-        peer_federation what;
-        const auto resumed = what.run(what.run(std::nullopt, stop).state).state;
-        EXPECT_EQ(resumed.client_residual_round, expected.client_residual_round);
-        for (int c = 0; c < what.config.federation.clients; ++c) {
-            const int kept_in = expected.client_residual_round[static_cast<std::size_t>(c)];
-            EXPECT_EQ(what.residuals.load_model(c, kept_in), undisturbed.residuals.load_model(c, kept_in))
-                << stop << ' ' << c;
-        }
-        for (std::size_t t = 0; t < expected.history.size(); ++t) {
-            EXPECT_EQ(resumed.history[t].test_accuracy, expected.history[t].test_accuracy);
-            EXPECT_EQ(resumed.history[t].test_loss, expected.history[t].test_loss);
-            EXPECT_EQ(resumed.history[t].bytes_up, expected.history[t].bytes_up);
-        }
-    }
+    expect_the_same_when_resumed(peer_federation().config);
 }
 
 TEST(peers, are_measured_each_on_its_own_test_share_with_the_model_it_has) {
@@ -332,15 +340,16 @@ struct waiting_federation : peer_federation {
         config.sparsity.initial = 0.5;
         config.dadpfl.pruning_threshold = 1000;
     }
-};
 
-void expect_same_models(peer_federation& one, peer_federation& other, const run_state& state) {
-    for (int c = 0; c < one.config.federation.clients; ++c) {
-        const int kept_in = state.client_residual_round[static_cast<std::size_t>(c)];
-        ASSERT_GE(kept_in, 0);
-        EXPECT_EQ(one.residuals.load_model(c, kept_in), other.residuals.load_model(c, kept_in)) << c;
+    std::vector<participant> introduced_in(int round) const {
+        std::vector<participant> who;
+        for (int client = 0; client < config.federation.clients; ++client) {
+            who.push_back({.client = client});
+        }
+        introduce(who, *make_method(config), round, config.federation.seed);
+        return who;
     }
-}
+};
 
 } // namespace
 
@@ -383,11 +392,7 @@ TEST(dadpfl, averages_what_those_it_waits_for_have_trained_in_the_same_round) {
     what.config.optimizer.weight_decay = 0;
     const auto state = what.run().state;
 
-    std::vector<participant> who(4);
-    for (int c = 0; c < 4; ++c) {
-        who[static_cast<std::size_t>(c)].client = c;
-    }
-    introduce(who, *make_method(what.config), 1, what.config.federation.seed);
+    const auto who = what.introduced_in(1);
     std::map<int, global_model> before, after;
     for (int c = 0; c < 4; ++c) {
         decode(what.residuals.load_model(c, 0), what.layout, before[c]);
@@ -430,7 +435,7 @@ TEST(dadpfl, takes_as_long_as_the_chain_of_those_who_wait) {
 
 TEST(dadpfl, prunes_masks_further_until_they_are_at_their_target_and_sends_less) {
     waiting_federation what;
-    what.config.federation.rounds = 20;
+    what.config.federation.rounds = 14;
     what.config.federation.local_epochs = 1;
     what.config.sparsity.target = 0.7;
     const auto state = what.run().state;
@@ -462,16 +467,10 @@ TEST(dadpfl, charges_the_message_of_the_model_that_was_sent) {
     what.config.dadpfl.neighbours = 2;
     what.config.dadpfl.waits = 1;
     const auto state = what.run().state;
-    const auto method = make_method(what.config);
     std::size_t fresh = 0;
     for (int t = 1; t < what.config.federation.rounds; ++t) {
-        std::vector<participant> who(4);
-        for (int c = 0; c < 4; ++c) {
-            who[static_cast<std::size_t>(c)].client = c;
-        }
-        introduce(who, *method, t, what.config.federation.seed);
         std::size_t bytes = 0;
-        for (const auto& p : who) {
+        for (const auto& p : what.introduced_in(t)) {
             fresh += p.awaited.size();
             for (const int peer : p.senders) {
                 const bool waits = std::ranges::count(p.awaited, peer) > 0;
@@ -485,24 +484,12 @@ TEST(dadpfl, charges_the_message_of_the_model_that_was_sent) {
 }
 
 TEST(dadpfl, resumed_anywhere_gives_the_bits_of_an_undisturbed_run) {
-    waiting_federation undisturbed;
-    undisturbed.config.federation.rounds = 6;
-    undisturbed.config.federation.local_epochs = 1;
-    undisturbed.config.dadpfl.pruning_pace = 1;
-    const auto expected = undisturbed.run().state;
-    EXPECT_GT(expected.history.back().sparsity, 0.51) << "nothing was pruned";
-    for (int stop = 1; stop < 6; ++stop) {
-        waiting_federation what;
-        what.config = undisturbed.config;
-        const auto resumed = what.run(what.run(std::nullopt, stop).state).state;
-        EXPECT_EQ(resumed.client_residual_round, expected.client_residual_round);
-        expect_same_models(what, undisturbed, expected);
-        for (std::size_t t = 0; t < expected.history.size(); ++t) {
-            EXPECT_EQ(resumed.history[t].test_loss, expected.history[t].test_loss);
-            EXPECT_EQ(resumed.history[t].layer_density, expected.history[t].layer_density);
-            EXPECT_EQ(resumed.history[t].bytes_up, expected.history[t].bytes_up);
-        }
-    }
+    auto config = waiting_federation().config;
+    config.federation.rounds = 6;
+    config.federation.local_epochs = 1;
+    config.dadpfl.pruning_pace = 1;
+    const auto history = expect_the_same_when_resumed(config).history;
+    EXPECT_GT(history.back().sparsity, 0.51) << "nothing was pruned";
 }
 
 TEST(dadpfl, learns) {
