@@ -64,8 +64,8 @@ mpirun_options() {
     fi
 }
 
-# mpi_run RANKS PROGRAM ARGUMENT...: Ctrl-C and SIGTERM reach the program as a wish to stop with a checkpoint (exit
-# code 75); a second one ends it. mpirun alone would kill the ranks a second after the first.
+# mpi_run RANKS PROGRAM ARGUMENT...: Ctrl-C, SIGTERM and a terminal that is closed reach the program as a wish to stop with a
+# checkpoint (exit code 75); a second one ends it. mpirun alone would kill the ranks a second after the first.
 mpi_run() {
     local ranks=$1 options status=0 stops=0
     shift
@@ -77,13 +77,15 @@ mpi_run() {
     setsid mpirun -np "$ranks" "${options[@]}" "$@" </dev/null &
     local mpirun=$!
     trap 'stops=$((stops + 1)); if ((stops > 1)); then kill -TERM $mpirun; else kill -USR1 $mpirun; fi' INT TERM
+    # A terminal that closes may say so more than once, and means no more by it.
+    trap '((stops)) || { stops=1; kill -USR1 $mpirun; }' HUP
     while true; do
         wait "$mpirun" && status=0 || status=$?
         if ((status <= 128)) || ! kill -0 "$mpirun" 2>/dev/null; then
             break
         fi
     done
-    trap - INT TERM
+    trap - INT TERM HUP
     return "$status"
 }
 

@@ -60,19 +60,41 @@ preempted() {
     known=$(scontrol show job "$job") && [[ $known == *JobState=RUNNING* && $known =~ PreemptTime=[0-9] ]]
 }
 
-# Puts this job back into the queue, unless it keeps coming back without having finished a round.
-requeue() { # RESULTS
-    local record=${1%.h5}.requeues rounds before= stalled=0
-    rounds=$(rounds_of "$1")
+# The round of the newest checkpoint, from which the next start goes on; 0 where there is none. Results may be rounds ahead.
+saved_round() { # CONFIG ARGUMENT...
+    local results folder argument file round newest=0
+    results=$(results_among "$@")
+    folder=$(sed -n '/^\[checkpoint\]/,/^\[/s/^ *path *= *"\([^"]*\)".*/\1/p' "$1" 2>/dev/null) || true
+    for argument in "$@"; do
+        [[ $argument != checkpoint.path=* ]] || folder=${argument#*=}
+    done
+    for file in "${folder:-$(dirname "$results")}/$(basename "$results" .h5)".ckpt-*.h5; do
+        round=${file##*.ckpt-}
+        round=${round%.h5}
+        [[ ! $round =~ ^[0-9]+$ ]] || ((round <= newest)) || newest=$round
+    done
+    echo "$newest"
+}
+
+# Puts this job back into the queue, unless it keeps coming back without having saved a round.
+requeue() { # CONFIG ARGUMENT...
+    local results record saved before=0 stalled=0
+    results=$(results_among "$@")
+    record=${results%.h5}.requeues
+    saved=$(saved_round "$@")
     [[ ! -f $record ]] || IFS=: read -r stalled before <"$record"
-    [[ $rounds == "$before" ]] && stalled=$((stalled + 1)) || stalled=0
+    if ((saved > before)); then
+        stalled=0
+    else
+        stalled=$((stalled + 1))
+    fi
     if ((stalled > FEDDIP_STALLED_REQUEUES)); then
         rm -f "$record"
-        (die "not requeued ($1): no round was finished in $stalled starts, so that the time limit seems too short") ||
-            exit 75
+        (die "not requeued ($results): there was no new checkpoint in $stalled starts, so that the time limit seems too" \
+            "short, or checkpoint.every_rounds too large") || exit 75
     fi
-    echo "$stalled:$rounds" >"$record"
-    say "Back into the queue, with ${rounds:-no round} done"
+    echo "$stalled:$saved" >"$record"
+    say "Back into the queue, to go on after round $saved"
     # Slurm may end this script at once.
     scontrol requeue "$job" || say "This job can't be requeued; submit it again to go on"
     exit 75
@@ -133,7 +155,7 @@ train() {
     fi
     if ((status != 0 && status != 2)) && preempted; then
         say "Preempted"
-        requeue "$results"
+        requeue "$@"
     fi
     if ((${SLURM_RESTART_COUNT:-0} > 0)) && launch_failed "$status" "$results"; then
         # On a node that has crashed, PMIx stumbles over what the step of the same name left; the next has another.
@@ -142,7 +164,7 @@ train() {
     fi
 
     if "$make_way" && ((status == 75 || status > 128)); then
-        requeue "$results"
+        requeue "$@"
     fi
     # Where nothing was started, another job may be at this run, and the count is its own.
     ((status == 2)) || rm -f "${results%.h5}.requeues"

@@ -16,7 +16,12 @@ SECONDS = 60
 
 STAND_INS = {
     "scontrol": """
-        if [[ $1 == show ]]; then echo "   ${STATE:-} Command=$JOBS/$SCRIPT args"; exit; fi
+        if [[ $1 == show ]]; then
+            for ((i = 0; i < ${RECORDS:-1}; i++)); do
+                echo "   ${STATE:-} Command=$JOBS/$SCRIPT args"
+            done
+            exit
+        fi
         echo "$@" >> scontrol.asked
         exit "${REQUEUE_FAILS:-0}" """,
     "squeue": "cat queue 2>/dev/null || true",
@@ -64,10 +69,10 @@ class JobScripts(unittest.TestCase):
     def train(self, **environment):
         return self.finish(self.start("train.sbatch", "c.toml", "--out", "r.h5", "--set", "a.b=1", **environment))
 
-    def make_way(self, **environment):
+    def make_way(self, *more, **environment):
         """The exit code of a job that is sent USR1 while it trains."""
         (self.folder / "training").unlink(missing_ok=True)
-        process = self.start("train.sbatch", "c.toml", "--out", "r.h5", **environment)
+        process = self.start("train.sbatch", "c.toml", "--out", "r.h5", *more, **environment)
         end = time.monotonic() + SECONDS
         while not (self.folder / "training").exists():
             self.assertLess(time.monotonic(), end, self.read("r.log"))
@@ -125,12 +130,25 @@ class JobScripts(unittest.TestCase):
         self.assertEqual(self.make_way(FEDDIP_GRACE=1), 75)
         self.assertEqual(self.read("scontrol.asked"), "requeue 7\n")
 
-    def test_requeues_without_a_finished_round_come_to_an_end(self):
-        self.rounds("3 of 10, not complete")
+    def saved(self, rounds, folder="."):
+        for path in self.folder.glob("**/r.ckpt-*.h5"):
+            path.unlink()
+        (self.folder / folder).mkdir(exist_ok=True)
+        (self.folder / folder / f"r.ckpt-{rounds}.h5").touch()
+
+    def test_requeues_without_a_new_checkpoint_come_to_an_end(self):
+        self.saved(3)
         for starts in range(1, 5):
             self.assertEqual(self.make_way(FEDDIP_STALLED_REQUEUES=2), 75)
             self.assertEqual(self.read("scontrol.asked").count("requeue"), min(starts, 3))
         self.assertIn("feddip: error: not requeued (r.h5): ", self.read("r.log"))
+
+    def test_rounds_that_no_checkpoint_saves_are_none(self):
+        for starts in range(1, 4):
+            self.rounds(f"{7 + starts % 2} of 10, not complete")
+            self.assertEqual(self.make_way(FEDDIP_STALLED_REQUEUES=2), 75)
+        self.assertEqual(self.read("scontrol.asked").count("requeue"), 2)
+        self.assertIn("there was no new checkpoint in 3 starts", self.read("r.log"))
 
     def test_a_launcher_that_starts_nothing_is_an_error_and_tried_twice_after_a_restart(self):
         (self.folder / "srun").write_text("#!/bin/sh\necho started >> srun.asked\n")
@@ -141,11 +159,20 @@ class JobScripts(unittest.TestCase):
                 self.assertIn("feddip: error: not complete (r.h5)", self.read("r.log"))
                 self.assertEqual(self.read("srun.asked").count("started"), starts)
 
-    def test_a_finished_round_lets_requeues_go_on(self):
-        for starts in range(1, 5):
-            self.rounds(f"{starts} of 10, not complete")
-            self.make_way(FEDDIP_STALLED_REQUEUES=0)
-        self.assertEqual(self.read("scontrol.asked").count("requeue"), 4)
+    def test_a_new_checkpoint_lets_requeues_go_on_wherever_it_lies(self):
+        self.rounds("3 of 10, not complete")
+        elsewhere = {"r.h5": (".", "[model]\npath = 'no'\n", ()),
+                     "by config": ("own", '[checkpoint]\nkeep = 2\npath = "own"\n[data]\npath = "no"\n', ()),
+                     "by argument": ("set", '[checkpoint]\npath = "own"\n', ("--set", "checkpoint.path=set"))}
+        for where, (folder, config, more) in elsewhere.items():
+            with self.subTest(where):
+                (self.folder / "scontrol.asked").unlink(missing_ok=True)
+                (self.folder / "r.requeues").unlink(missing_ok=True)
+                (self.folder / "c.toml").write_text(config)
+                for starts in range(1, 4):
+                    self.saved(9 + starts, folder)
+                    self.make_way(*more, FEDDIP_STALLED_REQUEUES=0)
+                self.assertEqual(self.read("scontrol.asked").count("requeue"), 3)
 
     def test_a_preempted_job_is_requeued_but_not_one_that_was_cancelled(self):
         for state, asked in (("JobState=RUNNING PreemptTime=None\n", ""),
@@ -160,9 +187,9 @@ class JobScripts(unittest.TestCase):
         self.assertIn("submit it again", self.read("r.log"))
 
     def test_a_run_that_another_job_is_at_is_left_to_it(self):
-        (self.folder / "r.requeues").write_text("1:3 of 10, not complete\n")
+        (self.folder / "r.requeues").write_text("1:3\n")
         self.assertEqual(self.train(ENDS=2), 2)
-        self.assertEqual(self.read("r.requeues"), "1:3 of 10, not complete\n")
+        self.assertEqual(self.read("r.requeues"), "1:3\n")
         self.assertEqual(self.train(ENDS=1), 1)
         self.assertEqual(self.read("r.requeues"), "")
 
@@ -174,6 +201,25 @@ class JobScripts(unittest.TestCase):
             self.assertEqual(self.finish(done), 0)
         self.assertEqual(self.read("feddip.asked"),
                          "train c.toml --set compute.threads=1 --out b.h5 --set x.y=2 --set x.z=3 --resume\n")
+
+    def test_a_line_of_a_list_may_lack_its_end_but_not_be_missing(self):
+        (self.folder / "list").write_text("c.toml --out a.h5\nc.toml --out b.h5")
+        self.assertEqual(self.finish(self.start("sweep.sbatch", "list", SLURM_ARRAY_TASK_ID=2, ENDS=0)), 0)
+        self.assertIn("--out b.h5", self.read("feddip.asked"))
+        process = self.start("sweep.sbatch", "list", SLURM_ARRAY_TASK_ID=3)
+        self.assertIn("no run (list): it has no line 3", process.communicate(timeout=SECONDS)[1])
+        self.assertEqual(process.returncode, 1)
+
+    def test_an_array_of_many_tasks_finds_the_scripts_beside_it(self):
+        (self.folder / "list").write_text("c.toml --out r.h5\n")
+        for script, arguments, settings in (("sweep.sbatch", ["list"], {"SLURM_ARRAY_TASK_ID": 1}),
+                                            ("train.sbatch", ["c.toml", "--out", "r.h5"], {})):
+            with self.subTest(script):
+                for _ in range(10):
+                    (self.folder / "r.rounds").unlink(missing_ok=True)
+                    process = self.start(script, *arguments, **settings, ENDS=0, RECORDS=500)
+                    self.assertEqual(self.finish(process), 0)
+        self.assertEqual(self.read("feddip.asked").count("--out r.h5"), 20)
 
     def test_bad_usage_is_told(self):
         for script, arguments, settings in (("train.sbatch", ["c.toml"], {}), ("train.sbatch", ["c.toml", "r.h5"], {}),
