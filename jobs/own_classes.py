@@ -7,18 +7,31 @@ Images of a class are dealt to those who have it, one after the other.
 """
 import argparse
 import gzip
+import os
 import pathlib
+import sys
+import zlib
 
 import h5py
 import numpy as np
 
 SETS = {"train": "train", "test": "t10k"}
+CLASSES = 10
 
 
 def read(folder, name, header):
     plain = folder / name
     content = plain.read_bytes() if plain.exists() else gzip.decompress(plain.with_name(f"{name}.gz").read_bytes())
     return np.frombuffer(content, np.uint8, offset=header)
+
+
+def read_all(folder):
+    """Images and labels of each set."""
+    found = {}
+    for name, prefix in SETS.items():
+        labels = read(folder, f"{prefix}-labels-idx1-ubyte", 8)
+        found[name] = read(folder, f"{prefix}-images-idx3-ubyte", 16).reshape(len(labels), 1, 28, 28), labels
+    return found
 
 
 def dealt(labels, own, common, last):
@@ -31,6 +44,20 @@ def dealt(labels, own, common, last):
     return clients
 
 
+def write(out, sets, own, common, last):
+    """Replaces the file as a whole: what is there is never half of one."""
+    unfinished = out.with_name(f"{out.name}.tmp")
+    try:
+        with h5py.File(unfinished, "w") as file:
+            for name, (images, labels) in sets.items():
+                file[f"{name}/images"], file[f"{name}/labels"] = images, labels
+                file[f"{name}/clients"] = dealt(labels, own, common, last)
+            file.attrs["classes"] = CLASSES
+        os.replace(unfinished, out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path)
@@ -41,14 +68,15 @@ def main():
     args = parser.parse_args()
     if not 0 < args.last < args.clients:
         parser.error(f"--last {args.last} is not between 1 and {args.clients - 1}")
-    with h5py.File(args.out, "w") as file:
-        for name, prefix in SETS.items():
-            labels = read(args.data, f"{prefix}-labels-idx1-ubyte", 8)
-            file[f"{name}/images"] = read(args.data, f"{prefix}-images-idx3-ubyte", 16).reshape(-1, 1, 28, 28)
-            file[f"{name}/labels"] = labels
-            file[f"{name}/clients"] = dealt(labels, args.classes, args.clients - args.last, args.last)
-        file.attrs["classes"] = 10
+    if not set(args.classes) < set(range(CLASSES)):
+        parser.error(f"--classes {args.classes} are not some of the classes 0 to {CLASSES - 1}")
+    try:
+        write(args.out, read_all(args.data), args.classes, args.clients - args.last, args.last)
+    except (OSError, EOFError, ValueError, zlib.error) as problem:  # of files, of gzip, of what is no IDX file
+        print(f"own_classes.py: error: can't make {args.out} from {args.data}: {problem}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

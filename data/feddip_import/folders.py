@@ -5,6 +5,7 @@ from . import pictures
 from .samples import Sample, Unusable, natural
 
 SETS = {"train", "test"}
+NAMES_OF_SETS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 def folders_in(folder):
@@ -14,6 +15,15 @@ def folders_in(folder):
 
 def unusable(reason):
     raise Unusable(reason)
+
+
+def refuse_sets_as_classes(root, samples):
+    """Sets in another layout than `train` and `test` would become classes, or clients, without a word."""
+    for what, names in (("classes", {sample.label for sample in samples}), ("clients", {sample.client for sample in samples})):
+        sets = sorted(name for name in names if name and name.lower() in NAMES_OF_SETS)
+        if len(sets) > 1:
+            raise Unusable(f"{root}: {' and '.join(sets)} would be {what}, and are names of sets; for sets make the folders "
+                           "train and test, and no other beside them")
 
 
 def from_folder(root, by_client, size=None, channels=None):
@@ -36,4 +46,5 @@ def from_folder(root, by_client, size=None, channels=None):
                         functools.partial(unusable, f"{path.suffix or 'no suffix'} is not that of an image")))
     if not samples:
         raise Unusable(f"{root}: there are no folders of images in it")
+    refuse_sets_as_classes(root, samples)
     return samples

@@ -1,8 +1,9 @@
 """One image file as an array."""
+import struct
 import warnings
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .samples import Unusable
 
@@ -12,13 +13,14 @@ GREY = {"1", "L", "LA"}
 
 
 def load(path, size, channels):
-    """The first frame; `size` (height, width) and `channels`, where None, are the image's own."""
+    """The first frame, upright as its EXIF orientation says; `size` (height, width) and `channels`, where None, are the image's own."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 if image.mode not in BYTES:
                     raise Unusable(f"its pixels are not of 8 bits (Pillow's mode {image.mode})")
+                image = ImageOps.exif_transpose(image)
                 grey = image.mode in GREY if channels is None else channels == 1
                 image = image.convert("L" if grey else "RGB")
                 if size is not None and image.size != (size[1], size[0]):
@@ -26,6 +28,6 @@ def load(path, size, channels):
                 pixels = np.asarray(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as problem:
         raise Unusable("it has too many pixels") from problem
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as problem:  # Pillow's ways to fail
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, struct.error) as problem:  # Pillow's ways to fail
         raise Unusable("Pillow can't read it") from problem
     return pixels[np.newaxis] if grey else np.moveaxis(pixels, 2, 0)

@@ -1,6 +1,7 @@
 """data/import.py: what it makes of images of every kind trains, and what it can't use it names."""
 import gzip
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -107,6 +108,36 @@ class Import(program.Program):
         self.train(*own, "--set", "federation.clients=12", "--out", "r.h5")
         with h5py.File(self.folder / "r.h5") as file:
             self.assertTrue((file["clients/samples"][()] == 8).all())
+
+    def test_an_image_is_as_upright_as_its_orientation_says(self):
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be turned a quarter clockwise
+        for part in ("train", "test"):
+            (self.folder / "p" / part / "a").mkdir(parents=True)
+            lying = Image.fromarray(np.array([[10, 20, 30], [40, 50, 60]], "u1"))
+            lying.save(self.folder / "p" / part / "a" / "0.png", exif=exif)
+        self.run_import("folder", "p", "--out", "own.h5")
+        self.assertEqual(self.content()["train/images"][0, 0].tolist(), [[40, 10], [50, 20], [60, 30]])
+
+    def test_sets_are_not_taken_for_classes(self):
+        for names in (("train", "val", "test"), ("train", "val"), ("Training", "Validation"), ("train", "test", "more")):
+            for place, what, more in (("{}/cat", "classes", []), ("site/{}/cat", "classes", ["--clients"]),
+                                      ("{}/cat", "clients", ["--clients"])):
+                with self.subTest(names=names, place=place, what=what):
+                    shutil.rmtree(self.folder / "p", ignore_errors=True)
+                    for name in names:
+                        for i in range(3):
+                            self.picture(f"p/{place.format(name)}/{i}.png", i)
+                    refused = self.run_import("folder", "p", *more, "--out", "own.h5", expect=2)
+                    self.assertIn(f"would be {what}, and are names of sets", refused.stderr)
+                    self.assertFalse((self.folder / "own.h5").exists())
+
+    def test_a_class_may_have_the_name_of_a_set(self):
+        for i in range(10):
+            self.picture(f"p/test/{i}.png", i)
+            self.picture(f"p/exam/{i}.png", i)
+        self.run_import("folder", "p", "--out", "own.h5")
+        self.assertEqual(self.content()["class_names"].tolist(), [b"exam", b"test"])
 
     def test_arrays_of_floats_with_channels_last(self):
         images = np.random.default_rng(1).normal(size=(40, 5, 4, 3))
