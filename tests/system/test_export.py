@@ -120,6 +120,28 @@ class Export(program.Program):
         if (pathlib.Path(NODE_MODULES) / "onnxruntime-node").is_dir():
             self.assert_close(self.in_onnxruntime("m.onnx", images), logits)
 
+    def test_the_other_models_with_their_names(self):
+        rng = np.random.default_rng(1)
+        with h5py.File(self.folder / "own.h5", "w") as file:
+            for part, n in (("train", 8), ("test", 8)):
+                file[f"{part}/images"] = rng.integers(0, 256, (n, 3, 32, 32), np.uint8)
+                file[f"{part}/labels"] = np.arange(n) % 4
+            file.attrs["classes"] = 4
+        images = torch.from_numpy(rng.normal(size=(4, 3, 32, 32)).astype(np.float32))
+        for name, model in (("alexnet", make_goldens.AlexNet), ("vgg11", make_goldens.VGG11), ("resnet50", make_goldens.ResNet50)):
+            with self.subTest(model=name):
+                self.train("--set", "data.dataset=file", "--set", "data.path=own.h5", "--set", f"model.name={name}", "--set",
+                           "federation.clients=2", "--set", "federation.clients_per_round=1", "--set", "federation.rounds=1",
+                           "--out", f"{name}.h5")
+                for out in ("m.npz", "m.onnx"):
+                    self.export(f"{name}.ckpt-1.h5", out)
+                with torch.no_grad():
+                    logits = load(model(4), self.folder / "m.npz")(images)
+                    of_graph, _ = verify_export.run(self.folder / "m.onnx", images)
+                self.assert_close(of_graph, logits)
+                for path in (self.folder / "m.npz", self.folder / "m.onnx", *self.folder.glob(f"{name}*")):
+                    path.unlink()
+
     def test_group_norms_on_images_and_on_vectors(self):
         rng = np.random.default_rng(1)
         with h5py.File(self.folder / "own.h5", "w") as file:
