@@ -11,7 +11,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from scratch import Scratch
+from scratch import Scratch, run_script
 from synthetic import write_results
 
 PRIVATE = {
@@ -77,6 +77,12 @@ class PrivacyTables(Scratch):
         self.assertIn("| rule | none | alie | ipm x5 |", done.stdout)
         self.assertIn("| mean | 88.0 | 50.0 | 10.0 |", done.stdout)
         self.assertIn("| median | – | 86.0 | – |", done.stdout)
+        self.assertIn("s = 0.9, alie: the mean goes from 88.0 to 50.0 %; median keeps 86.0 %; at 84 % or above: median", done.stdout)
+        self.assertIn("s = 0.9, ipm x5: the mean goes from 88.0 to 10.0 %; at 84 % or above: none", done.stdout)
+
+    def test_the_page_is_what_its_files_say(self):
+        done = run_script("privacy_tables.py", "--check")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), "python3 analysis/privacy_tables.py writes it anew")
 
     def test_runs_of_neither_kind_are_no_table(self):
         self.write("plain.h5", 0.9)
