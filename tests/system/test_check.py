@@ -73,7 +73,7 @@ class Check(program.Program):
 
     def test_where_clients_prune_further_it_says_that_it_knows_a_bound(self):
         settings = ("--set", "method.name=dadpfl", "--set", "dadpfl.pruning_threshold=1000", "--set", "federation.rounds=8",
-                    "--set", "federation.clients=5", "--set", "federation.batch_size=1000")
+                    "--set", "federation.clients=5", "--set", "drift.samples_per_round=200")
         predicted = json.loads(self.check(*settings, "--json"))
         self.assertTrue(predicted["upper_bound"])
         self.assertIn("upper bounds", self.check(*settings))

@@ -131,7 +131,7 @@ class Training(program.Program):
 
     def test_clients_that_prune_further_go_on_where_a_run_was_killed(self):
         self.assert_a_killed_run_goes_on("--set", "method.name=dadpfl", "--set", "federation.clients=6", "--set",
-                                         "dadpfl.pruning_threshold=1000")
+                                         "dadpfl.pruning_threshold=1000", "--set", "drift.samples_per_round=2000")
         self.assert_that_models_are_alike()
         with h5py.File(self.folder / "whole.h5") as file:
             self.assertGreater(file["rounds/sparsity"][-1], 0.51)
