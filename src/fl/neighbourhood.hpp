@@ -20,8 +20,7 @@ namespace feddip::fl {
 
 // Tells each of the `sampled` (by client, fault_model asked) its senders, whom it awaits, and its level. Who
 // drops out receives, and doesn't send. The order of a round is one of client numbers, drawn from the seed:
-// awaited are those of the senders that come before the client, the first `how.waits()` of them, for these
-// keep it waiting least.
+// awaited are of the senders that come before the client the first `how.waits()`, by client as these.
 void introduce(std::vector<participant>& sampled, const method& how, int round, std::uint64_t seed);
 
 // Lets the work of each of the `sampled` begin when the slowest of those that it awaits is done.

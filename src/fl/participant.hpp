@@ -30,8 +30,8 @@ struct participant {
         0;             // with how much of it comes back what it keeps of earlier rounds; 0: it keeps nothing
     bool late = false; // it would answer after the deadline, and isn't waited for
     std::uint64_t bytes_down = 0; // once it is charged for its download
-    // Where there is no server (neighbourhood.hpp), by client: whose models it gets, and of these the ones
-    // that train before it in the round; `level` of them train one after the other before it does.
+    // Where there is no server (neighbourhood.hpp), by client: whose models it gets, and for which of
+    // these it waits; `level` clients train one after the other before it does.
     std::vector<int> senders = {}, awaited = {};
     int level = 0;
 
