@@ -109,12 +109,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=SITES)
     parser.add_argument("--out", required=True, help="the HDF5 file to make")
+    parser.add_argument("--site", help="the images of one site alone, such as factory1")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stand-in-") as holder:
-        draw(args.kind, args.seed, pathlib.Path(holder))
-        made = subprocess.run([sys.executable, IMPORT, "folder", holder, "--clients", "--normalize", "--out", args.out],
-                              check=False)
+        folder = pathlib.Path(holder)
+        draw(args.kind, args.seed, folder)
+        if args.site and not (folder / args.site).is_dir():
+            parser.error(f"there is no site {args.site}: they are {' '.join(sorted(path.name for path in folder.iterdir()))}")
+        source = [folder / args.site] if args.site else [folder, "--clients"]
+        made = subprocess.run([sys.executable, IMPORT, "folder", *source, "--normalize", "--out", args.out], check=False)
     if made.returncode == 0:
         with h5py.File(args.out, "a") as file:
             file.attrs["note"] = NOTE

@@ -1,10 +1,15 @@
-"""jobs/templates: each runs as its README says, on data that say they are a stand-in, and learns something from them."""
+"""jobs/templates: each runs as its README says, on data that say they are a stand-in, and learns something from them; within
+its deadline, and until its own rules would stop it."""
 import pathlib
+import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
 
 import h5py
+import numpy as np
 
 import program
 
@@ -14,7 +19,14 @@ TEMPLATES = ROOT / "jobs" / "templates"
 
 def commands(readme):
     """The indented lines of a README, as lists of words."""
-    return [shlex.split(line) for line in readme.read_text().splitlines() if line.startswith("    ")]
+    lines = readme.read_text().replace("\\\n", " ").splitlines()
+    return [shlex.split(line) for line in lines if line.startswith("    ")]
+
+
+def quoted_seconds(readme):
+    """The times that a README's paragraph on the deadline names."""
+    paragraph = re.search(r"\*\*Deadline\.\*\*(.+?)\n\n", readme.read_text(), re.DOTALL)[1]
+    return re.findall(r"[\d.]+ s\b", paragraph)
 
 
 class Templates(program.Program):
@@ -31,9 +43,16 @@ class Templates(program.Program):
         return subprocess.run([sys.executable, "-B", *script], cwd=self.folder, capture_output=True, text=True, check=False,
                               timeout=program.SECONDS)
 
+    def watch(self, name, results):
+        """What its own rules say of a run: the exit code, and the text."""
+        told = self.follow(["analysis/watch.py", "--thresholds", f"jobs/templates/{name}/stop.toml", results])
+        return told.returncode, told.stdout + told.stderr
+
     def run_template(self, name, least):
         for words in commands(TEMPLATES / name / "README.md"):
             done = self.follow(words)
+            if words[:2] == ["feddip", "check"]:
+                checked = done.stdout
             # The watcher may warn; it is critical that stops a pilot.
             allowed = (0, 1) if "analysis/watch.py" in words else (0,)
             self.assertIn(done.returncode, allowed, f"{words}: {done.stdout}{done.stderr}")
@@ -45,15 +64,70 @@ class Templates(program.Program):
             self.assertTrue(file.attrs["complete"])
             self.assertGreater(file["rounds/test_accuracy"][-1], least)
             self.assertGreater(file["rounds/simulated_seconds"][:].min(), 0)
+            dropped_out, met = file["clients/dropped_out"][()], file["clients/deadline_met"][()]
+        self.assert_holds_deadline(name, dropped_out, met, checked)
+        self.assert_stops(name)
+
+    def assert_holds_deadline(self, name, dropped_out, met, checked):
+        """Who did not drop out was in time, most of the time somebody was, and what the README says of it is what check says."""
+        budget = tomllib.loads((TEMPLATES / name / "config.toml").read_text()).get("budget", {})
+        quoted = quoted_seconds(TEMPLATES / name / "README.md")
+        if not budget:
+            self.assertTrue((met == -1).all())
+            self.assertEqual(quoted, [])
+            return
+        self.assertTrue((met[dropped_out == 0] == 1).all())
+        self.assertGreater((met == 1).mean(), 0.5)
+        self.assertIn(f"{budget['deadline_s']} s", quoted)
+        for seconds in quoted:
+            self.assertTrue(seconds == f"{budget['deadline_s']} s" or f" {seconds}" in checked, seconds)
+
+    def assert_stops(self, name):
+        """Where most clients are away at most times, its own rules call it critical."""
+        self.train_with(name, "gone.h5", "faults.drop_probability=0.9")
+        code, told = self.watch(name, "gone.h5")
+        self.assertEqual(code, 2, told)
+        self.assertIn("CRITICAL gone.h5 clients_vanishing", told)
+
+    def train_with(self, name, out, *settings):
+        done = self.run_program("train", f"jobs/templates/{name}/config.toml", "--out", out,
+                                *(word for setting in settings for word in ("--set", setting)))
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_inspection(self):
         self.run_template("inspection", 0.6)  # good parts are half of all
+        with h5py.File(self.folder / "factory1-alone.h5") as file:
+            self.assertTrue(file.attrs["complete"])
+        with h5py.File(self.folder / "factory1.h5") as alone, h5py.File(self.folder / "inspection.h5") as whole:
+            self.assertIn("a stand-in", alone.attrs["note"])
+            for part in ("train", "test"):
+                self.assertEqual(len(alone[f"{part}/labels"]), (whole[f"{part}/clients"][()] == 0).sum())
+        refused = self.follow(["jobs/templates/make_stand_in.py", "inspection", "--site", "none", "--out", "none.h5"])
+        self.assertEqual(refused.returncode, 2)
 
     def test_sorting(self):
         self.run_template("sorting", 0.5)  # of four kinds
+        with h5py.File(self.folder / "sorting-pilot.h5") as file:
+            self.assertLessEqual(file["rounds/simulated_seconds"][()].max(), 6)
+        self.train_with("sorting", "late.h5", "budget.mode=none", "communication.reconfiguration_upload=topk_residual")
+        with h5py.File(self.folder / "late.h5") as late, h5py.File(self.folder / "sorting-pilot.h5") as pilot:
+            self.assertGreater(late["rounds/simulated_seconds"][()].max(), 6)
+            # Per client that answers: fewer do by the deadline.
+            per_upload = [file["rounds/bytes_up"][()].sum() / (file["clients/dropped_out"][()] == 0).sum()
+                          for file in (late, pilot)]
+            self.assertLess(per_upload[0], per_upload[1])
 
     def test_hospitals(self):
         self.run_template("hospitals", 0.7)
+        # The first trains longest, though the last has the slow line.
+        with h5py.File(self.folder / "hospitals-pilot.h5") as file:
+            self.assertTrue((np.argmax(file["clients/simulated_seconds"][()], axis=1) == 0).all())
+        shutil.copy(self.folder / "hospitals-pilot.h5", self.folder / "one-away.h5")
+        with h5py.File(self.folder / "one-away.h5", "a") as file:
+            file["clients/dropped_out"][:, 3] = 1
+        code, told = self.watch("hospitals", "one-away.h5")
+        self.assertEqual(code, 2, told)
+        self.assertIn("clients_vanishing", told)
 
 
 if __name__ == "__main__":
