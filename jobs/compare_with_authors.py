@@ -23,6 +23,12 @@ SETTING = {  # of all of the authors' runs; a key that an older file lacks is ta
     "federation": {"clients": 50, "clients_per_round": 5, "rounds": ROUNDS, "local_epochs": 5, "batch_size": 128},
     "optimizer": {"learning_rate": 0.1, "decay": 0.998, "weight_decay": 5e-4},
     "communication": {"value_type": "f32", "reconfiguration_upload": "dense"},
+    "aggregation": {"rule": "mean"},
+    "attack": {"kind": "none"},
+    "privacy": {"clip": 0, "secure_sum": False},
+    "budget": {"mode": "none"},
+    "drift": {"kind": "none", "samples_per_round": 0},
+    "faults": {"drop_probability": 0},
 }
 SPARSE_SETTING = {"initial": 0.5, "target": 0.9, "horizon": 5, "final_rounds": 0, "start_scale": "dense"}
 FEDDIP_SETTING = {
@@ -40,6 +46,10 @@ VARIANTS = {  # ours: the authors' runs are called
     "feddst": "feddst-0.90",
 }
 HAVE_VARIANTS = ("fedprox", "snip", "prunefl", "feddst")  # method.variant means something
+
+
+class NotResults(Exception):
+    """A file that is no results file of feddip."""
 
 
 def reference_runs():
@@ -73,6 +83,18 @@ def variant_of(config):
     return name, "feddip (paper)" if papers else "feddip"
 
 
+def read(path):
+    """Whether a run is complete, its variant, why it does not belong here (or nothing), and its accuracy per round."""
+    try:
+        with h5py.File(path) as file:
+            config = tomllib.loads(file.attrs["config_toml"])
+            variant = variant_of(config)
+            reason = difference(config) or (variant[0] not in VARIANTS and "the authors have no such program")
+            return file.attrs["complete"], variant, reason, file["rounds/test_accuracy"][:]
+    except (OSError, KeyError, TypeError, ValueError) as problem:  # of HDF5, of what is missing in it, of TOML
+        raise NotResults(f"{path}: no results of feddip: {problem}") from problem
+
+
 def our_runs(paths):
     """Accuracy per round of each complete run, by (variant, whose)."""
     files = [file for path in paths for file in (sorted(path.glob("*.h5")) if path.is_dir() else [path])]
@@ -80,15 +102,11 @@ def our_runs(paths):
     for path in files:
         if ".ckpt-" in path.name:
             continue
-        with h5py.File(path) as file:
-            if not file.attrs["complete"]:
-                continue
-            config = tomllib.loads(file.attrs["config_toml"])
-            variant = variant_of(config)
-            if reason := difference(config) or (variant[0] not in VARIANTS and "the authors have no such program"):
-                print(f"left out: {path}: {reason}", file=sys.stderr)
-                continue
-            runs.setdefault(variant, []).append(file["rounds/test_accuracy"][:])
+        complete, variant, reason, accuracy = read(path)
+        if complete and reason:
+            print(f"left out: {path}: {reason}", file=sys.stderr)
+        elif complete:
+            runs.setdefault(variant, []).append(accuracy)
     return runs
 
 
@@ -122,4 +140,8 @@ def main(paths):
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    main([pathlib.Path(argument) for argument in sys.argv[1:]])
+    try:
+        main([pathlib.Path(argument) for argument in sys.argv[1:]])
+    except NotResults as problem:
+        print(f"compare_with_authors.py: error: {problem}", file=sys.stderr)
+        sys.exit(2)

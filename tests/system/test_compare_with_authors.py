@@ -3,6 +3,7 @@ import contextlib
 import csv
 import io
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -51,11 +52,11 @@ class CompareWithAuthors(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def write(self, name, *, method="snip", variant="authors", target=0.9, regrow="false", rounds=100, complete=1,
-              accuracy=0.5, maximum=1e-3):
+              accuracy=0.5, maximum=1e-3, more=""):
         with h5py.File(self.folder / name, "w") as file:
             file.attrs["complete"] = complete
             file.attrs["config_toml"] = CONFIG.format(method=method, variant=variant, target=target, regrow=regrow,
-                                                      rounds=rounds, maximum=maximum)
+                                                      rounds=rounds, maximum=maximum) + more
             file["rounds/test_accuracy"] = np.full(rounds, accuracy)
         return self.folder / name
 
@@ -98,6 +99,31 @@ class CompareWithAuthors(unittest.TestCase):
         self.assertIn("b.h5: federation.rounds = 60", said)
         self.assertIn("e.h5: regularization.maximum = 0", said)
         self.assertIn("c.h5: the authors have no such program", said)
+
+    def test_runs_under_what_the_authors_had_not_are_left_out(self):
+        others = ('[attack]\nkind = "sign_flip"\n', '[drift]\nkind = "rotation"\n', "[drift]\nsamples_per_round = 9\n",
+                  "[privacy]\nclip = 1.0\n", "[privacy]\nsecure_sum = true\n", '[budget]\nmode = "fixed"\n',
+                  '[aggregation]\nrule = "median"\n', "[faults]\ndrop_probability = 0.1\n")
+        for more in others:
+            with self.subTest(more):
+                table, said = self.compare(self.write("a.h5", more=more))
+                self.assertEqual(table, {})
+                self.assertIn("left out: ", said)
+        as_today = ('[attack]\nkind = "none"\n[drift]\nkind = "none"\nsamples_per_round = 0\n[privacy]\nclip = 0.0\n'
+                    'secure_sum = false\n[budget]\nmode = "none"\n[aggregation]\nrule = "mean"\n[faults]\ndrop_probability = 0.0\n')
+        table, _ = self.compare(self.write("a.h5", more=as_today))
+        self.assertIn("snip, feddip", table)
+
+    def test_files_that_are_no_results_are_one_line(self):
+        (self.folder / "text.h5").write_text("no HDF5")
+        with h5py.File(self.folder / "images.h5", "w") as file:
+            file.attrs["classes"] = 10
+        for name in ("none.h5", "text.h5", "images.h5"):
+            with self.subTest(name):
+                told = subprocess.run([sys.executable, "-B", JOBS / "compare_with_authors.py", self.folder / name],
+                                      capture_output=True, text=True, check=False)
+                self.assertEqual((told.returncode, told.stderr.count("\n")), (2, 1), told.stderr)
+                self.assertIn(f"compare_with_authors.py: error: {self.folder / name}: no results of feddip: ", told.stderr)
 
     def test_rounds_that_were_not_measured_have_no_number(self):
         stopped = np.where(np.arange(100) < 50, 0.25, np.nan)

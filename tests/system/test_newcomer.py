@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import resource
 import shlex
 import shutil
 import subprocess
@@ -20,6 +21,12 @@ def six_commands():
     text = (ROOT / "README.md").read_text()
     found = re.search(r"\n\n((?:    .+\n)+)", text[text.index(SECTION):])
     return [shlex.split(line, comments=True) for line in found[1].splitlines()]
+
+
+def processor_seconds():
+    """Of all commands so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Newcomer(program.Program):
@@ -47,10 +54,12 @@ class Newcomer(program.Program):
         self.assertEqual(len(commands), 6)
         said = []
         for words in commands:
+            before = processor_seconds()
             done = subprocess.run(words, cwd=self.folder, env=path, capture_output=True, text=True, check=False,
                                   timeout=program.SECONDS)
             self.assertEqual(done.returncode, 0, f"{words}: {done.stdout}{done.stderr}")
             said.append(done.stdout)
+            print(f"{processor_seconds() - before:5.1f} s of processor time: {' '.join(words)}", flush=True)
         self.assertIn("96 training and 24 test images", said[0])
         right = int(re.search(r"own\.onnx: (\d+) of 24 test images are right", said[-1])[1])
         self.assertGreater(right, 16, "it has learned nothing: chance is 8")

@@ -40,17 +40,32 @@ class Package(unittest.TestCase):
                 copy = shutil.copytree if (ANALYSIS / name).is_dir() else shutil.copy
                 copy(ANALYSIS / name, source / name)
             offline = ("--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation")
-            pip = [sys.executable, "-m", "pip", "install", *offline, "--target", folder / "installed", source]
-            done = subprocess.run(pip, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ""})
-            self.assertEqual(done.returncode, 0, done.stderr)
+            alone = os.environ | {"PYTHONPATH": ""}
+            # As the texts say, but for the network.
+            for words in (
+                [sys.executable, "-m", "venv", "--system-site-packages", folder / "env"],
+                [folder / "env/bin/pip", "install", *offline, source],
+            ):
+                done = subprocess.run(words, capture_output=True, text=True, env=alone)
+                self.assertEqual(done.returncode, 0, done.stderr)
 
+            (installed,) = (folder / "env/lib").glob("python3*/site-packages")
             for package in ("feddip_analysis", "feddip_audit"):
-                self.assertEqual(files_of(folder / "installed" / package), files_of(ANALYSIS / package))
-            use = "from feddip_analysis import report, watch as w; print(len(w.read_thresholds()))"
-            path = os.environ | {"PYTHONPATH": str(folder / "installed")}
-            used = subprocess.run([sys.executable, "-c", use], cwd=folder, capture_output=True, text=True, env=path)
+                self.assertEqual(files_of(installed / package), files_of(ANALYSIS / package))
+            use = "from feddip_analysis import report, watch as w; print(w.__file__, len(w.read_thresholds()))"
+            python = folder / "env/bin/python"
+            used = subprocess.run([python, "-c", use], cwd=folder, capture_output=True, text=True, env=alone)
             self.assertEqual((used.returncode, used.stderr), (0, ""))
-            self.assertGreater(int(used.stdout), 0)
+            path, thresholds = used.stdout.split()
+            self.assertTrue(Path(path).is_relative_to(installed), path)
+            self.assertGreater(int(thresholds), 0)
+
+
+    def test_texts_say_how_on_debian(self):
+        command = "python3 -m venv --system-site-packages env && env/bin/pip install ./analysis"
+        for text in (ANALYSIS.parent / "README.md", ANALYSIS / "first_look.ipynb"):
+            self.assertEqual(text.read_text().count("pip install ./analysis"), 1, text)
+            self.assertIn(command, text.read_text())
 
 
 class Notebook(unittest.TestCase):
