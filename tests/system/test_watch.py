@@ -81,6 +81,28 @@ class Watch(program.Program):
         code, alerts, told = self.watch("a.h5")
         self.assertEqual((code, alerts), (1, ["stopped"]), told)
 
+    def test_a_job_that_stood_still_and_lost_its_run(self):
+        process = self.long_run("--set", "federation.local_epochs=10")
+        done = self.rounds()
+        end = time.monotonic() + program.SECONDS
+        while self.rounds() == done:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+        time.sleep(0.2)  # it has written what belongs to the round, and is in the next
+        process.send_signal(signal.SIGSTOP)
+        lease = self.folder / "a.lease"
+        another = {"token": "0123456789abcdef", "host": "elsewhere", "boot": "another", "pid": "77"}
+        held = [line.split(" ", 1) for line in lease.read_text().splitlines()]
+        (self.folder / "taken").write_text("".join(f"{key} {another.get(key, value)}\n" for key, value in held))
+        (self.folder / "taken").rename(lease)
+        before = {path.name: path.read_bytes() for path in self.folder.iterdir()}
+
+        process.send_signal(signal.SIGCONT)
+        ended = self.finish(process)
+        self.assertEqual(ended.returncode, 1, ended.stderr)
+        self.assertIn("feddip: error: lost the run (a.h5): process 77 on elsewhere has taken it over", ended.stderr)
+        self.assertEqual({path.name: path.read_bytes() for path in self.folder.iterdir()}, before)
+
     def test_clients_that_vanish(self):
         self.train("--out", "a.h5", "--set", "faults.drop_probability=0.9")
         code, alerts, told = self.watch("a.h5")
