@@ -94,6 +94,24 @@ is_complete() {
     [[ -f $1 ]] && "$python" -c 'import sys, h5py; sys.exit(not h5py.File(sys.argv[1]).attrs["complete"])' "$1"
 }
 
+# is_same_run PROGRAM RESULTS CONFIG ARGUMENT...: whether complete results are what these would give; the program's exit code, and
+# what it says against it. It is asked about a copy without checkpoints: from those it would write the results again.
+is_same_run() {
+    local folder told status=0 words=()
+    local program=$1 results=$2
+    shift 2
+    while (($#)); do
+        [[ $1 == --out ]] && shift || words+=("$1")
+        shift
+    done
+    folder=$(mktemp -d)
+    cp "$results" "$folder/complete.h5"
+    told=$("$program" train "${words[@]}" --set checkpoint.path= --out "$folder/complete.h5" --resume 2>&1) || status=$?
+    ((status == 0)) || printf '%s\n' "${told//"$folder/complete.h5"/$results}" >&2
+    rm -r "$folder"
+    return "$status"
+}
+
 # For the scripts that write lists of runs: FOLDER [PART...]. Of the parts in `all` those named, or all, as `parts`; and
 # `folder`.
 choose_parts() {

@@ -5,7 +5,6 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 out=$feddip_root/build/quickstart
-results=$out/feddip.h5
 feddip=$feddip_root/build/release/src/app/feddip
 config=$feddip_root/jobs/configs/quickstart.toml
 
@@ -15,24 +14,26 @@ install_packages build run analysis
 build_release -DFEDDIP_BUILD_TESTS=OFF -DFEDDIP_BUILD_BENCHMARKS=OFF
 mkdir -p "$out"
 
-if is_complete "$results"; then
-    say "Trained already (remove $out to train anew)"
-else
-    say "Training; Ctrl-C stops with a checkpoint"
+# What is there may belong to another version or configuration: then the next name is tried.
+for ((n = 1; ; ++n)); do
+    results=$out/feddip$( ((n == 1)) || echo "-$n").h5
+    if is_complete "$results"; then
+        is_same_run "$feddip" "$results" "$config" || continue
+        say "Trained already: $results (remove $out to train anew)"
+        break
+    fi
+    say "Training into $results; Ctrl-C stops with a checkpoint"
     status=0
     train "$results" || status=$?
-    if ((status == 2)); then
-        # What is there belongs to another version or configuration.
-        results=$out/feddip-$(date +%Y%m%d-%H%M%S).h5
-        say "Training afresh into $results"
-        train "$results"
+    if ((status == 0)); then
+        break
     elif ((status == 75)); then
         say "Stopped; run $0 again to go on"
         exit 75
-    elif ((status != 0)); then
+    elif ((status != 2)) || ! compgen -G "${results%.h5}.*" >/dev/null; then
         exit "$status"
     fi
-fi
+done
 
 say "Drawing"
 pictures=${results%.h5}-pictures

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The runs of a list that jobs/make_sweep.py has written, one after the other on this machine. Those that are complete
-# are skipped, those that were stopped go on; one that fails is named at the end, after the others.
+# are skipped, those that were stopped go on; one that fails, or whose results are of another configuration, is named at
+# the end, after the others.
 #
 #     jobs/make_sweep.py CONFIG.toml --seed 1 2 3 ... > sweep.txt
 #     jobs/sweep.sh sweep.txt [RANKS]        (default: 2)
@@ -24,6 +25,7 @@ for i in "${!runs[@]}"; do
         [[ ${run[j]} != --out ]] || results=${run[j + 1]}
     done
     if [[ -n $results ]] && is_complete "$results"; then
+        is_same_run "$feddip" "$results" "${run[@]}" || failed+=("$results (complete, but not this run)")
         continue
     fi
     left=
