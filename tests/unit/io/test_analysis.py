@@ -188,6 +188,14 @@ class Scripts(Scratch):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue((self.folder / "scaling.png").read_bytes().startswith(b"\x89PNG"))
 
+    def test_simulation_draws_its_picture_and_prints_its_tables(self):
+        measured = ANALYSIS / "results" / "scaling"
+        done = self.script("simulation.py", "--rounds", measured / "simulated.csv", "--steps", measured / "steps.csv",
+                           "--out", self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue((self.folder / "simulation.png").read_bytes().startswith(b"\x89PNG"))
+        self.assertEqual(done.stdout.count("| FedAvg |"), 4)
+
     def test_summary_prints_five_lines(self):
         done = self.script("summary.py", write_results(self.folder / "a.h5"))
         self.assertEqual((done.returncode, len(done.stdout.splitlines())), (0, 5), done.stderr)
