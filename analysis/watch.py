@@ -78,6 +78,11 @@ def main() -> int:
 
 if __name__ == "__main__":
     try:
+        for stream in (sys.stdout, sys.stderr):  # of names of files that are no UTF-8
+            stream.reconfigure(errors="backslashreplace")
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as problem:  # Python's own exit code would mean a warning
+        print(f"watch.py: error: {type(problem).__name__}: {' '.join(str(problem).split())}", file=sys.stderr)
+        sys.exit(watch.Severity.UNKNOWN)

@@ -75,8 +75,8 @@ METRICS = {
     "complete": "1 where the run is complete",
     "accuracy": "accuracy of the last evaluated round",
     "train_loss": "loss of the last round",
-    "dropped_out_share": "share of the sampled clients that dropped out in the last rounds",
-    "updates_not_finite_share": "share of the updates with NaN or Inf in the last rounds",
+    "dropped_out_share": "share of the sampled clients, without those too late for a deadline, that dropped out in the last rounds",
+    "updates_not_finite_share": "share of the updates with NaN or Inf in the last rounds, where the file can tell",
     "seconds_since_round": "seconds since the results file or a checkpoint was written",
     "seconds_per_round": "median over the last rounds",
     "checkpoint_age_seconds": "seconds since the last checkpoint was written",
@@ -189,34 +189,59 @@ def _accuracy(run: xr.Dataset, numbers: dict[str, float], limits: dict[str, floa
 
 
 def _clients(run: xr.Dataset, numbers: dict[str, float], thresholds: Thresholds) -> Iterator[Alert | None]:
-    def share(name: str, count: Callable[[xr.Dataset], xr.DataArray], metric: str, text: str) -> Alert | None:
+    def share(name: str, metric: str, count: Callable[[xr.Dataset], tuple[xr.DataArray, xr.DataArray]], text: str) -> Alert | None:
+        """Of the clients that the second of what `count` tells has, over the last rounds."""
         limits = thresholds[name]
         last = run.isel(round=slice(-int(max(limits["rounds"], 1)), None))
-        sampled = int((last.client_id >= 0).sum())
-        if not sampled:
+        bad, of = count(last)
+        of = of & (last.client_id >= 0)
+        if not bool(of.any()):
             return None
-        found = int((count(last) & (last.client_id >= 0)).sum())
-        numbers[metric] = found / sampled
-        return _graded(name, found / sampled, limits, text.format(f"{found} of {sampled}"))
+        found, asked = int((bad & of).sum()), int(of.sum())
+        numbers[metric] = found / asked
+        return _graded(name, found / asked, limits, text.format(f"{found} of {asked}"))
 
     if "client_dropped_out" not in run:  # files of an older version
         return
-    yield share("clients_vanishing", lambda r: r.client_dropped_out != 0, "dropped_out_share",
+    yield share("clients_vanishing", "dropped_out_share", lambda r: (r.client_dropped_out != 0, ~_late(r)),
                 "{} clients dropped out in the last rounds")
-    yield share("updates_not_finite", lambda r: (r.client_included == 0) & (r.client_dropped_out == 0),
-                "updates_not_finite_share", "{} updates held NaN or Inf in the last rounds")
+    if config(run).get("aggregation.rule") not in _RULES_THAT_LEAVE_OUT:
+        yield share("updates_not_finite", "updates_not_finite_share", _not_finite,
+                    "{} updates held NaN or Inf in the last rounds")
+
+
+# They leave out most updates, or those that are farthest from the others, and a file doesn't say which were not finite.
+_RULES_THAT_LEAVE_OUT = ("krum", "multi_krum")
+
+
+def _late(run: xr.Dataset) -> xr.DataArray:
+    """Clients that budget.mode = "drop" leaves out because they would be late: the file has them as dropped out."""
+    if config(run).get("budget.mode") != "drop" or "client_deadline_met" not in run:
+        return xr.zeros_like(run.client_id, dtype=bool)
+    return (run.client_deadline_met == 0) & (run.client_dropped_out != 0)
+
+
+def _not_finite(run: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """In a round in which nobody was included there were too few updates for the rule."""
+    judged = ((run.client_id >= 0) & (run.client_included != 0)).any("slot")
+    return (run.client_included == 0) & (run.client_dropped_out == 0), judged.broadcast_like(run.client_id)
 
 
 def _loss(run: xr.Dataset, numbers: dict[str, float], limits: dict[str, float]) -> Alert | None:
-    """A round that was not evaluated has no test loss, and one that all clients left has no training loss."""
+    """Of each loss the rounds that have one count: a round that was not evaluated has no test loss, and one that all
+    clients left, or whose clients are protected, has no training loss."""
     numbers["train_loss"] = float(run.train_loss[-1])
-    evaluated = run.test_accuracy.notnull()
-    somebody = (run.client_included != 0).any("slot")
-    bad = (evaluated & ~np.isfinite(run.test_loss)) | (somebody & ~np.isfinite(run.train_loss))
-    in_a_row = int(np.argmin(bad.values[::-1])) if not bool(bad.all()) else bad.size
+    somebody = ((run.client_included != 0) & (run.client_id >= 0)).any("slot")
+    losses = (run.test_loss[run.test_accuracy.notnull().values], run.train_loss[somebody.values])
+    in_a_row = max(_at_the_end(~np.isfinite(loss.values)) for loss in losses)
     if not in_a_row:
         return None
-    return _graded("loss_not_finite", in_a_row, limits, f"NaN or Inf in the last {in_a_row} rounds")
+    return _graded("loss_not_finite", in_a_row, limits, f"NaN or Inf in the last {in_a_row} rounds that have a loss")
+
+
+def _at_the_end(flags: np.ndarray) -> int:
+    """How many are set, up to the last."""
+    return flags.size if flags.all() else int(np.argmin(flags[::-1]))
 
 
 def _checkpoint_folder(run: xr.Dataset, results: Path) -> Path:
@@ -283,9 +308,13 @@ def _alerts_of_job(run: xr.Dataset, path: Path, numbers: dict[str, float], thres
     usual = float(run.seconds_round[-20:].median()) if run.sizes["round"] else math.nan
     numbers["seconds_per_round"] = usual
     if quiet >= 60 * limits["least_minutes"]:
-        rounds = quiet / usual if usual > 0 else math.inf
-        text = f"no round for {_time(quiet)}, {_time(usual)} each before; {who} is at it"
-        yield _graded("stalled", rounds, limits, text)
+        if usual > 0:
+            text = f"no round for {_time(quiet)}, {_time(usual)} each before; {who} is at it"
+            yield _graded("stalled", quiet / usual, limits, text)
+        else:  # before the first round, and where clients are protected: times would tell of them
+            text = f"no round for {_time(quiet)}, and no times of rounds are recorded; {who} is at it"
+            minutes = {grade: limits[f"{grade}_minutes"] for grade in ("warning", "critical")}
+            yield _graded("stalled", quiet / 60, minutes, text)
     if checkpoints:
         age = world.now - max(checkpoints)
         numbers["checkpoint_age_seconds"] = age
@@ -337,9 +366,14 @@ def prometheus(reports: list[Report], now: float) -> str:
 
 def _labels(**labels: object) -> str:
     def escaped(label: object) -> str:
-        return str(label).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return in_unicode(label).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
     return "{" + ",".join(f'{name}="{escaped(label)}"' for name, label in labels.items()) + "}"
+
+
+def in_unicode(name: object) -> str:
+    """Names of files may have bytes that are no UTF-8; they are written as numbers."""
+    return str(name).encode(errors="backslashreplace").decode()
 
 
 def _number(value: float) -> str:
@@ -352,7 +386,7 @@ def replace_file(path: Path, content: str) -> None:
     """The collector must not read half a file."""
     temporary = path.with_name(path.name + f".{os.getpid()}")  # it reads *.prom alone
     try:
-        temporary.write_text(content)
+        temporary.write_text(content, encoding="utf-8")
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -95,6 +95,62 @@ class Watch(Scratch):
             with self.subTest(rounds):
                 self.assertEqual(self.found(self.write(change=spoil)), {"updates_not_finite": expected})
 
+    def test_updates_that_a_rule_leaves_out_by_design_are_no_fault(self):
+        def choose(file):
+            file["clients/included"][:] = 0
+            file["clients/included"][:, 2] = 1
+        for rule in ("krum", "multi_krum"):
+            self.assertEqual(self.found(self.write(change=choose, config={"aggregation.rule": rule})), {})
+        self.assertEqual(self.found(self.write(change=choose, config={"aggregation.rule": "median"})),
+                         {"updates_not_finite": Severity.CRITICAL})
+
+    def test_rounds_with_too_few_updates_for_the_rule_say_nothing_of_updates(self):
+        def too_few(file):
+            file["clients/included"][-5:] = 0
+            file["clients/dropped_out"][-5:, :1] = 1
+            file["rounds/train_loss"][-5:] = np.nan
+        report = self.look(self.write(change=too_few, config={"aggregation.rule": "trimmed_mean"}))
+        self.assertEqual(report.alerts, [])
+        self.assertEqual(report.numbers["updates_not_finite_share"], 0)
+
+    def test_clients_that_are_too_late_do_not_vanish(self):
+        def leave(file):
+            file["clients/dropped_out"][:, :4] = 1
+            file["clients/included"][:, :4] = 0
+            file["clients/deadline_met"][:, :4] = 0
+            file["clients/deadline_met"][:, 4:] = 1
+        late = self.look(self.write(change=leave, config={"budget.mode": "drop"}))
+        self.assertEqual((late.alerts, late.numbers["dropped_out_share"]), ([], 0))
+        # Where clients are given less to do, one that is late answers, and one that doesn't has vanished.
+        self.assertEqual(self.found(self.write(change=leave, config={"budget.mode": "deadline"})),
+                         {"clients_vanishing": Severity.CRITICAL})
+
+    def private(self, file):
+        """What a run with protected clients leaves out."""
+        for name in ("train_loss", "seconds_round"):
+            file[f"rounds/{name}"][:] = np.nan
+        file["clients/id"][:] = -1
+
+    def test_the_loss_of_rounds_that_have_one_counts(self):
+        def spoil(file):
+            self.private(file)
+            loss = file["rounds/test_loss"][:]
+            loss[evaluated:] = np.nan
+            file["rounds/test_loss"][:] = loss
+        for evaluated, expected in ((ROUNDS, {}), (ROUNDS - 1, {"loss_not_finite": Severity.WARNING}),
+                                    (ROUNDS - 11, {"loss_not_finite": Severity.CRITICAL})):
+            with self.subTest(evaluated):
+                self.assertEqual(self.found(self.write(every=5, change=spoil)), expected)
+
+    def test_a_job_whose_rounds_have_no_times_stalls_after_minutes(self):
+        for quiet, expected in ((1500, {}), (3700, {"stalled": Severity.WARNING}),
+                                (22000, {"stalled": Severity.CRITICAL})):
+            with self.subTest(quiet):
+                report = self.look(self.write(complete=0, age=quiet, checkpoint=quiet, change=self.private))
+                found = {a.name: a.severity for a in report.alerts if a.name != "checkpoint_old"}
+                self.assertEqual(found, expected)
+                self.assertNotIn("nan", "".join(a.text for a in report.alerts))
+
     def test_a_loss_that_is_not_finite_counts_up_to_the_last_round(self):
         for column, value in (("train_loss", np.inf), ("test_loss", np.nan)):
             for where, expected in ((slice(5, 9), {}), (slice(-1, None), {"loss_not_finite": Severity.WARNING}),
@@ -247,6 +303,21 @@ class Script(Scratch):
             self.assertEqual(told.returncode, 3, arguments)
             self.assertEqual(told.stdout, "")
             self.assertIn("watch.py: error: ", told.stderr)
+
+    def test_names_that_are_no_utf_8_are_written_as_numbers(self):
+        path = self.folder / os.fsdecode(b"run-\xff.h5")
+        write_results(self.folder / "a.h5").rename(path)
+        told = run_script("watch.py", self.folder, "--prometheus", self.folder / "f.prom")
+        self.assertNotIn("error", told.stderr)
+        self.assertIn("run-\\udcff.h5", told.stdout)
+        self.assertIn("run-\\\\udcff.h5\"} 60", (self.folder / "f.prom").read_text())
+
+    def test_what_nobody_expected_is_unknown_and_not_a_warning(self):
+        write_results(self.folder / "a.h5", complete=0)
+        (self.folder / "a.lease").write_text("feddip lease 1\nmilliseconds many\n")
+        told = run_script("watch.py", self.folder)
+        self.assertEqual((told.returncode, len(told.stderr.splitlines())), (3, 1), told.stderr)
+        self.assertIn("watch.py: error: ", told.stderr)
 
     def test_it_follows_until_all_is_complete(self):
         path = write_results(self.folder / "a.h5", complete=0)
