@@ -85,7 +85,7 @@ class Published:
     def claim(self, claim: Claim) -> str:
         """Verdict, rule, picture, and the cases that were run."""
         run = [case for case in claim.cases if case.run]
-        lines = [f"**{claim.verdict.capitalize()}.** {claim.summary[0].upper()}{claim.summary[1:]}", ""]
+        lines = [f"**{claim.name.capitalize()}.** {claim.summary[0].upper()}{claim.summary[1:]}", ""]
         lines += [f"Rule: {claim.rule}", ""]
         if not run:
             return "\n".join([*lines, "No case has a run on both sides yet.", ""])
@@ -192,7 +192,7 @@ def _baseline_reference(path: Path) -> dict[str, np.ndarray]:
 
 def claims_overview(found: Sequence[Claim]) -> str:
     return markdown(
-        [{"claim": c.title, "verdict": f"**{c.verdict}**", "cases": c.summary} for c in found if c.cases]
+        [{"claim": c.title, "verdict": f"**{c.name}**", "cases": c.summary} for c in found if c.cases]
     )
 
 

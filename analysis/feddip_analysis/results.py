@@ -54,8 +54,7 @@ _NOT_THE_EXPERIMENT = (
     "checkpoint.",
     "compute.kernels",
     "compute.threads",
-    "data.path",
-    "faults.slow",
+    "faults.slow_",
     "federation.evaluate_every",
     "federation.rank0_trains",
     "federation.seed",
@@ -66,6 +65,7 @@ _NOT_THE_EXPERIMENT = (
 _ONLY_WHERE = {
     "data.classes_per_client": ("data.partition", "pathological"),
     "data.dirichlet_alpha": ("data.partition", "dirichlet"),
+    "data.path": ("data.dataset", "file"),  # whose images; those of the known data sets are the same everywhere
 }
 # What keys that older files lack stand for there; sections whose features they lack stand for nothing where
 # the feature is off.
@@ -74,6 +74,7 @@ _BEFORE_THERE_WAS = {
     "compute.precision": "f32",
     "drift.samples_per_round": 0,
     "faults.drop_probability": 0.0,
+    "links.order": "drawn",
     "model.layers": [],
     "method.variant": "paper",
     "model.norm": "batch",
@@ -95,7 +96,10 @@ _OFF_WHERE = {
     "attack.": ("attack.kind", "none"),
     "budget.": ("budget.mode", "none"),
     "drift.": ("drift.kind", "none"),
+    "faults.slow_": ("faults.slow_probability", 0.0),
 }
+# Of times, which decide what clients hold where they have budgets.
+_OF_TIMES = ("links.", "faults.slow_")
 _ALWAYS_ON = ("drift.samples_per_round",)
 # Sections that mean nothing to a method; those of methods that are not named here all count.
 _UNUSED_BY_METHOD = {
@@ -237,8 +241,8 @@ def experiment(run: xr.Dataset) -> dict[str, object]:
     names = {name: run.attrs[name] for name in ("method", "model", "dataset")}
     others = tuple(f"{method}." for method in METHOD_NAMES if method != names["method"])
     unused = _UNUSED_BY_METHOD.get(method_name(everything | names), ()) + others + _NOT_THE_EXPERIMENT
-    if everything.get("budget.mode", "none") != "none":  # what clients hold follows from their links
-        unused = tuple(section for section in unused if section != "links.")
+    if everything.get("budget.mode", "none") != "none" or _measures(run, "simulated_seconds"):
+        unused = tuple(section for section in unused if section not in _OF_TIMES)
     return {key: value for key, value in everything.items() if _counts(key, everything, unused)} | names
 
 
@@ -250,6 +254,13 @@ def _counts(key: str, everything: dict[str, object], unused: tuple[str, ...]) ->
     if off and key not in _ALWAYS_ON:
         return False
     return not key.startswith(unused) and everything.get(other) == value
+
+
+def where_off(key: str) -> tuple[str, object] | None:
+    """A key that says what an experiment without this one does, and its value; None where that is not known."""
+    if key in _BEFORE_THERE_WAS:
+        return key, _BEFORE_THERE_WAS[key]
+    return next((switch for section, switch in _OFF_WHERE.items() if key.startswith(section)), None)
 
 
 def _key(run: xr.Dataset) -> tuple:
@@ -332,7 +343,7 @@ def setting(key: str, value: object) -> str:
     if key in ("model", "dataset"):
         return DISPLAY_NAMES.get(str(value), str(value))
     name = key.split(".")[1].replace("_", " ")
-    text = f"{value:g}" if isinstance(value, float) else str(value).lower()
+    text = f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
     return f"{_SYMBOLS[name]} = {text}" if name in _SYMBOLS else f"{name} {text}"
 
 

@@ -42,13 +42,15 @@ def mean_of(values: Sequence[float]) -> Mean:
 class Comparison:
     """Of a with b, by the differences a - b of the seeds that both have. `low` and `high` bound their mean
     with 95 % confidence. `p_different` is that of a two-sided t test, `p_equivalent` that of two one-sided
-    ones, which show the mean to lie within the margin (Schuirmann 1987). All four are NaN for too few seeds."""
+    ones, which show the mean to lie within the margin (Schuirmann 1987), and `p_below` that of a one-sided one, which
+    shows it to lie below the margin: a loss that matters. All five are NaN for too few seeds."""
 
     difference: float
     low: float
     high: float
     p_different: float
     p_equivalent: float
+    p_below: float
     n: int
 
     @property
@@ -64,11 +66,12 @@ def compare(a: Mapping[int, float], b: Mapping[int, float], margin: float = MARG
     nan, n = float("nan"), len(pairs)
     difference = float(pairs.mean()) if n else nan
     if n < FEWEST_SEEDS:
-        return Comparison(difference, nan, nan, nan, nan, n)
+        return Comparison(difference, nan, nan, nan, nan, nan, n)
     error, freedom = float(stats.sem(pairs)), n - 1
     if error == 0:  # no spread: the mean is known
         within = float(abs(difference) >= margin)
-        return Comparison(difference, difference, difference, float(difference == 0), within, n)
+        below = float(difference >= -margin)
+        return Comparison(difference, difference, difference, float(difference == 0), within, below, n)
     half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
     outside = (margin - abs(difference)) / error  # the larger p of the two is that of the nearer bound
     return Comparison(
@@ -77,6 +80,7 @@ def compare(a: Mapping[int, float], b: Mapping[int, float], margin: float = MARG
         difference + half,
         p_different=float(2 * stats.t.sf(abs(difference) / error, freedom)),
         p_equivalent=float(stats.t.sf(outside, freedom)),
+        p_below=float(stats.t.cdf((difference + margin) / error, freedom)),
         n=n,
     )
 
@@ -104,6 +108,12 @@ class Judged:
     compared: Comparison
     p_different: float
     p_equivalent: float
+    p_below: float
+
+    @property
+    def below(self) -> bool:
+        """Whether the first is worse by more than the margin."""
+        return self.verdict == INFERIOR and self.p_below < LEVEL
 
     @property
     def verdict(self) -> str:
@@ -118,7 +128,11 @@ class Judged:
 
 def verdicts(compared: Sequence[Comparison]) -> list[Judged]:
     """Of all cases of one claim together, whose tests are one family. A difference that is sure and yet
-    within the margin is none that matters: equivalent goes first."""
-    both = [p for c in compared for p in (c.p_different, c.p_equivalent)]
-    adjusted = holm(both, [i for i in range(len(compared)) for _ in range(2)])
-    return [Judged(c, *adjusted[2 * i : 2 * i + 2]) for i, c in enumerate(compared)]
+    within the margin is none that matters: equivalent goes first.
+
+    The three tests of a case count as one, for they are wrong together: where there is no difference, a loss beyond the
+    margin is only found where a difference was (`Judged.below`); where there is a gain beyond it, only where equivalence, or
+    more than it, seems to be shown."""
+    each = [p for c in compared for p in (c.p_different, c.p_equivalent, c.p_below)]
+    adjusted = holm(each, [i for i in range(len(compared)) for _ in range(3)])
+    return [Judged(c, *adjusted[3 * i : 3 * i + 3]) for i, c in enumerate(compared)]

@@ -25,7 +25,18 @@ DENSITY_TOLERANCE = 0.1
 _NEVER_PRUNED = {("PruneTrain", "LeNet-5"): (150 + 840) / 61470}
 NEAR_CHANCE = 0.05  # above what constant predictions get: a run that ends there has learned nothing, or lost it
 # What describes the problem; all other sections describe the method that is to solve it.
-_PROBLEM = ("data.", "model", "dataset", "federation.", "optimizer.", "compute.", "faults.")
+_PROBLEM = (
+    "attack.",
+    "compute.",
+    "data.",
+    "dataset",
+    "drift.",
+    "faults.",
+    "federation.",
+    "links.",
+    "model",
+    "optimizer.",
+)
 _PARTITION = ("data.partition", "data.classes_per_client", "data.dirichlet_alpha")
 _PARTITION_ORDER = ("iid", "pathological", "dirichlet")
 # The configuration of the paper: of two that were run equally often, the one nearer to it is a method's main
@@ -286,11 +297,25 @@ def _entries(groups: Sequence[Group]) -> list[Entry]:
     for method, members in by_method.items():
         main = _main_solution(members)
         for group in members:
-            own = _solution(group)
-            differing = sorted(k for k in own if own[k] != main.get(k))
-            variation = ", ".join(results.setting(k, own[k]) for k in differing)
+            variation = _variation(_solution(group), main)
             entries.append(Entry(method, _sparsity(method, group), variation, group))
     return sorted(entries, key=lambda e: (_method_order(e.method), e.sparsity or 0.0, e.variation))
+
+
+def _variation(own: dict[str, object], main: dict[str, object]) -> str:
+    """What is set otherwise; "" where nothing is. Keys that only one of the two has say that the other lacks what they
+    are about."""
+    said = {}
+    for key in sorted(own.keys() | main.keys()):
+        if key in own and own[key] != main.get(key):
+            said[key] = results.setting(key, own[key])
+        elif key not in own:
+            other, value = results.where_off(key) or (key, None)
+            said[other] = f"no {key.split('.')[1].replace('_', ' ')}" if value is None else results.setting(other, value)
+    names = [key.split(".")[-1] for key in said]
+    return ", ".join(
+        f"{key.split('.')[0]} {text}" if names.count(key.split(".")[-1]) > 1 else text for key, text in said.items()
+    )
 
 
 def _method_order(method: str) -> tuple[int, str]:

@@ -81,6 +81,27 @@ class Groups(Scratch):
         labels = ["FedDIP, $s_p$ = 0.9", "FedDIP, $s_p$ = 0.98", "FedAvg", "FedDP"]
         self.assertEqual([g.label for g in groups], labels)
 
+    def groups_of(self, *configs, **options):
+        runs = [self.run_of(f"{i}.h5", seed=i, config=c, **options) for i, c in enumerate(configs)]
+        return len(group_runs(runs))
+
+    def test_own_images_of_two_places_are_two_experiments(self):
+        own = {"data.dataset": "file", "data.path": "/a/site.h5"}
+        self.assertEqual(self.groups_of(own, own), 1)
+        self.assertEqual(self.groups_of(own, own | {"data.path": "/b/site.h5"}), 2)
+
+    def test_what_times_are_made_of_sets_runs_apart_where_they_have_times(self):
+        timed = {"columns": {"simulated_seconds": np.ones(60)}}
+        slow = {"faults.slow_probability": 0.1, "faults.slow_factor": 10.0}
+        for one, other in (({"links.uplink_mbit": 10.0}, {"links.uplink_mbit": 1.0}), (slow, slow | {"faults.slow_factor": 2.0})):
+            self.assertEqual(self.groups_of(one, other), 1)
+            self.assertEqual(self.groups_of(one, other, **timed), 2)
+            parts = {"budget.mode": "deadline"}
+            self.assertEqual(self.groups_of(one | parts, other | parts), 2)
+        # A factor means nothing where nobody is slow, and older files have no order of links.
+        never = {"faults.slow_probability": 0.0, "faults.slow_factor": 10.0}
+        self.assertEqual(self.groups_of({}, never, {"links.order": "drawn"}, **timed), 1)
+
     def test_seeds_are_joined_at_the_rounds_that_all_have(self):
         long, short = self.run_of("a.h5", seed=1), self.run_of("b.h5", seed=2).isel(round=slice(0, 40))
         values = group_runs([long, short])[0].over_seeds("test_loss")

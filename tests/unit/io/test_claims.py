@@ -53,6 +53,13 @@ class Statistics(unittest.TestCase):
             compared = statistics.compare(a, dict.fromkeys(a, 0.0), margin=0.01)
             self.assertAlmostEqual(compared.p_equivalent, max(above, below), places=12)
 
+    def test_a_one_sided_test_shows_a_loss_that_matters(self):
+        for shift in (0.0, -0.009, -0.012, -0.03):
+            a = {seed: shift + error for seed, error in enumerate((0.001, -0.002, 0.0015, 0.0005))}
+            below = stats.ttest_1samp(list(a.values()), -0.01, alternative="less").pvalue
+            compared = statistics.compare(a, dict.fromkeys(a, 0.0), margin=0.01)
+            self.assertAlmostEqual(compared.p_below, below, places=12)
+
     def test_without_spread_the_mean_is_known(self):
         zero = dict.fromkeys((1, 2, 3), 0.0)
         for shift, p in ((0.0, (1, 0)), (0.005, (0, 0)), (0.5, (0, 1))):
@@ -121,6 +128,46 @@ class FinalAccuracy(Made):
         self.assertEqual([e.settles for e in setting.main], [True, False, False])
 
 
+class Entries(Made):
+    FROZEN = {"sparsity.final_rounds": 1000.0, "adaptation.answer": "none"}
+    REGROWS = FROZEN | {"adaptation.answer": "regrow", "adaptation.regrown_share": 0.3}
+
+    def test_no_two_of_a_setting_have_the_same_name(self):
+        self.write_seeds("feddip", 0.8, config=self.REGROWS)
+        self.write_seeds("feddip", 0.8, seeds=(1, 2), config=self.FROZEN)
+        self.write("feddip", 1, 0.8)
+        self.write("feddip", 1, 0.8, config=self.REGROWS | {"privacy.clip": 1.0})
+        self.write("feddip", 1, 0.8, config=self.REGROWS | {"aggregation.rule": "norm_bound", "aggregation.clip": 1.0})
+        self.write("feddip", 1, 0.8, config=self.REGROWS | {"communication.newer": "b"})
+        (setting,) = self.families()[0].settings
+        self.assertEqual([e.variation for e in setting.main], [""])
+        self.assertEqual(setting.find("FedDIP", 0.9).n, 3)
+        variations = [e.variation for e in setting.entries]
+        self.assertEqual(len(set(variations)), 6, variations)
+        self.assertIn("answer none", variations)
+        self.assertIn("answer none, final rounds 0", variations)
+        self.assertEqual(sum("clip 1" in v for v in variations), 2)
+
+    def test_keys_that_only_the_usual_runs_have_are_named_too(self):
+        self.write_seeds("feddip", 0.8, config={"communication.newer": "b"})
+        self.write("feddip", 4, 0.8)
+        (setting,) = self.families()[0].settings
+        self.assertEqual([(e.variation, e.n) for e in setting.entries], [("", 3), ("no newer", 1)])
+
+    def test_runs_under_attack_or_drift_or_on_other_links_are_another_problem(self):
+        timed = {"columns": {"simulated_seconds": np.ones(ROUNDS)}}
+        for config in ({}, {"attack.kind": "sign_flip"}, {"drift.kind": "rotation"}, {"links.uplink_mbit": 1.0}):
+            for method in ("fedavg", "feddip"):
+                self.write(method, 1, 0.8, config=config, **(timed if "links.uplink_mbit" in config else {}))
+        found = self.families()
+        self.assertEqual([len(f.entries) for f in found], [2] * 4)
+        self.assertEqual(len({f.title for f in found}), 4)
+        for family in found:
+            kinds = [results.config(e.group.first).get("attack.kind") for e in family.entries]
+            self.assertEqual(len(set(kinds)), 1)
+            self.assertIsNotNone(family.settings[0].fedavg)
+
+
 class Fates(Made):
     def test_runs_that_end_near_chance_are_counted_and_the_others_mean_stands_beside(self):
         self.write("snip", 1, 0.1)
@@ -184,6 +231,19 @@ class Claims(Checked):
         self.assertEqual((case.verdict, case.supports), (INFERIOR, None))
         self.assertLess(case.compared.low, -0.0112)
         self.assertGreater(case.compared.high, -0.0112)
+
+    def test_a_loss_beyond_the_margin_is_sure_only_once_corrected_for_all_cases(self):
+        for sparsity in (0.9, 0.95, 0.98):
+            for seed, off in ((1, -0.00541), (2, 0.0), (3, 0.00541)):
+                self.write("feddip", seed, 0.775 + off, sparsity=sparsity)
+        for seed in (1, 2, 3):
+            self.write("fedavg", seed, 0.8)
+        claim = self.claim("near-fedavg")
+        self.assertEqual({(c.verdict, c.supports) for c in claim.cases}, {(INFERIOR, None)})
+        self.assertTrue(all(c.compared.high < -0.01 and c.compared.p_below < 0.025 for c in claim.cases))
+        self.assertIn(f"of a loss beyond that {3 * claim.cases[0].compared.p_below:.2g}", claim.cases[0].evidence)
+        alone = self.claim("near-fedavg", high=0.98)
+        self.assertEqual([(c.verdict, c.supports) for c in alone.cases], [(INFERIOR, False)])
 
     def test_near_fedavg_is_not_decided_by_a_difference_too_uncertain_to_tell(self):
         self.write_seeds("fedavg", 0.80)
@@ -304,11 +364,19 @@ class Claims(Checked):
         )
         self.assertEqual(claim.verdict, MIXED)
 
+    def made(self, *cases):
+        compared = statistics.compare({}, {})
+        return claims.Claim("", "", "", [claims.Case("", v, "", s, compared, False, True) for v, s in cases])
+
+    def test_a_verdict_on_few_of_the_cases_says_so(self):
+        against, untested = (EQUIVALENT, False), (UNDECIDED, None)
+        self.assertEqual(self.made(against).name, "contradicted")
+        self.assertEqual(self.made(against, untested, untested).name, "contradicted: 1 of 3 cases decided")
+        self.assertEqual(self.made(untested, untested).name, "not decided")
+
     def test_what_cases_make_of_a_claim(self):
         def verdict(*cases):
-            compared = statistics.compare({}, {})
-            made = [claims.Case("", v, "", s, compared, False, True) for v, s in cases]
-            return claims.Claim("", "", "", made).verdict
+            return self.made(*cases).verdict
 
         fits, against, open_ = (SUPERIOR, True), (EQUIVALENT, False), (INCONCLUSIVE, None)
         untested = (UNDECIDED, None)
