@@ -26,8 +26,8 @@ def arguments() -> argparse.Namespace:
     which.add_argument(
         "--partition", choices=("iid", "pathological", "dirichlet", "given"), help="how alike your clients' data are"
     )
-    which.add_argument("--clients", type=int, metavar="N")
-    which.add_argument("--clients-per-round", type=int, metavar="K")
+    which.add_argument("--clients", type=options.from_1, metavar="N")
+    which.add_argument("--clients-per-round", type=options.from_1, metavar="K")
     options.add_links(parser)
     options.add_target(parser)
     parser.add_argument(

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from feddip_analysis import collect, documents, results, tables
 
-LAST = 3
+LAST_EVALUATIONS = 3
 MISSING = "–"
 FLOOR = 84.0  # %, that a rule is asked to stay at where the mean does not
 PAGE = Path(__file__).resolve().parent / "results" / "attacks.md"
@@ -22,7 +22,7 @@ PAGE = Path(__file__).resolve().parent / "results" / "attacks.md"
 
 def end_accuracy(run: xr.Dataset) -> float:
     measured = run.accuracy.values[~np.isnan(run.accuracy.values)]
-    return 100 * float(measured[-LAST:].mean()) if measured.size else float("nan")
+    return 100 * float(measured[-LAST_EVALUATIONS:].mean()) if measured.size else float("nan")
 
 
 def sparsity(run: xr.Dataset) -> float:

@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
     default = Limits()
     parser.add_argument(
         "--margin",
-        type=float,
+        type=options.from_0,
         default=100 * default.margin,
         metavar="POINTS",
         help="differences of accuracy within it don't matter (default: %(default)g)",

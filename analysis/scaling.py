@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 from itertools import groupby
 from pathlib import Path
 
@@ -85,19 +86,27 @@ def figure(rows: list[dict[str, str]]) -> plt.Figure:
     return drawn
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("csv", type=Path, nargs="?", default=Path("analysis/results/scaling/scaling.csv"))
     parser.add_argument("--out", type=Path, default=Path("analysis/figures"), metavar="DIR")
     args = parser.parse_args()
-    with open(args.csv, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    with plots.style():
-        drawn = figure(rows)
-        args.out.mkdir(parents=True, exist_ok=True)
-        drawn.savefig(args.out / "scaling.png")
+    try:
+        with open(args.csv, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        with plots.style():
+            drawn = figure(rows)
+            args.out.mkdir(parents=True, exist_ok=True)
+            drawn.savefig(args.out / "scaling.png")
+    except OSError as problem:
+        print(f"scaling.py: error: {problem}", file=sys.stderr)
+        return 2
+    except (csv.Error, IndexError, KeyError, TypeError, ValueError):
+        print(f"scaling.py: error: {args.csv}: not a table of tests/bench/measure_scaling.py", file=sys.stderr)
+        return 2
     print(args.out / "scaling.png")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,6 +5,7 @@ curve."""
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
@@ -15,11 +16,11 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
-from feddip_analysis import Group, group_runs, load, plots  # noqa: E402
+from feddip_analysis import Group, NotAResultsFile, group_runs, load, plots  # noqa: E402
+from feddip_analysis.results import LAST_ROUNDS  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
 MEGABYTE = 1e6
-LAST_ROUNDS = 10
 MARKERS = "os^DvPX*"
 
 
@@ -63,15 +64,23 @@ def figure(groups: Sequence[Group]) -> plt.Figure:
     return drawn
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files (HDF5)")
     parser.add_argument("--out", type=Path, required=True, metavar="PNG")
     args = parser.parse_args()
-    with plots.style():
-        figure(group_runs([load(path) for path in args.results])).savefig(args.out, bbox_inches="tight")
+    try:
+        runs = [load(path) for path in args.results]
+        if without := [run.attrs["path"] for run in runs if not bool(run.accuracy.notnull().any())]:
+            raise ValueError(f"nothing has been evaluated yet: {without[0]}")
+        with plots.style():
+            figure(group_runs(runs)).savefig(args.out, bbox_inches="tight")
+    except (NotAResultsFile, OSError, ValueError) as problem:
+        print(f"uploads.py: error: {problem}", file=sys.stderr)
+        return 2
     print(args.out)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,7 +5,7 @@ operator by their definitions (onnx/docs/Operators.md), so that nothing of feddi
     verify_export.py MODEL.onnx IMAGES.h5               # how many test images are right
     verify_export.py MODEL.onnx IMAGES.h5 RESULTS.h5    # and whether that is what the run's results say
 
-IMAGES.h5 is what data/import.py makes. Exit code 1 where the accuracy is another.
+IMAGES.h5 is what data/import.py makes. Exit code 1 where the accuracy is another, 2 where a file can't be used.
 """
 import argparse
 import sys
@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 from torch.nn import functional
 
@@ -122,6 +123,14 @@ def main():
         parser.add_argument(name)
     parser.add_argument("results", nargs="?")
     args = parser.parse_args()
+    try:
+        return compare(args)
+    except (OSError, KeyError, ValueError, RuntimeError, DecodeError, onnx.checker.ValidationError) as problem:
+        print(f"verify_export.py: error: {' '.join(str(problem).split()) or type(problem).__name__}", file=sys.stderr)
+        return 2
+
+
+def compare(args):
     with h5py.File(args.images) as images:
         right, close, notes = scores(args.model, images)
         print(f"{args.model}: {right.sum()} of {len(right)} test images are right, {100 * right.mean():.2f} %, in PyTorch")

@@ -106,10 +106,15 @@ def figures(groups: Sequence[Group]) -> dict[str, Figure]:
     if timed:
         drawn["simulated-time"] = plots.single(lambda axes: accuracy_over_time(axes, timed))
     if with_parts := [g for g in groups if has_budgets(g.first)]:
-        counted = [g for g in groups if all("client_bytes_down" in run for run in g.runs)]
+        counted = [g for g in groups if all(map(_counts_clients, g.runs))]
         drawn["busiest-client"] = plots.single(lambda axes: accuracy_over_busiest(axes, counted))
         drawn["held"] = held_by_clients(with_parts)
     return drawn
+
+
+def _counts_clients(run: xr.Dataset) -> bool:
+    """Not those of older versions, and not those that protect their clients."""
+    return "client_bytes_down" in run and bool((run.client_id >= 0).any())
 
 
 def _is_timed(run: xr.Dataset) -> bool:

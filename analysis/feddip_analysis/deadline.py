@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from .links import Links, client_seconds
+from .links import Links, client_seconds, knows_clients
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,10 @@ class Pace:
 
 
 def paces(runs: list[xr.Dataset], links: Links, seconds: float) -> list[Pace]:
-    """One per class, over all runs."""
+    """One per class, over all runs that tell of their clients; none where none does."""
+    runs = [run for run in runs if knows_clients(run)]
+    if not runs:
+        return []
     slowest = np.max([np.nanmax(client_seconds(run, links), axis=(0, 1)) for run in runs], axis=0)
     still = np.max([np.nanmax(client_seconds(run, links.at_once()), axis=(0, 1)) for run in runs], axis=0)
     transfer = slowest - still
@@ -47,6 +50,8 @@ def settings(paced: list[Pace], seconds: float) -> dict[str, object]:
 
 
 def sentence(paced: list[Pace], seconds: float) -> str:
+    if not paced:
+        return "Whether clients keep a deadline can't be told: these runs protect them, and say nothing of single ones."
     late = [pace for pace in paced if pace.late]
     if not late:
         return f"All clients keep the deadline of {seconds:g} s; the slowest needs {max(p.slowest for p in paced):.2g} s."

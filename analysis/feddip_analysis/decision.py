@@ -221,13 +221,15 @@ def _holds(option: Option, target: float) -> bool:
 
 def _best(options: Sequence[Option], target: float, minimize: str) -> Option | None:
     """Of the settings that hold the target the cheapest, and of those within a tenth of its cost the most
-    accurate. Where links take no time, traffic stands for it. Settings with several seeds go before those
+    accurate. Where links take no time, or that of some settings is not known, traffic stands for it. Settings with several seeds go before those
     with one."""
 
-    def cost(option: Option) -> float:
-        return option.seconds if minimize == "time" and option.seconds > 0 else option.bytes
-
     holding = [option for option in options if _holds(option, target)]
+    timed = minimize == "time" and all(option.seconds > 0 for option in holding)
+
+    def cost(option: Option) -> float:
+        return option.seconds if timed else option.bytes
+
     several = [option for option in holding if option.entry.n > 1] or holding
     if not several:
         return None
@@ -399,6 +401,11 @@ def _warnings(
         )
     if pilot and pilot.entry.n < 2:
         said.append("The advice rests on one seed: record more before spending much on it.")
+    if untimed := [o.name for o in options if o.reached and np.isnan(o.seconds)]:
+        said.append(
+            f"Times are not known for {', '.join(untimed)}: their runs protect clients, and files of such runs say nothing "
+            "of single ones. Traffic decides instead."
+        )
     if setting.fedavg is None:
         said.append("There is no run of FedAvg in this setting to compare with.")
     if not any(option.entry.method == "FedDIP" for option in options):

@@ -64,7 +64,7 @@ def recovery(run: xr.Dataset, event: Event) -> Recovery:
         return Recovery(event, before, dip, float("nan"), float("nan"), after)
     values = since.values
     wanted = before - (1 - MADE_UP) * dip
-    for i in range(lowest, len(values)):
+    for i in range(lowest, len(values) - SMOOTHED + 1):
         if np.median(values[i : i + SMOOTHED]) >= wanted:
             round_ = int(since["round"][i])
             spent = run.bytes_total.sel(round=round_) - (

@@ -27,9 +27,9 @@ class Links:
             values = getattr(self, name)
             if len(values) not in (1, len(self.shares)):
                 raise ValueError(f"{name} needs one value, or one for each of the {len(self.shares)} shares")
-            if min(values) < 0:
-                raise ValueError(f"{name} can't be negative")
-        if min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6:
+            if not all(0 <= value < float("inf") for value in values):
+                raise ValueError(f"{name} needs numbers from 0 on")
+        if not (min(self.shares) >= 0 and abs(sum(self.shares) - 1) <= 1e-6):
             raise ValueError("the shares of the clients must add up to 1")
 
     def of_class(self, name: str) -> np.ndarray:
@@ -59,9 +59,16 @@ def _slots(run: xr.Dataset) -> int:
     return max(int((run.client_id >= 0).sum("slot").max()), 1)
 
 
+def knows_clients(run: xr.Dataset) -> bool:
+    """Not where they are protected: such files say nothing of single clients."""
+    return bool((run.client_id >= 0).any())
+
+
 def client_seconds(run: xr.Dataset, links: Links) -> np.ndarray:
     """[round, slot, class] How long each sampled client would take if it were of that class. Downloads are taken
-    as equal for all clients of a round."""
+    as equal for all clients of a round. NaN where nothing is known of clients."""
+    if not knows_clients(run):
+        return np.full((*run.client_id.shape, len(links.shares)), np.nan)
     slots = _slots(run)
     down = run.bytes_down.values.astype(float)[:, None, None] / slots
     up = run.client_bytes_up.values.astype(float)[:, :, None]
@@ -79,7 +86,9 @@ def client_seconds(run: xr.Dataset, links: Links) -> np.ndarray:
 def round_seconds(run: xr.Dataset, links: Links, clients_per_round: int | None = None) -> np.ndarray:
     """[round] How long each round lasts until its slowest sampled client is done, on average over which
     class each client is in; with another number of clients per round than the run had, theirs are taken as like
-    the recorded ones."""
+    the recorded ones. NaN where nothing is known of clients."""
+    if not knows_clients(run):
+        return np.full(run.sizes["round"], np.nan)
     slots = _slots(run)
     seconds = client_seconds(run, links)
     if len(links.shares) == 1:

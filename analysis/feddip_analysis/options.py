@@ -57,10 +57,24 @@ def above_0(text: str) -> float:
     return value
 
 
+def from_0(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: must be a number from 0 on")
+    return value
+
+
+def from_1(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be 1 or more")
+    return value
+
+
 def add_links(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the clients' links (default: those of the runs)")
     for name, (unit, text) in _LINKS.items():
-        group.add_argument("--" + name.replace("_", "-"), nargs="+", type=float, metavar=unit, help=text)
+        group.add_argument("--" + name.replace("_", "-"), nargs="+", type=from_0, metavar=unit, help=text)
 
 
 def links(args: argparse.Namespace) -> Links | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ class Planned:
 
     file: str  # name of its results
     keys: dict[str, object]
+    folder: str = ""  # the last one, where its results are to be
 
     @property
     def seed(self) -> int:
@@ -80,8 +82,16 @@ class Plan:
     runs: list[Planned]
 
     def missing(self, runs: Iterable[xr.Dataset]) -> list[Planned]:
-        there = {Path(run.attrs["path"]).name for run in runs}
-        return [planned for planned in self.runs if planned.file not in there]
+        """Of files that the lists name in several folders the last folder counts as well: `10-fold/a.h5`."""
+        paths = [Path(run.attrs["path"]).resolve() for run in runs]
+        there = {path.name for path in paths}, {(path.parent.name, path.name) for path in paths}
+        folders = Counter(file for file, _ in {(planned.file, planned.folder) for planned in self.runs})
+        return [
+            planned
+            for planned in self.runs
+            if (planned.file not in there[0])
+            or (folders[planned.file] > 1 and (planned.folder, planned.file) not in there[1])
+        ]
 
     def cells(self, families: Sequence[Family]) -> dict[Cell, set[int]]:
         """The seeds that each was to have. Families of runs lend their titles to what was planned for them."""
@@ -126,7 +136,7 @@ def _planned(words: Sequence[str], path: Path) -> Planned:
         config, out = Path(words[0]), Path(words[words.index("--out") + 1])
         given = [words[i + 1].split("=", 1) for i, word in enumerate(words) if word == "--set"]
         overrides = {key: _value(value) for key, value in given}
-        return Planned(out.name, _DEFAULTS | _config(config, path) | overrides)
+        return Planned(out.name, _DEFAULTS | _config(config, path) | overrides, out.parent.name)
     except (IndexError, OSError, ValueError) as problem:
         raise NotAPlan(f"not a list of runs ({path}): '{' '.join(words)}': {problem}") from problem
 

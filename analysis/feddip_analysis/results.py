@@ -279,9 +279,11 @@ class Group:
     runs: list[xr.Dataset]
 
     def over_seeds(self, name: str) -> xr.DataArray:
-        """A column as [seed, round] of the runs that measured it, at the rounds that all of these have."""
+        """A column as [seed, round] of the runs that measured it, at the rounds that all of these have; NaN where none
+        did."""
         measured = [run[name] for run in self.runs if _measures(run, name)]
-        return xr.concat(measured, "seed", join="inner", combine_attrs="override")
+        nothing = [xr.full_like(run["bytes_total"], np.nan) for run in self.runs]
+        return xr.concat(measured or nothing, "seed", join="inner", combine_attrs="override")
 
     def by_seed(self, measure: Callable[[xr.Dataset], float]) -> dict[int, float]:
         """A number of each run, such as `final_accuracy`, by its seed."""

@@ -1,5 +1,6 @@
 """The pictures, tables and summaries of results files."""
 
+import importlib.util
 import os
 import sys
 import unittest
@@ -173,6 +174,11 @@ class Scripts(Scratch):
         done = self.script("plot.py", *paths, "--out", self.folder)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    def test_plot_draws_a_run_before_its_first_evaluation(self):
+        path = write_results(self.folder / "a.h5", rounds=3, every=5, complete=0)
+        done = self.script("plot.py", path, "--out", self.folder)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_no_heat_map_is_drawn_where_nothing_is_pruned(self):
         path = write_results(self.folder / "avg.h5", method="fedavg")
         self.assertEqual(self.script("plot.py", path, "--out", self.folder).returncode, 0)
@@ -190,13 +196,25 @@ class Scripts(Scratch):
     def test_scripts_say_in_one_line_what_is_wrong(self):
         other = self.folder / "other.h5"
         h5py.File(other, "w").close()
+        not_evaluated = write_results(self.folder / "new.h5", rounds=3, every=5)
+        empty = self.folder / "empty.csv"
+        empty.write_text("ranks,mbit\n")
         wrong = [
             ("plot.py", self.folder / "none.h5"),
             ("plot.py", other),
             ("plot.py", EXAMPLES / "empty.h5", "--out", self.folder),
             ("plot.py", EXAMPLES / "complete.h5", "--out", self.folder, "--reference", EXAMPLES / "none.csv"),
             ("summary.py", other),
+            ("uploads.py", self.folder / "none.h5", "--out", self.folder / "a.png"),
+            ("uploads.py", other, "--out", self.folder / "a.png"),
+            ("uploads.py", not_evaluated, "--out", self.folder / "a.png"),
+            ("scaling.py", self.folder / "none.csv", "--out", self.folder),
+            ("scaling.py", other, "--out", self.folder),
+            ("scaling.py", empty, "--out", self.folder),
         ]
+        if all(map(importlib.util.find_spec, ("onnx", "torch"))):  # of verify_export.py alone
+            model = self.folder / "none.onnx"
+            wrong += [("verify_export.py", model, images) for images in (other, self.folder / "none.h5")]
         for command in wrong:
             with self.subTest(command=command):
                 done = self.script(*command)

@@ -61,6 +61,13 @@ class Budgets(Scratch):
         runs = [load(self.run_with_parts(f"{m}.h5", without | {"links.uplink_mbit": m}, seed=m)) for m in (1, 2)]
         self.assertEqual(len(group_runs(runs)), 2)
 
+    def test_private_runs_beside_those_with_budgets_are_drawn(self):
+        nobody = {"id": np.full((ROUNDS, SLOTS), -1, np.int32)}
+        private = write_results(self.folder / "private.h5", rounds=ROUNDS, clients=nobody, config={"privacy.clip": 1.0})
+        done = self.script("plot.py", self.run_with_parts(), private, "--out", self.folder / "all")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue((self.folder / "all" / "busiest-client.png").is_file())
+
     def test_pictures_are_drawn_of_what_there_is(self):
         budgeted, plain = self.run_with_parts(), write_results(self.folder / "plain.h5", rounds=ROUNDS)
         done = self.script("plot.py", budgeted, plain, "--out", self.folder / "all")

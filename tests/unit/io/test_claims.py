@@ -455,6 +455,14 @@ class Plans(Checked):
         runs = [run for f in self.families() for e in f.entries for run in e.group.runs]
         self.assertEqual([r.file for r in made.missing(runs)], ["other.h5"])
 
+    def test_files_of_the_same_name_are_told_apart_by_their_folders(self):
+        made = self.planned(("alike/a.h5",), ("10-fold/a.h5",), ("alike/b.h5",))
+        (self.folder / "10-fold").mkdir()
+        self.write("feddip", 1, 0.8).rename(self.folder / "10-fold" / "a.h5")
+        self.write("feddip", 2, 0.8).rename(self.folder / "b.h5")  # moved, and there is no other of that name
+        runs = [run for f in self.families() for e in f.entries for run in e.group.runs]
+        self.assertEqual([(r.folder, r.file) for r in made.missing(runs)], [("alike", "a.h5")])
+
     def test_the_page_says_first_what_was_planned_and_what_was_run(self):
         path = self.write("fedavg", 1, 0.8)
         self.planned((path.name, "method.name=fedavg"), ("b.h5", "federation.seed=7"))

@@ -86,6 +86,14 @@ class Drift(Scratch):
         self.assertEqual(found.rounds, np.inf)
         self.assertEqual(found.alarm_after, np.inf)
 
+    def test_the_last_evaluations_are_no_recovery_alone(self):
+        for good, rounds in ((1, np.inf), (2, 38), (3, 37)):  # so many at the end; the median of three needs two
+            values = np.where(np.arange(1, ROUNDS + 1) > 60, 0.4, 0.8)
+            values[-good:] = 0.8
+            with self.subTest(good):
+                run = self.load(f"{good}.h5", columns={"test_accuracy": values})
+                self.assertEqual(drift.recovery(run, drift.events(run)[0]).rounds, rounds)
+
     def test_rounds_without_an_evaluation_are_passed_over(self):
         run = self.load("a.h5", rounds_back=20, every=5)
         found = drift.recovery(run, drift.events(run)[0])

@@ -20,7 +20,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import collect, links, study, tables, targets
+from feddip_analysis import collect, figures, links, results, study, tables, targets
 from feddip_analysis.decision import Question, decide
 from feddip_analysis.links import Links
 from made_runs import ROUNDS, Made, Runs
@@ -89,8 +89,14 @@ class LinkModel(Made):
         self.assertEqual(links.of_run(run), Links((0.5, 0.5), (1.0, 2.0)))
         self.assertIsNone(links.of_run(self.run_of("b.h5")))
 
+    def test_runs_that_protect_their_clients_have_no_times(self):
+        run = self.run_of(clients={"id": np.full((60, SLOTS), -1, np.int32)})
+        for model in (Decisions.SLOW, Decisions.MIXED):
+            self.assertTrue(np.isnan(links.round_seconds(run, model)).all())
+
     def test_values_that_do_not_fit_are_refused(self):
-        for wrong in ({"shares": (0.5, 0.4)}, {"uplink_mbit": (1.0, 2.0)}, {"latency_ms": (-1.0,)}):
+        no_numbers = {"shares": (math.nan,)}, {"uplink_mbit": (math.nan,)}, {"latency_ms": (math.inf,)}
+        for wrong in ({"shares": (0.5, 0.4)}, {"uplink_mbit": (1.0, 2.0)}, {"latency_ms": (-1.0,)}, *no_numbers):
             with self.subTest(wrong), self.assertRaises(ValueError):
                 Links(**wrong)
 
@@ -264,6 +270,17 @@ class Decisions(Made):
         self.assertIn("can't be met: latency and training alone take clients up to 0.26 s", made.deadline)
         self.assertNotIn("budget.", made.check)
 
+    def test_where_times_are_not_known_traffic_decides_and_that_is_said(self):
+        nobody = {"id": np.full((ROUNDS, SLOTS), -1, np.int32)}
+        self.write("feddip", 1, 0.79, per_round=5, sparsity=0.95, clients=nobody)
+        self.write("feddip", 2, 0.79, per_round=5, sparsity=0.95, clients=nobody)
+        made = self.decide(links=self.MIXED, target=0.7, deadline=0.5)
+        self.assertEqual(made.pilot.name, "FedDIP at sparsity 0.95")
+        self.assertTrue(math.isnan(made.pilot.seconds))
+        self.assertIn("Times are not known for FedDIP at sparsity 0.95", " ".join(made.warnings))
+        self.assertIn("can't be told", made.deadline)
+        self.assertNotIn("Times are not known", " ".join(self.decide(links=self.SLOW, target=0.99).warnings))
+
     def test_a_target_that_nothing_reaches_gives_no_pilot(self):
         made = self.decide(target=0.99)
         self.assertEqual((made.pilot, made.check, made.watch), (None, "", ""))
@@ -290,6 +307,13 @@ class Prediction(Made):
         self.assertIn("--set federation.clients=200", made.check)
         self.assertIn("--set links.uplink_mbit=[0.001]", made.check)
         self.assertNotIn("sparsity.regrow", made.check)
+
+
+class Looks(unittest.TestCase):
+    def test_every_method_has_its_own(self):
+        known = {*results.METHOD_NAMES.values(), *study.WITHOUT_PRUNING}
+        self.assertEqual(known - set(figures._LOOKS), set())
+        self.assertEqual(len(set(figures._LOOKS.values())), len(figures._LOOKS))
 
 
 class Tables(unittest.TestCase):
@@ -450,6 +474,10 @@ class Scripts(Made):
             ("decide.py", self.folder, "--out", self.out()),
             ("decide.py", self.folder, "--model", "alexnet", "--out", self.out()),
             ("decide.py", self.folder, "--deadline", 0, "--out", self.out()),
+            ("decide.py", self.folder, "--target", 0.5, "--clients", 0, "--out", self.out()),
+            ("decide.py", self.folder, "--target", 0.5, "--clients-per-round", 0, "--out", self.out()),
+            ("decide.py", self.folder, "--target", 0.5, "--uplink-mbit", "nan", "--out", self.out()),
+            ("report.py", self.folder, "--margin", "nan", "--out", self.out()),
         ]
         for command in wrong:
             with self.subTest(command=command):
