@@ -139,6 +139,7 @@ train() {
     say "Job $job, start $((${SLURM_RESTART_COUNT:-0} + 1)), on $SLURM_JOB_NODELIST, $(date '+%F %T')"
     find_program
     if is_done "$results"; then
+        is_same_run "$FEDDIP" "$results" "$@" || exit 2
         say "Complete already"
         exit 0
     fi

@@ -32,6 +32,7 @@ STAND_INS = {
             [[ -f ${2%.h5}.rounds ]] && echo "rounds     $(<"${2%.h5}.rounds")"
             exit
         fi
+        [[ "$*" != *"/complete.h5 --resume" ]] || { echo "$@" > same.asked; exit "${OTHER:-0}"; }
         echo "$@" >> feddip.asked
         mkdir -p "$OMPI_MCA_orte_tmpdir_base/ompi" && echo "$OMPI_MCA_orte_tmpdir_base" > base.asked
         trap 'exit "${AFTER_USR1:-75}"' USR1
@@ -196,11 +197,21 @@ class JobScripts(unittest.TestCase):
     def test_a_sweep_runs_its_line_and_skips_what_is_complete(self):
         (self.folder / "list").write_text("c.toml --out a.h5 --set x.y=1\nc.toml --out b.h5 --set x.y=2 --set x.z=3\n")
         (self.folder / "a.rounds").write_text("10 of 10, complete")
+        (self.folder / "a.h5").touch()
         for task in (1, 2):
             done = self.start("sweep.sbatch", "list", SLURM_ARRAY_JOB_ID=7, SLURM_ARRAY_TASK_ID=task, ENDS=0)
             self.assertEqual(self.finish(done), 0)
         self.assertEqual(self.read("feddip.asked"),
                          "train c.toml --set compute.threads=1 --out b.h5 --set x.y=2 --set x.z=3 --resume\n")
+        self.assertIn("Complete already", self.read("a.log"))
+        self.assertIn("train c.toml --set x.y=1 --set checkpoint.path= --out ", self.read("same.asked"))
+
+    def test_complete_results_of_another_configuration_are_an_error(self):
+        self.rounds("10 of 10, complete")
+        (self.folder / "r.h5").touch()
+        self.assertEqual(self.train(OTHER=2), 2)
+        self.assertEqual(self.read("feddip.asked"), "")
+        self.assertNotIn("Complete already", self.read("r.log"))
 
     def test_a_line_of_a_list_may_lack_its_end_but_not_be_missing(self):
         (self.folder / "list").write_text("c.toml --out a.h5\nc.toml --out b.h5")
