@@ -56,6 +56,7 @@ systems() {
 
 # Those that differ in what becomes of slow clients.
 with_own_classes() {
+    mkdir -p "$folder"
     [[ -f $folder/classes.h5 ]] || "$python" "$feddip_root/jobs/own_classes.py" "$folder/classes.h5"
     local partition=given
     local data=(data.dataset=file data.path="$folder/classes.h5" links.order=in_order analysis.class_accuracy=true)
