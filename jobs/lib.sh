@@ -95,7 +95,7 @@ is_complete() {
 }
 
 # is_same_run PROGRAM RESULTS CONFIG ARGUMENT...: whether complete results are what these would give; the program's exit code, and
-# what it says against it. It is asked about a copy without checkpoints: from those it would write the results again.
+# what it says against it. It is asked about a copy, so that it waits for no lease and touches nothing.
 is_same_run() {
     local folder told status=0 words=()
     local program=$1 results=$2

@@ -221,8 +221,8 @@ def _holds(option: Option, target: float) -> bool:
 
 def _best(options: Sequence[Option], target: float, minimize: str) -> Option | None:
     """Of the settings that hold the target the cheapest, and of those within a tenth of its cost the most
-    accurate. Where links take no time, or that of some settings is not known, traffic stands for it. Settings with several seeds go before those
-    with one."""
+    accurate. Where links take no time, or that of some settings is not known, traffic stands for it.
+    Settings with several seeds go before those with one."""
 
     holding = [option for option in options if _holds(option, target)]
     timed = minimize == "time" and all(option.seconds > 0 for option in holding)
@@ -403,8 +403,8 @@ def _warnings(
         said.append("The advice rests on one seed: record more before spending much on it.")
     if untimed := [o.name for o in options if o.reached and np.isnan(o.seconds)]:
         said.append(
-            f"Times are not known for {', '.join(untimed)}: their runs protect clients, and files of such runs say nothing "
-            "of single ones. Traffic decides instead."
+            f"Times are not known for {', '.join(untimed)}: their runs protect clients, and say nothing of single ones. "
+            "Where one of these is to choose from, traffic decides."
         )
     if setting.fedavg is None:
         said.append("There is no run of FedAvg in this setting to compare with.")

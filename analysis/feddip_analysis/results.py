@@ -345,7 +345,7 @@ def setting(key: str, value: object) -> str:
     if key in ("model", "dataset"):
         return DISPLAY_NAMES.get(str(value), str(value))
     name = key.split(".")[1].replace("_", " ")
-    text = f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
     return f"{_SYMBOLS[name]} = {text}" if name in _SYMBOLS else f"{name} {text}"
 
 

@@ -75,7 +75,7 @@ METRICS = {
     "complete": "1 where the run is complete",
     "accuracy": "accuracy of the last evaluated round",
     "train_loss": "loss of the last round",
-    "dropped_out_share": "share of the sampled clients, without those too late for a deadline, that dropped out in the last rounds",
+    "dropped_out_share": "share of the sampled clients that dropped out in the last rounds, but for those that were late",
     "updates_not_finite_share": "share of the updates with NaN or Inf in the last rounds, where the file can tell",
     "seconds_since_round": "seconds since the results file or a checkpoint was written",
     "seconds_per_round": "median over the last rounds",
@@ -189,17 +189,18 @@ def _accuracy(run: xr.Dataset, numbers: dict[str, float], limits: dict[str, floa
 
 
 def _clients(run: xr.Dataset, numbers: dict[str, float], thresholds: Thresholds) -> Iterator[Alert | None]:
-    def share(name: str, metric: str, count: Callable[[xr.Dataset], tuple[xr.DataArray, xr.DataArray]], text: str) -> Alert | None:
-        """Of the clients that the second of what `count` tells has, over the last rounds."""
+    def share(name: str, metric: str, tell: Callable[[xr.Dataset], tuple[xr.DataArray, xr.DataArray]],
+              text: str) -> Alert | None:
+        """`tell` says which slots are bad, and of which that can be said."""
         limits = thresholds[name]
         last = run.isel(round=slice(-int(max(limits["rounds"], 1)), None))
-        bad, of = count(last)
-        of = of & (last.client_id >= 0)
-        if not bool(of.any()):
+        bad, told = tell(last)
+        told = told & (last.client_id >= 0)
+        found, of = int((bad & told).sum()), int(told.sum())
+        if not of:
             return None
-        found, asked = int((bad & of).sum()), int(of.sum())
-        numbers[metric] = found / asked
-        return _graded(name, found / asked, limits, text.format(f"{found} of {asked}"))
+        numbers[metric] = found / of
+        return _graded(name, found / of, limits, text.format(f"{found} of {of}"))
 
     if "client_dropped_out" not in run:  # files of an older version
         return
@@ -215,10 +216,11 @@ _RULES_THAT_LEAVE_OUT = ("krum", "multi_krum")
 
 
 def _late(run: xr.Dataset) -> xr.DataArray:
-    """Clients that budget.mode = "drop" leaves out because they would be late: the file has them as dropped out."""
-    if config(run).get("budget.mode") != "drop" or "client_deadline_met" not in run:
+    """Clients that budget.mode = "drop" leaves out because they would be late: the file has them as dropped out, after all of
+    the deadline, where one that vanished has only the time of its download."""
+    if config(run).get("budget.mode") != "drop" or "client_simulated_seconds" not in run:
         return xr.zeros_like(run.client_id, dtype=bool)
-    return (run.client_deadline_met == 0) & (run.client_dropped_out != 0)
+    return (run.client_simulated_seconds >= config(run)["budget.deadline_s"]) & (run.client_dropped_out != 0)
 
 
 def _not_finite(run: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:

@@ -41,32 +41,41 @@ struct observation {
     bool complete = false; // before it was started
 };
 
-// Whether there are the whole results of this run, of which no checkpoint is left. Throws input_error for
-// results that starting anew would lose.
-bool is_complete(const observation& o, const config::run_config& config) {
-    if (!std::filesystem::exists(o.results)) {
+bool has_results_of(const config::run_config& config, const std::filesystem::path& path) {
+    try {
+        const auto found = io::read_results(path);
+        return found.header.complete &&
+               io::config_differences(found.header.info.config_toml, config::to_toml(config)).empty();
+    } catch (const error&) { // there are none, or a checkpoint has what these should have had
         return false;
+    }
+}
+
+// Throws input_error for results without a checkpoint that starting anew would lose.
+void ensure_nothing_is_lost(const observation& o, const config::run_config& config) {
+    if (!std::filesystem::exists(o.results)) {
+        return;
     }
     const auto found = io::read_results(o.results);
     io::ensure_same_run(found.header.info.config_toml, config::to_toml(config), o.results);
     const auto between = static_cast<std::size_t>(config.checkpoint.every_rounds);
-    if (!found.header.complete && between > 0 && found.rounds.size() >= between) {
+    if (between > 0 && found.rounds.size() >= between) {
         throw input_error("can't resume", o.results.string(),
                           fmt::format("it has {} rounds, and there is no checkpoint {}.ckpt-*.h5: give "
                                       "checkpoint.path as it was, or remove the results to start anew",
                                       found.rounds.size(), o.checkpoints.string()));
     }
-    return found.header.complete;
 }
 
 void find_state_to_resume(observation& o, const config::run_config& config) {
-    if (auto newest = io::load_newest(o.checkpoints)) {
+    o.complete = has_results_of(config, o.results);
+    if (o.complete) {
+        log::info("{} is complete", o.results.string());
+    } else if (auto newest = io::load_newest(o.checkpoints)) {
         io::ensure_same_run(newest->config_toml, config::to_toml(config), o.checkpoints);
         o.resumed = std::move(newest->state);
-    } else if (is_complete(o, config)) {
-        o.complete = true;
-        log::info("{} is complete", o.results.string());
     } else {
+        ensure_nothing_is_lost(o, config);
         log::info("there is no checkpoint {}.ckpt-*.h5 to resume from: starting anew",
                   o.checkpoints.string());
     }
@@ -88,7 +97,9 @@ observation prepare_observation(const train_command& command, const config::run_
     if (command.resume) {
         find_state_to_resume(o, config);
     }
-    io::remove_later_client_files(o.checkpoints, o.resumed ? o.resumed->rounds_done : 0);
+    if (!o.complete) {
+        io::remove_later_client_files(o.checkpoints, o.resumed ? o.resumed->rounds_done : 0);
+    }
     return o;
 }
 

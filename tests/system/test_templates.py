@@ -83,10 +83,8 @@ class Templates(program.Program):
             self.assertTrue(seconds == f"{budget['deadline_s']} s" or f" {seconds}" in checked, seconds)
 
     def assert_stops(self, name):
-        """Where most clients are away at most times, its own rules call it critical. With budget.mode = "drop" they could not: who
-        is away is recorded as who is late."""
-        waits = ["budget.mode=none"] if name == "sorting" else []
-        self.train_with(name, "gone.h5", "faults.drop_probability=0.9", *waits)
+        """Where most clients are away at most times, its own rules call it critical."""
+        self.train_with(name, "gone.h5", "faults.drop_probability=0.9")
         code, told = self.watch(name, "gone.h5")
         self.assertEqual(code, 2, told)
         self.assertIn("CRITICAL gone.h5 clients_vanishing", told)

@@ -210,9 +210,17 @@ class Training(program.Program):
 
     def test_a_finished_run_resumed_changes_nothing(self):
         self.train("--out", "r.h5")
+        files = {path: path.read_bytes() for path in self.folder.glob("r.*")}
+        self.assertIn("r.h5 is complete", self.train("--out", "r.h5", "--resume", ranks=2).stderr)
+        self.assertEqual({path: path.read_bytes() for path in self.folder.glob("r.*")}, files)
+
+    def test_lost_results_are_made_again_from_the_checkpoint(self):
+        self.train("--out", "r.h5")
         before = self.outcome("r.h5")
-        self.train("--out", "r.h5", "--resume", ranks=2)
-        self.assertEqual(self.outcome("r.h5"), before)
+        for lose in (lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:3000])):
+            lose(self.folder / "r.h5")
+            self.train("--out", "r.h5", "--resume")
+            self.assertEqual(self.outcome("r.h5"), before)
 
     def test_resume_without_a_checkpoint_starts_anew_and_says_so(self):
         self.assertIn("starting anew", self.train("--out", "r.h5", "--resume").stderr)

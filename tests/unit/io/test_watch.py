@@ -117,13 +117,13 @@ class Watch(Scratch):
         def leave(file):
             file["clients/dropped_out"][:, :4] = 1
             file["clients/included"][:, :4] = 0
-            file["clients/deadline_met"][:, :4] = 0
-            file["clients/deadline_met"][:, 4:] = 1
-        late = self.look(self.write(change=leave, config={"budget.mode": "drop"}))
+            file["clients/simulated_seconds"][:, :4] = 6
+            file["clients/simulated_seconds"][:, 4:] = 2
+        late = self.look(self.write(change=leave, config={"budget.mode": "drop", "budget.deadline_s": 6.0}))
         self.assertEqual((late.alerts, late.numbers["dropped_out_share"]), ([], 0))
-        # Where clients are given less to do, one that is late answers, and one that doesn't has vanished.
-        self.assertEqual(self.found(self.write(change=leave, config={"budget.mode": "deadline"})),
-                         {"clients_vanishing": Severity.CRITICAL})
+        # One that is away has the time of its download, and where clients are given less to do, one that is late answers.
+        for config in ({"budget.mode": "drop", "budget.deadline_s": 60.0}, {"budget.mode": "deadline", "budget.deadline_s": 6.0}):
+            self.assertEqual(self.found(self.write(change=leave, config=config)), {"clients_vanishing": Severity.CRITICAL})
 
     def private(self, file):
         """What a run with protected clients leaves out."""
