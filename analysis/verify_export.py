@@ -4,6 +4,7 @@ operator by their definitions (onnx/docs/Operators.md), so that nothing of feddi
 
     verify_export.py MODEL.onnx IMAGES.h5               # how many test images are right
     verify_export.py MODEL.onnx IMAGES.h5 RESULTS.h5    # and whether that is what the run's results say
+    verify_export.py MODEL.onnx IMAGES.h5 --each        # sensitivity and specificity of each class, for each client
 
 IMAGES.h5 is what data/import.py makes. Exit code 1 where the accuracy is another, 2 where a file can't be used.
 """
@@ -21,6 +22,7 @@ from torch.nn import functional
 
 BATCH = 500
 TIE = 1e-4  # two logits that are nearer may change places by rounding
+Z = 1.96    # of the normal distribution, for 95 %
 
 
 def convolve(a, x, weight, bias=None):
@@ -88,17 +90,40 @@ def normalized(pixels, notes):
 
 
 def scores(model, images):
-    """Of each test image: whether it is right, and whether rounding might have decided that."""
+    """Of each test image: the class it is taken for, and whether rounding might have decided that."""
     notes = {p.key: p.value for p in onnx.load(model).metadata_props}
-    pixels, labels = images["test/images"], torch.from_numpy(images["test/labels"][:].astype(np.int64))
-    right, close = [], []
+    pixels = images["test/images"]
+    taken_for, close = [], []
     with torch.no_grad():
-        for first in range(0, len(labels), BATCH):
+        for first in range(0, len(pixels), BATCH):
             logits, _ = run(model, normalized(pixels[first : first + BATCH], notes))
             best = logits.topk(2).values
-            right.append(logits.argmax(1) == labels[first : first + BATCH])
+            taken_for.append(logits.argmax(1))
             close.append(best[:, 0] - best[:, 1] < TIE)
-    return torch.cat(right).numpy(), torch.cat(close).numpy(), notes
+    return torch.cat(taken_for).numpy(), torch.cat(close).numpy(), notes
+
+
+def with_interval(found, of):
+    """A share in % with its 95 % interval of Wilson (1927)."""
+    if of == 0:
+        return "–"
+    share, weight = found / of, Z**2 / of
+    middle = (share + weight / 2) / (1 + weight)
+    width = Z * np.sqrt(share * (1 - share) / of + weight / (4 * of)) / (1 + weight)
+    return f"{100 * share:.1f} ({100 * max(middle - width, 0):.1f} - {100 * min(middle + width, 1):.1f})"
+
+
+def of_each_class(taken_for, labels, names, clients):
+    """A table, Markdown. Sensitivity: of the class's images those taken for it. Specificity: of the others those that are not."""
+    lines = ["| client | class | images | sensitivity (%) | specificity (%) |", "| --- | --- | --- | --- | --- |"]
+    for client in ["all", *([] if clients is None else np.unique(clients))]:
+        its = slice(None) if client == "all" else clients == client
+        for number, name in enumerate(names):
+            is_one, called = labels[its] == number, taken_for[its] == number
+            if is_one.any() or called.any():
+                lines.append(f"| {client} | {name} | {is_one.sum()} | {with_interval((is_one & called).sum(), is_one.sum())} "
+                             f"| {with_interval((~is_one & ~called).sum(), (~is_one).sum())} |")
+    return "\n".join(lines)
 
 
 def accuracy(right, images, partition):
@@ -122,6 +147,7 @@ def main():
     for name in ("model", "images"):
         parser.add_argument(name)
     parser.add_argument("results", nargs="?")
+    parser.add_argument("--each", action="store_true", help="a table of the classes, for each client that the images name")
     args = parser.parse_args()
     try:
         return compare(args)
@@ -132,8 +158,13 @@ def main():
 
 def compare(args):
     with h5py.File(args.images) as images:
-        right, close, notes = scores(args.model, images)
+        taken_for, close, notes = scores(args.model, images)
+        labels = images["test/labels"][:]
+        right = taken_for == labels
         print(f"{args.model}: {right.sum()} of {len(right)} test images are right, {100 * right.mean():.2f} %, in PyTorch")
+        if args.each:
+            names = notes["classes"].split("\n") if "classes" in notes else range(int(images.attrs["classes"]))
+            print(of_each_class(taken_for, labels, names, images["test/clients"][:] if "test/clients" in images else None))
         if not args.results:
             return 0
         rounds = int(notes["rounds"])

@@ -3,6 +3,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import unittest
 
 import h5py
 import numpy as np
@@ -39,6 +40,21 @@ def load(model, path):
     with np.load(path) as arrays:
         model.load_state_dict({name: torch.from_numpy(arrays[name].copy()) for name in arrays.files}, strict=True)
     return model.eval()
+
+
+class EachClass(unittest.TestCase):
+    def test_sensitivity_and_specificity_by_hand(self):
+        labels, clients = np.array([0, 0, 0, 1, 1, 2]), np.array([4, 4, 7, 7, 7, 7])
+        taken_for = np.array([0, 1, 0, 1, 1, 0])
+        rows = [[cell.strip() for cell in line.strip("|").split("|")][:3] + [cell.split(" (")[0].strip() for cell in line.strip("|").split("|")[3:]]
+                for line in verify_export.of_each_class(taken_for, labels, ["a", "b", "c"], clients).splitlines()[2:]]
+        self.assertEqual(rows, [["all", "a", "3", "66.7", "66.7"], ["all", "b", "2", "100.0", "75.0"], ["all", "c", "1", "0.0", "100.0"],
+                                ["4", "a", "2", "50.0", "–"], ["4", "b", "0", "–", "50.0"],
+                                ["7", "a", "1", "100.0", "66.7"], ["7", "b", "2", "100.0", "100.0"], ["7", "c", "1", "0.0", "100.0"]])
+
+    def test_the_interval_is_that_of_the_textbook(self):
+        self.assertEqual(verify_export.with_interval(8, 10), "80.0 (49.0 - 94.3)")
+        self.assertEqual(verify_export.with_interval(0, 10), "0.0 (0.0 - 27.8)")
 
 
 class Export(program.Program):
