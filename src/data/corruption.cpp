@@ -136,23 +136,24 @@ void corruption::flatten(std::span<const float> plane, std::span<float> out) con
 // Rows, then columns.
 void corruption::blur(std::span<const float> plane, std::span<float> out) {
     const auto along = [&](std::span<const float> in, std::span<float> into, int lines, int length,
-                           int line_stride, int stride) {
+                           std::size_t line_stride, std::size_t stride) {
         for (int line = 0; line < lines; ++line) {
+            const std::size_t first = static_cast<std::size_t>(line) * line_stride;
             const auto value = [&](int i) {
-                return in[static_cast<std::size_t>(line * line_stride +
-                                                   std::clamp(i, 0, length - 1) * stride)];
+                return in[first + static_cast<std::size_t>(std::clamp(i, 0, length - 1)) * stride];
             };
             for (int i = 0; i < length; ++i) {
                 float sum = kernel_.front() * value(i);
                 for (int d = 1; d < static_cast<int>(kernel_.size()); ++d) {
                     sum += kernel_[static_cast<std::size_t>(d)] * (value(i - d) + value(i + d));
                 }
-                into[static_cast<std::size_t>(line * line_stride + i * stride)] = sum;
+                into[first + static_cast<std::size_t>(i) * stride] = sum;
             }
         }
     };
-    along(plane, between_, shape_.height, shape_.width, shape_.width, 1);
-    along(between_, out, shape_.width, shape_.height, 1, shape_.width);
+    const auto row = static_cast<std::size_t>(shape_.width);
+    along(plane, between_, shape_.height, shape_.width, row, 1);
+    along(between_, out, shape_.width, shape_.height, 1, row);
 }
 
 } // namespace feddip::data

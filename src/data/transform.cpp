@@ -44,7 +44,7 @@ transform::transform(const dataset_facts& facts)
 }
 
 void transform::normalize(std::span<const std::uint8_t> pixels, std::span<float> out) const {
-    const auto plane = static_cast<std::size_t>(shape_.height * shape_.width);
+    const auto plane = static_cast<std::size_t>(shape_.height) * static_cast<std::size_t>(shape_.width);
     const bool floats = value_.empty();
     if (floats) {
         std::memcpy(out.data(), pixels.data(), pixels.size());

@@ -121,6 +121,7 @@ def write_results(
         "density": np.full((rounds, SLOTS), np.nan),
         "deadline_met": np.full((rounds, SLOTS), -1, dtype=np.int32),
         "feedback": np.full((rounds, SLOTS), np.nan),
+        "distance": np.full((rounds, SLOTS), np.nan),
     } | (clients or {})
     if per_client:
         clients["accuracy"] = np.linspace(0.4, 0.6, SLOTS) + np.zeros((rounds, 1))
