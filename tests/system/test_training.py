@@ -91,7 +91,8 @@ class Training(program.Program):
 
         self.train(*more, "--out", "three.h5", ranks=3)
         self.assertEqual(self.outcome("three.h5", 4), self.outcome("one.h5", 4))
-        (self.folder / "three.ckpt-4.h5").unlink()
+        for gone in ("three.h5", "three.ckpt-4.h5"):
+            (self.folder / gone).unlink()
         self.assertIn("going on after round 3", self.train(*more, "--out", "three.h5", "--resume", ranks=2).stderr)
         self.assertEqual(self.outcome("three.h5", 4), self.outcome("one.h5", 4))
 
@@ -251,6 +252,7 @@ class Training(program.Program):
         self.train("--out", "r.h5")
         newest = self.folder / "r.ckpt-2.h5"
         newest.write_bytes(newest.read_bytes()[:-100])
+        (self.folder / "r.h5").unlink()
         resumed = self.train("--out", "r.h5", "--resume")
         self.assertIn("r.ckpt-2.h5", resumed.stderr)
         self.assertIn("going on after round 1", resumed.stderr)

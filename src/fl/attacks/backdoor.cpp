@@ -12,7 +12,7 @@ namespace feddip::fl {
 
 namespace {
 
-constexpr int square = 4; // pixels wide
+constexpr std::size_t square = 4; // pixels wide
 
 void whiten(std::span<std::uint8_t> pixels, std::size_t at, data::pixel_kind kind) {
     if (kind == data::pixel_kind::floats) {
@@ -32,11 +32,13 @@ public:
         if (number % 2 != 0) {
             return;
         }
-        const auto& [channels, height, width] = facts.shape;
-        for (int c = 0; c < channels; ++c) {
-            for (int y = std::max(0, height - square); y < height; ++y) {
-                for (int x = std::max(0, width - square); x < width; ++x) {
-                    whiten(pixels, static_cast<std::size_t>((c * height + y) * width + x), facts.pixels);
+        const auto channels = static_cast<std::size_t>(facts.shape.channels);
+        const auto height = static_cast<std::size_t>(facts.shape.height);
+        const auto width = static_cast<std::size_t>(facts.shape.width);
+        for (std::size_t c = 0; c < channels; ++c) {
+            for (std::size_t y = height - std::min(height, square); y < height; ++y) {
+                for (std::size_t x = width - std::min(width, square); x < width; ++x) {
+                    whiten(pixels, (c * height + y) * width + x, facts.pixels);
                 }
             }
         }
