@@ -20,6 +20,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 from feddip_analysis import plots  # noqa: E402
+from feddip_analysis.tables import markdown_lines  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
 Exchange = dict[str, float]  # seconds by kind
@@ -125,12 +126,6 @@ def digits(x: float) -> str:
     return f"{x:.0f}" if x >= 100 else f"{x:.3g}"
 
 
-def print_table(head: list[str], rows: list[list[str]]) -> None:
-    print()
-    for cells in (head, ["---"] * len(head), *rows):
-        print("| " + " | ".join(cells) + " |")
-
-
 def tables(dense, sparse, train, period: int) -> None:
     """Communication of a round in ms, and in brackets how many times faster than MPI's by the same choice of
     algorithms; then seconds of a round with a client's training on one core, as Open MPI chooses."""
@@ -148,14 +143,14 @@ def tables(dense, sparse, train, period: int) -> None:
             for s in SPARSITIES:
                 cells = (f"{digits(1e3 * ours(c, s))} ({fedavg(dense[c]) / ours(c, s):.2g})" for c in cases)
                 rows.append([f"FedDIP, s = {s}", name, *cells])
-        print_table(["ms", "algorithms", *map(str, ranks)], rows)
+        print("\n" + markdown_lines([["ms", "algorithms", *map(str, ranks)], *rows]), end="")
 
         cases = [(network, model, "open_mpi", r) for r in ranks]
         step = train[model]
         rows = [["FedAvg", f"{step['']:.3g}", *(f"{step[''] + fedavg(dense[c]):.3g}" for c in cases)]]
         for s in SPARSITIES:
             rows.append([f"FedDIP, s = {s}", f"{step[s]:.3g}", *(f"{step[s] + ours(c, s):.3g}" for c in cases)])
-        print_table(["s", "training", *map(str, ranks)], rows)
+        print("\n" + markdown_lines([["s", "training", *map(str, ranks)], *rows]), end="")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from . import plots
+from .links import knows_clients
 from .results import Group
 
 MOST_COLUMNS = 120  # of a heat map
@@ -106,15 +107,10 @@ def figures(groups: Sequence[Group]) -> dict[str, Figure]:
     if timed:
         drawn["simulated-time"] = plots.single(lambda axes: accuracy_over_time(axes, timed))
     if with_parts := [g for g in groups if has_budgets(g.first)]:
-        counted = [g for g in groups if all(map(_counts_clients, g.runs))]
+        counted = [g for g in groups if all("client_bytes_down" in run and knows_clients(run) for run in g.runs)]
         drawn["busiest-client"] = plots.single(lambda axes: accuracy_over_busiest(axes, counted))
         drawn["held"] = held_by_clients(with_parts)
     return drawn
-
-
-def _counts_clients(run: xr.Dataset) -> bool:
-    """Not those of older versions, and not those that protect their clients."""
-    return "client_bytes_down" in run and bool((run.client_id >= 0).any())
 
 
 def _is_timed(run: xr.Dataset) -> bool:

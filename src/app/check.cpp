@@ -37,17 +37,16 @@ predicted_rounds predict(const config::run_config& config, const parameter_layou
     return {.run = std::move(run), .fedavg = predict_traffic(plain, *fl::make_method(plain), layout)};
 }
 
-// Totals of the whole run, by their names in results files.
 std::string json_seconds(double seconds) {
     return std::isnan(seconds) ? "null" : fmt::format("{}", seconds);
 }
 
-// By class of [links].
 // Then nobody knows before when, and how much.
 bool prunes_as_it_trains(const config::run_config& config) {
     return fl::make_method(config)->further_pruning().threshold > 0;
 }
 
+// By class of [links].
 void print_json_budgets(const config::run_config& config, const parameter_layout& layout) {
     std::string separator = ",\n \"budgets\": [";
     const auto classes =
@@ -61,6 +60,7 @@ void print_json_budgets(const config::run_config& config, const parameter_layout
     fmt::print("{}", classes.empty() ? "" : "]");
 }
 
+// Totals of the whole run, by their names in results files.
 void print_json(const config::run_config& config, const parameter_layout& layout) {
     const auto to_json = [](const std::vector<round_traffic>& rounds) {
         const auto sum = total(rounds);

@@ -63,6 +63,14 @@ class Export(program.Program):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
+    def write_images(self, rng, size, **images):
+        """own.h5: so many of each set, of four classes."""
+        with h5py.File(self.folder / "own.h5", "w") as file:
+            for part, n in images.items():
+                file[f"{part}/images"] = rng.integers(0, 256, (n, 3, size, size), np.uint8)
+                file[f"{part}/labels"] = np.arange(n) % 4
+            file.attrs["classes"] = 4
+
     def assert_close(self, logits, others):
         self.assertEqual(logits.shape, others.shape)
         self.assertLess(float((logits - others).abs().max()), 1e-4)
@@ -113,11 +121,8 @@ class Export(program.Program):
 
     def test_a_resnet_on_own_images_with_norms_and_skip_connections(self):
         rng = np.random.default_rng(1)
-        with h5py.File(self.folder / "own.h5", "w") as file:
-            for part, n in (("train", 40), ("test", 12)):
-                file[f"{part}/images"] = rng.integers(0, 256, (n, 3, 32, 32), np.uint8)
-                file[f"{part}/labels"] = np.arange(n) % 4
-            file.attrs["classes"] = 4
+        self.write_images(rng, 32, train=40, test=12)
+        with h5py.File(self.folder / "own.h5", "a") as file:
             file["class_names"] = np.array(["a", "b", "c", "d"], "S")
             file["mean"], file["deviation"] = np.float32([0.5] * 3), np.float32([0.25] * 3)
         self.train("--set", "data.dataset=file", "--set", "data.path=own.h5", "--set", "model.name=resnet18", "--set",
@@ -138,11 +143,7 @@ class Export(program.Program):
 
     def test_the_other_models_with_their_names(self):
         rng = np.random.default_rng(1)
-        with h5py.File(self.folder / "own.h5", "w") as file:
-            for part, n in (("train", 8), ("test", 8)):
-                file[f"{part}/images"] = rng.integers(0, 256, (n, 3, 32, 32), np.uint8)
-                file[f"{part}/labels"] = np.arange(n) % 4
-            file.attrs["classes"] = 4
+        self.write_images(rng, 32, train=8, test=8)
         images = torch.from_numpy(rng.normal(size=(4, 3, 32, 32)).astype(np.float32))
         for name, model in (("alexnet", make_goldens.AlexNet), ("vgg11", make_goldens.VGG11), ("resnet50", make_goldens.ResNet50)):
             with self.subTest(model=name):
@@ -160,11 +161,7 @@ class Export(program.Program):
 
     def test_group_norms_on_images_and_on_vectors(self):
         rng = np.random.default_rng(1)
-        with h5py.File(self.folder / "own.h5", "w") as file:
-            for part, n in (("train", 40), ("test", 12)):
-                file[f"{part}/images"] = rng.integers(0, 256, (n, 3, 12, 12), np.uint8)
-                file[f"{part}/labels"] = np.arange(n) % 4
-            file.attrs["classes"] = 4
+        self.write_images(rng, 12, train=40, test=12)
         layers = ", ".join("{%s}" % layer for layer in (
             "kind='convolution', name='conv', outputs=12, kernel=3, bias=false", "kind='group_norm', name='norm', groups=3",
             "kind='relu'", "kind='max_pool'", "kind='fully_connected', name='fc', outputs=20", "kind='relu', name='a'",

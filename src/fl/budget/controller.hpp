@@ -35,9 +35,9 @@ std::unique_ptr<controller> make_controller(const config::budget_section& budget
 // Whether so many bytes, down and up together, and so many seconds are within the budget of a round.
 bool is_within(const config::budget_section& budget, double bytes, double seconds);
 
-// With how much of it comes back what a client's link did not carry, where the client took part so many rounds
-// ago for the last time (0: it keeps nothing). From 0 to 1; by the staleness alone, a = 1/2 in (1 + age)^-a of Xie et al.
-// 2019 (FedAsync), unless the config fixes it.
+// With how much of it comes back what a client's link did not carry, where the client took part so many
+// rounds ago for the last time (0: it keeps nothing). From 0 to 1; by the staleness alone, a = 1/2 in
+// (1 + age)^-a of Xie et al. 2019 (FedAsync), unless the config fixes it.
 double feedback_strength(const config::budget_section& budget, int age);
 
 // The largest share of the prunable weights that a client of this class of [links] can hold.
