@@ -4,7 +4,7 @@
 # FedDIP as it is, FedDIP whose mask is frozen after half of the rounds, and the same with each answer to drift. One seed
 # after the other and what matters most first, so that a study that is cut short is a whole comparison of the seeds before.
 #
-#     jobs/drift_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: turned returning blurred labels extreme)
+#     jobs/drift_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: turned adwin returning blurred labels extreme)
 #     jobs/sweep.sh FOLDER/plan.txt       or      sbatch --array=1-$(wc -l < FOLDER/plan.txt)%8 jobs/sweep.sbatch FOLDER/plan.txt
 #     python3 analysis/drift.py FOLDER --out report
 #
@@ -12,7 +12,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all=(turned returning blurred labels extreme)
+all=(turned adwin returning blurred labels extreme)
 choose_parts "$@"
 config=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs")/drift.toml
 rounds=${FEDDIP_DRIFT_ROUNDS:-2000}
@@ -37,6 +37,10 @@ systems() { # SPARSITY ARGUMENT...
 
 once="drift.at=[$((rounds * 7 / 10))]"
 turned() { systems 0.95 --vary drift.kind rotation --set "$once"; }
+adwin() { # the other detector, with the answer that helps
+    list --method feddip --sparsity 0.95 "${frozen[@]}" --vary adaptation.answer regrow --vary adaptation.detector adwin \
+        --vary drift.kind rotation --set "$once"
+}
 extreme() { answers 0.99 --vary drift.kind rotation --set "$once"; }
 blurred() { systems 0.95 --vary drift.kind blur --set "$once" --set drift.strength=2; }
 labels() { # half of the classes are rare until then
