@@ -26,7 +26,7 @@ def pictures(claims: Sequence[Claim], families: Sequence[Family]) -> dict[str, P
     """By the claims' keys; none where nothing was run."""
     found = {}
     for claim in claims:
-        traffic = claim.key == "less-traffic"
+        traffic = claim.key == "traffic"
         figure = trade_off(families) if traffic else intervals(claim)
         caption = _TRADE_OFF if traffic else _INTERVALS
         if figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from .claims import Claim, Limits
 from .figures import Picture
 from .plan import Plan
 from .results import METHOD_NAMES, collect
-from .statistics import compare, mean_of
+from .statistics import compare, mean_of, unpaired
 from .study import Entry, Family, Setting
 from .tables import MISSING, markdown, percent, plain, readable_bytes, sparsity_name, spread
 
 LAST = "mean of last 10"
+TARGETS = (0.75, 0.8, 0.84, 0.86, 0.87, 0.88, 0.89)
 
 
 class Published:
@@ -61,11 +63,12 @@ class Published:
             "planned": self.planned,
             "final": lambda: _by_family(self.families, _final),
             "trade-off": lambda: _by_family(self.families, _trade_off),
+            "bytes-to-reach": lambda: _by_family(self.families, _bytes_to_reach),
             "personal": self.personal,
             "not-run": self.not_run,
             "sparse-start": self.sparse_start,
             "short-claims": lambda: claims_overview(claims.check(self.short)),
-            "short-cases": lambda: _cases([c for c in claims.check(self.short) if c.key != "less-traffic"]),
+            "short-cases": lambda: _cases([_worth_reading(c) for c in claims.check(self.short)]),
             "short-final": lambda: _by_family(self.short, _final, lambda e: not e.variation),
             "short-variations": lambda: _by_family(self.short, _variations),
         }
@@ -151,8 +154,14 @@ class Published:
             "FedDIP s = 0.9, nested masks": ("feddip-nested", "feddip-0.90-nested"),
             "FedDIP s = 0.9, regrowing": ("feddip-regrow", "feddip-0.90-regrow"),
         }
-        rows = []
+        rows, beside = [], []
         for name, prefixes in variants.items():
+            last = [
+                [float(c[90:100].mean()) for n, c in curves.items() if n.startswith(prefix)]
+                for curves, prefix in zip((ours, theirs), prefixes)
+            ]
+            difference, low, high = map(tables.points, unpaired(*last))
+            beside.append(f"{name} {difference} [{low}, {high}]")
             for whose, curves, prefix in zip(("feddip", "authors"), (ours, theirs), prefixes):
                 chosen = [n for n in curves if n.startswith(prefix)]
                 up = mean_of([float(runs[n].bytes_up.sum()) for n in chosen if n in runs])
@@ -163,7 +172,10 @@ class Published:
             for prefix in ("feddip-nested", "feddip-regrow")
         )
         difference = tables.comparison(compare(regrowing, nested))
-        return f"{markdown(rows)}\nRegrowing minus nested, {LAST}: {difference} points, 95 % interval.\n"
+        return (
+            f"{markdown(rows)}\n{LAST.capitalize()} in points, with 95 % intervals: feddip minus authors, {'; '.join(beside)}; "
+            f"regrowing minus nested {difference}.\n"
+        )
 
     def baselines(self) -> str:
         """The methods that FedDIP is compared with, as its authors run them, beside their program."""
@@ -198,6 +210,13 @@ def claims_overview(found: Sequence[Claim]) -> str:
 
 def _case_table(cases: Sequence[claims.Case]) -> str:
     return markdown([{"case": c.where, "verdict": c.name, "evidence": c.evidence} for c in cases])
+
+
+def _worth_reading(claim: Claim) -> Claim:
+    """Of the many cases of traffic the decided ones."""
+    if claim.key != "traffic":
+        return claim
+    return replace(claim, cases=[case for case in claim.cases if case.verdict in claims.DECIDED])
 
 
 def _cases(found: Sequence[Claim]) -> str:
@@ -253,6 +272,39 @@ def _bought(entry: Entry, budget: float) -> str:
     if entry.sparsity is None:
         return accuracy
     return f"{accuracy} at {mean_of([b.sparsity for b in got]).mean:.2f}"
+
+
+def _bytes_to_reach(family: Family, entries: list[Entry]) -> str:
+    """FedDIP's bytes over FedAvg's up to an accuracy, seed by seed."""
+    rows = []
+    for setting in family.settings:
+        ours = [e for e in setting.main if e in entries and e.method == "FedDIP" and e.sparsity is not None]
+        if not setting.fedavg or not ours:
+            continue
+        for target in TARGETS:
+            theirs = _bytes_by_seed(setting.fedavg, target)
+            cells = {f"FedDIP, s = {e.sparsity:g}": _ratio(_bytes_by_seed(e, target), theirs) for e in ours}
+            spent = mean_of([b for b in theirs.values() if b is not None])
+            fedavg = f"{readable_bytes(spent.mean)}, {spent.n} of {len(theirs)}" if spent.n else MISSING
+            rows.append({"partition": setting.partition, "up to": percent(target, 0), "FedAvg, seeds": fedavg} | cells)
+    return markdown(rows) if rows else ""
+
+
+def _bytes_by_seed(entry: Entry, target: float) -> dict[int, float | None]:
+    found = entry.group.by_seed(lambda run: targets.reach(run, target))
+    return {seed: there and there.bytes for seed, there in found.items()}
+
+
+def _ratio(ours: dict[int, float | None], theirs: dict[int, float | None]) -> str:
+    """The geometric mean over the seeds in which both arrive, and of how many that are."""
+    common = sorted(ours.keys() & theirs.keys())
+    both = [seed for seed in common if ours[seed] is not None and theirs[seed] is not None]
+    if not both:
+        return f"0 of {len(common)}" if common else MISSING
+    logs = ({seed: float(np.log(side[seed])) for seed in both} for side in (ours, theirs))
+    c = compare(*logs)
+    interval = f" [{np.exp(c.low):.2f}, {np.exp(c.high):.2f}]" if c.tested else ""
+    return f"{np.exp(c.difference):.2f}{interval}, {len(both)} of {len(common)}"
 
 
 def _variations(family: Family, entries: list[Entry]) -> str:

@@ -85,6 +85,19 @@ def compare(a: Mapping[int, float], b: Mapping[int, float], margin: float = MARG
     )
 
 
+def unpaired(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of a less that of b, and the bounds of its 95 % interval by Student's t with the pooled variance, which one of
+    them may leave to the other. NaN bounds for fewer than three values in all."""
+    difference = float(np.mean(a) - np.mean(b))
+    freedom = len(a) + len(b) - 2
+    if freedom < 1:
+        return difference, float("nan"), float("nan")
+    squares = sum(float(np.var(side)) * len(side) for side in (a, b))
+    error = np.sqrt(squares / freedom * (1 / len(a) + 1 / len(b)))
+    half = float(stats.t.ppf(1 - LEVEL / 2, freedom) * error)
+    return difference, difference - half, difference + half
+
+
 def holm(p_values: Sequence[float], cases: Sequence[Hashable] | None = None) -> list[float]:
     """Adjusted for testing all of them (Holm 1979). NaN is not tested yet: it counts as the largest, so that
     nothing that was decided becomes undecided when it is. Of hypotheses with the same case at most one can be true,

@@ -371,9 +371,9 @@ class WholeReport(unittest.TestCase):
         "time",
         "decision",
         "claim-near-fedavg",
-        "claim-better-than-others",
+        "claim-others",
         "claim-regularization",
-        "claim-less-traffic",
+        "claim-traffic",
         "claim-stable",
     )
     TABLES = ("accuracy-matrix", "final-accuracy", "to-target", "claims", "decision")
