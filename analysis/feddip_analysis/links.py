@@ -46,11 +46,13 @@ ASSUMED = Links((1.0,), (10.0,), (50.0,), (30.0,), (1.0,))
 
 def of_run(run: xr.Dataset) -> Links | None:
     """Those of its configuration; None where they model nothing."""
-    keys = {
-        key.removeprefix("links."): value for key, value in config(run).items() if key.startswith("links.")
+    keys = config(run)
+    given = {
+        name: tuple(np.atleast_1d(keys[f"links.{name}"]).astype(float))
+        for name in Links.__dataclass_fields__
+        if f"links.{name}" in keys
     }
-    given = {key: tuple(np.atleast_1d(value).astype(float)) for key, value in keys.items()}
-    links = Links(**{key: given[key] for key in Links.__dataclass_fields__ if key in given})
+    links = Links(**given)
     modelled = any(any(links.of_class(name)) for name in Links.__dataclass_fields__ if name != "shares")
     return links if modelled else None
 

@@ -11,8 +11,9 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
+import budget_tables
 from feddip_analysis import budgets, classes, group_runs, load
-from scratch import Scratch
+from scratch import Scratch, run_script
 from synthetic import SLOTS, write_results
 
 ROUNDS = 4
@@ -92,6 +93,25 @@ class Classes(Scratch):
         self.assertEqual([text.get_text() for text in figure.axes[0].get_legend().get_texts()], ["FedAvg", "FedDIP"])
         without = load(write_results(self.folder / "without.h5", rounds=4))
         self.assertEqual(classes.figures(group_runs([without])), {})
+
+
+class Tables(Scratch):
+    def test_a_client_that_is_not_waited_for_is_not_in_time(self):
+        seconds, dropped = np.full((4, SLOTS), 2.0), np.zeros((4, SLOTS), np.int32)
+        seconds[0, 0], dropped[1, 1] = 2.5, 1
+        run = load(write_results(self.folder / "a.h5", rounds=4, clients={"simulated_seconds": seconds, "dropped_out": dropped}))
+        late = np.argwhere(~budget_tables.in_time(run, 2.0))
+        np.testing.assert_array_equal(late, [[0, 0], [1, 1]])
+
+    def test_clients_are_dealt_to_links_in_order(self):
+        ids = np.tile(np.array([0, 16, 17, 32, 33], np.int32), (4, 1))
+        config = {"links.shares": [0.34, 0.33, 0.33], "links.order": "in_order", "links.uplink_mbit": [10.0, 3.16, 1.0]}
+        run = load(write_results(self.folder / "a.h5", rounds=4, clients={"id": ids}, config=config))
+        np.testing.assert_array_equal(budget_tables.link_class(run)[0], [0, 0, 1, 1, 2])
+
+    def test_the_page_in_the_repository_says_what_its_files_do(self):
+        done = run_script("budget_tables.py", "--check")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), "python3 analysis/budget_tables.py writes it anew")
 
 
 if __name__ == "__main__":

@@ -85,9 +85,9 @@ class LinkModel(Made):
         self.assertLess(few, many)
 
     def test_those_of_a_run_are_read_from_its_configuration(self):
-        run = self.run_of(config={"links.shares": [0.5, 0.5], "links.uplink_mbit": [1.0, 2.0]})
+        run = self.run_of(config={"links.shares": [0.5, 0.5], "links.order": "in_order", "links.uplink_mbit": [1.0, 2.0]})
         self.assertEqual(links.of_run(run), Links((0.5, 0.5), (1.0, 2.0)))
-        self.assertIsNone(links.of_run(self.run_of("b.h5")))
+        self.assertIsNone(links.of_run(self.run_of("b.h5", config={"links.order": "drawn"})))
 
     def test_runs_that_protect_their_clients_have_no_times(self):
         run = self.run_of(clients={"id": np.full((60, SLOTS), -1, np.int32)})
