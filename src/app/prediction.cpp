@@ -108,7 +108,7 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
 
     std::vector<round_traffic> rounds;
     for (int t = 0; t < count; ++t) {
-        const bool answers = alarm >= 0 && t > alarm && t - alarm <= config.adaptation.rounds;
+        const bool answers = alarm >= 0 && t > alarm && t - alarm <= config::answer_rounds_of(config, alarm);
         const auto plan = answers ? method.plan_after_alarm(t, t - alarm) : method.plan(t);
         const auto sampled =
             guarantee ? std::vector<fl::participant>{} : fl::sampled_in(t, config.federation, faults);

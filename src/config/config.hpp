@@ -393,6 +393,9 @@ int classes_of(dataset_name v); // 0: the file will tell
 // sparsity.final_rounds as a number of rounds; a share above 0 is at least one.
 int final_rounds_of(const run_config& c);
 
+// For how many rounds an alarm in round `alarm` (counted from 0) is answered: adaptation.rounds, or what is left.
+int answer_rounds_of(const run_config& c, int alarm);
+
 // The names used in TOML, "fashion-mnist" and so on.
 std::string to_string(dataset_name v);
 std::string to_string(partition_kind v);

@@ -24,6 +24,10 @@ int final_rounds_of(const run_config& c) {
     return std::max(1, static_cast<int>(std::lround(wanted * c.federation.rounds)));
 }
 
+int answer_rounds_of(const run_config& c, int alarm) {
+    return std::min(c.adaptation.rounds, c.federation.rounds - 1 - alarm);
+}
+
 std::string to_string(dataset_name v) {
     return std::string(name_of(v));
 }

@@ -20,7 +20,7 @@ adaptation::adaptation(const workplace& here, std::span<const round_record> past
 }
 
 bool adaptation::answers(int round) const {
-    return alarm_ >= 0 && round - alarm_ <= here_.what.config.adaptation.rounds;
+    return alarm_ >= 0 && round - alarm_ <= config::answer_rounds_of(here_.what.config, alarm_);
 }
 
 round_plan adaptation::plan(int round) {

@@ -102,7 +102,7 @@ public:
 
     virtual round_plan plan(int round) const = 0;
 
-    // The same where the clients' loss gave an alarm `since` = 1 .. adaptation.rounds rounds before.
+    // The same where the clients' loss gave an alarm `since` = 1 .. config::answer_rounds_of rounds before.
     virtual round_plan plan_after_alarm(int round, int since) const {
         (void)since;
         return plan(round);

@@ -118,9 +118,12 @@ global_model peer_training::received(const ongoing_round& now, const participant
 
 // The mask that the client chose after its last training. It chooses when it trains again: nobody needs to
 // know before, and the bits are the same.
-sparse::mask peer_training::next_mask(const run_state& state, int client, const global_model& last) {
+sparse::mask peer_training::next_mask(const ongoing_round& now, const run_state& state, int client,
+                                      const global_model& last) {
     const int kept_in = state.client_residual_round[static_cast<std::size_t>(client)];
-    if (kept_in < 0) {
+    const auto& config = here_.what.config;
+    const bool rests = now.plan.round >= config.federation.rounds - config::final_rounds_of(config);
+    if (kept_in < 0 || rests) {
         return last.mask;
     }
     const auto gradient = [&] {
@@ -144,7 +147,7 @@ peer_training::trained peer_training::train(const ongoing_round& now, const part
     for (const int peer : together) {
         average.add(peer == client ? last : received(now, who, peer, state));
     }
-    const auto [start, pruning_error] = average.pruned_to(next_mask(state, client, last));
+    const auto [start, pruning_error] = average.pruned_to(next_mask(now, state, client, last));
     t.took.aggregate = phase.lap();
 
     auto& r = t.report;

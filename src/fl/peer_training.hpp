@@ -67,7 +67,8 @@ private:
     global_model model_of(const run_state& state, int client) const;
     global_model received(const ongoing_round& now, const participant& who, int peer,
                           const run_state& state) const;
-    sparse::mask next_mask(const run_state& state, int client, const global_model& last);
+    sparse::mask next_mask(const ongoing_round& now, const run_state& state, int client,
+                           const global_model& last);
     void announce(std::span<const int> clients);
     trained train(const ongoing_round& now, const participant& who, const run_state& state,
                   const std::function<void()>& on_batch);

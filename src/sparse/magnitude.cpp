@@ -138,7 +138,9 @@ mask prune_smallest_above_floor(const parameter_layout& layout, std::span<const 
                                 double sparsity, double least) {
     std::vector<std::size_t> floors;
     for (const auto& p : layout.weights()) {
-        floors.push_back(static_cast<std::size_t>(least * static_cast<double>(p.size)));
+        const auto pruned = std::ranges::count(values.subspan(p.offset, p.size), 0.0F);
+        floors.push_back(std::min(static_cast<std::size_t>(least * static_cast<double>(p.size)),
+                                  p.size - static_cast<std::size_t>(pruned)));
     }
     std::vector<float> rank(values.begin(), values.end());
     keep_largest_per_layer(layout, values, floors).for_each_alive([&](std::size_t i) {

@@ -29,7 +29,7 @@ mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const flo
 mask regrow_largest(std::span<const float> values, const mask& alive, std::size_t count, std::size_t fresh);
 
 // prune_smallest over all tensors at once, but the floor(least * size) largest of each stay: the others are
-// ranked for what is left. `least` <= 1 - sparsity.
+// ranked for what is left. `least` <= 1 - sparsity. Weights that are 0, as pruned ones are, have no floor.
 mask prune_smallest_above_floor(const parameter_layout& layout, std::span<const float> values,
                                 double sparsity, double least);
 

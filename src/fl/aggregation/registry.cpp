@@ -37,6 +37,10 @@ void check_server(const config::run_config& config) {
 
 void check_clients(const aggregation_rule& rule, const config::run_config& config) {
     const auto& [name, hostile, clip] = config.aggregation;
+    if (hostile > 0 && name == "mean") { // also that of secure sums and of private updates
+        throw input_error("impossible combination", "aggregation.rule",
+                          "the mean withstands no hostile client; choose another rule, or hostile = 0");
+    }
     if (config.federation.clients_per_round < rule.least_updates()) {
         throw input_error("impossible combination", "aggregation",
                           fmt::format("rule = \"{}\" with hostile = {} needs {} clients per round, and "

@@ -119,7 +119,7 @@ std::vector<past_round> budgets::past_of(int client, const run_state& state) con
     for (const auto& round : state.history) {
         const auto its = std::ranges::lower_bound(round.clients, client, {}, &client_record::id);
         if (its != round.clients.end() && its->id == client && its->dropped_out == 0 &&
-            its->simulated_seconds > 0) {
+            its->simulated_seconds >= 0) {
             past.push_back({.bytes = static_cast<double>(its->bytes_down + its->bytes_up),
                             .seconds = its->simulated_seconds});
         }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace feddip::fl {
 
@@ -38,7 +39,7 @@ public:
                 return std::max(0.0, (aim_ - apart) / per_byte);
             }
         }
-        return last.bytes * aim_ / last.seconds;
+        return last.seconds > 0 ? last.bytes * aim_ / last.seconds : std::numeric_limits<double>::infinity();
     }
 
 private:

@@ -2,11 +2,14 @@
 
 #include "base/bisection.hpp"
 #include "base/error.hpp"
+#include "base/random.hpp"
 #include "fl/budget/controller.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
 #include "fl/upload.hpp"
+#include "sparse/codec.hpp"
 #include "sparse/ladder.hpp"
+#include "sparse/start.hpp"
 
 #include <fmt/format.h>
 
@@ -104,6 +107,15 @@ public:
         return static_cast<double>(message_bytes(0, tail)) + sizeof(float) * weights;
     }
 
+    // Down and up in the first round, with the positions of a part drawn at random.
+    double bytes_of_part(double weights) const {
+        random_stream random(config_.federation.seed, 0, 0, purpose::probing);
+        const double density = std::min(1.0, weights / static_cast<double>(layout_.prunable_size()));
+        const auto part =
+            sparse::random_mask(layout_, std::vector<double>(layout_.weights().size(), density), random);
+        return 2 * bytes_each_way(weights) + static_cast<double>(sparse::encode(part, layout_, nullptr).size());
+    }
+
     double seconds(double weights) const {
         const double bytes = bytes_each_way(weights);
         return links_.seconds({.client = *id_, .bytes_down = bytes, .bytes_up = bytes, .images = images_});
@@ -134,14 +146,16 @@ public:
                        "{} is less than the {} weights of the smallest part that leaves no layer without any",
                        largest_density(config_.budget, class_), least));
         }
-        if (config_.budget.mode == config::budget_kind::drop || affords(least)) {
+        const bool fits = config_.budget.mode == config::budget_kind::bytes
+                              ? is_within(config_.budget, bytes_of_part(least), 0)
+                              : affords(least);
+        if (config_.budget.mode == config::budget_kind::drop || fits) {
             return;
         }
         if (config_.budget.mode == config::budget_kind::bytes) {
-            refuse(
-                "budget.bytes_per_round",
-                fmt::format("{} is less than the {} that the smallest part of the model takes, down and up",
-                            config_.budget.bytes_per_round, 2 * bytes_each_way(least)));
+            refuse("budget.bytes_per_round",
+                   fmt::format("{} is less than the {:.0f} that the smallest part of the model takes, down and up",
+                               config_.budget.bytes_per_round, bytes_of_part(least)));
         }
         refuse(
             "budget.deadline_s",
@@ -171,6 +185,10 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
         return {};
     }
     require_method(config, how);
+    const auto below_1 = [](double d) { return d < 1; };
+    if (config.budget.mode == config::budget_kind::drop && std::ranges::any_of(config.budget.density, below_1)) {
+        refuse("budget.density", "mode = \"drop\" gives a client the whole model or nothing; take 1");
+    }
     const link_model links(config);
     if (config.budget.has_deadline() && !links.models_anything()) {
         refuse("budget.mode", "a deadline needs times, and [links] has none; give its rates");

@@ -35,8 +35,7 @@ public:
         const auto& c = config_;
         const int rounds = c.federation.rounds;
         const bool reconfigures = on_schedule(c, round);
-        // Without regrowth only round 0 ranks weights outside the mask: afterwards masks are nested.
-        const bool ranks_all_weights = reconfigures && (c.sparsity.regrow || round == 0);
+        const bool ranks_all_weights = reconfigures && ranks_outside_mask(round);
 
         auto plan = averaging_round(c, round);
         plan.sgd.regularization = static_cast<float>(
@@ -50,12 +49,12 @@ public:
 
     round_plan plan_after_alarm(int round, int since) const override {
         const auto& a = config_.adaptation;
-        const int passed = since - 1;
+        const int passed = since - 1, lasts = config::answer_rounds_of(config_, round - since);
         auto plan = this->plan(round);
-        const bool last = since == a.rounds;
+        const bool last = since == lasts;
         if (a.answer == config::answer_kind::relax && !last) {
             plan.target_sparsity = sparse::sparsity_at(
-                passed, a.rounds, std::min(a.relaxed_sparsity, plan.target_sparsity), plan.target_sparsity);
+                passed, lasts, std::min(a.relaxed_sparsity, plan.target_sparsity), plan.target_sparsity);
         }
         // Meanwhile masks change by the alarm's time and not the schedule's, but for its last change.
         const bool due = passed % config_.sparsity.horizon == 0;
@@ -63,7 +62,7 @@ public:
             due || (last && a.answer == config::answer_kind::relax) || is_last_change(config_, round);
         choose_upload(plan, plan.reconfigures);
         if (due && a.answer == config::answer_kind::regrow) {
-            plan.regrown_share = falling_share(a.regrown_share, passed, a.rounds);
+            plan.regrown_share = falling_share(a.regrown_share, passed, lasts);
         }
         return plan;
     }
@@ -90,7 +89,7 @@ public:
             const auto fresh = std::llround(plan.regrown_share * static_cast<double>(count));
             return sparse::regrow_largest(received.weights, current, count, static_cast<std::size_t>(fresh));
         }
-        if (config_.sparsity.regrow) {
+        if (ranks_outside_mask(plan.round)) {
             return prune(received.layout, received.weights, plan.target_sparsity);
         }
         std::vector<float> nested(received.weights.begin(), received.weights.end());
@@ -118,6 +117,9 @@ private:
                    "adaptation.answer = \"regrow\" needs what clients do not send then; take \"dense\"");
         }
     }
+
+    // Without regrowth only round 0 does: afterwards masks are nested.
+    bool ranks_outside_mask(int round) const { return config_.sparsity.regrow || round == 0; }
 
     bool keeps_residual_of_reconfigurations() const {
         return config_.communication.reconfiguration_upload ==

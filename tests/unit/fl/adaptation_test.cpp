@@ -122,6 +122,19 @@ TEST(adaptation, relaxes_the_sparsity_and_goes_up_to_the_schedule_again) {
     EXPECT_NEAR(answers.plan(53).target_sparsity, 0.9, 1e-12);
 }
 
+TEST(adaptation, is_back_at_the_target_where_the_run_ends_before_an_answer_would) {
+    auto config = resting(config::answer_kind::relax);
+    config.federation.rounds = 48;
+    config.sparsity.final_rounds = 46;
+    stage s(config);
+    fl::adaptation answers(s.here, {});
+    history_with_alarm(answers);
+    EXPECT_NEAR(answers.plan(41).target_sparsity, 0.5, 1e-12);
+    EXPECT_NEAR(answers.plan(45).target_sparsity, 0.9 - 0.4 * std::pow(1 - 4 / 7.0, 3), 1e-12);
+    EXPECT_TRUE(answers.plan(47).reconfigures);
+    EXPECT_NEAR(answers.plan(47).target_sparsity, 0.9, 1e-12);
+}
+
 TEST(adaptation, does_not_listen_while_it_answers_and_begins_anew_after) {
     stage s(resting(config::answer_kind::regrow));
     fl::adaptation answers(s.here, {});

@@ -177,6 +177,16 @@ TEST(feddip, lets_a_pruned_weight_regrow_when_its_average_is_large) {
               test::mask_of({0, 1, 0, 1, 0, 1}));
 }
 
+TEST(feddip, without_regrowth_ranks_outside_the_start_mask_once) {
+    auto c = config_of("feddip");
+    c.sparsity = {.initial = 0.5, .target = 0.5, .horizon = 5, .regrow = false};
+    const auto feddip = make_method(c);
+    const std::vector<float> average{1, -5, 2, 6, 3, 4};
+    const auto current = test::mask_of({1, 0, 1, 1, 0, 0});
+    EXPECT_EQ(feddip->reconfigure(feddip->plan(0), {tiny, average}, current), test::mask_of({0, 1, 0, 1, 0, 1}));
+    EXPECT_EQ(feddip->reconfigure(feddip->plan(5), {tiny, average}, current), current);
+}
+
 TEST(feddip, without_regrowth_nests_masks) {
     auto c = config_of("feddip");
     c.sparsity.regrow = false;

@@ -595,6 +595,23 @@ TEST(start_scale, brings_a_sparse_start_to_the_scale_of_a_dense_one) {
     }
 }
 
+TEST(final_rounds, let_the_masks_of_peers_rest_that_trained_last_before_them) {
+    for (const char* name : {"dispfl", "dadpfl"}) {
+        test::small_federation federation;
+        federation.config.method.name = name;
+        federation.config.federation.rounds = 14;
+        federation.config.federation.clients_per_round = 2;
+        federation.config.sparsity.final_rounds = 8;
+        federation.run();
+        double before = 0;
+        for (const auto& record : federation.seen.states.back().history) {
+            before += record.round <= 6 ? record.mask_change : 0;
+            EXPECT_TRUE(record.round <= 6 || record.mask_change == 0) << name << ' ' << record.round;
+        }
+        EXPECT_GT(before, 0) << name;
+    }
+}
+
 TEST(final_rounds, let_every_mask_rest) {
     for (const char* name : {"feddip", "prunefl", "prunetrain", "feddst"}) {
         test::small_federation federation;

@@ -138,6 +138,11 @@ TEST(prune_smallest_above_floor, leaves_each_layer_its_floor) {
     EXPECT_EQ(sparse::prune_smallest_above_floor(two_layers, values, 0.5, 0.5), alive_at({0, 1, 5, 6, 7}));
 }
 
+TEST(prune_smallest_above_floor, brings_no_pruned_weight_back_for_it) {
+    const std::vector<float> nested{0, 0, 1, 0, 5, 6, 7, 8, 0, 0};
+    EXPECT_EQ(sparse::prune_smallest_above_floor(two_layers, nested, 0.5, 0.5), alive_at({2, 4, 5, 6, 7}));
+}
+
 TEST(prune_smallest_above_floor, reaches_the_sparsity_exactly_and_each_floor_at_every_one) {
     const auto layout = test::lenet5_weights();
     auto values = normal_values(layout.prunable_size(), 5);

@@ -94,6 +94,13 @@ TEST(controller, of_a_deadline_is_within_it_in_three_rounds_after_the_link_drops
     }
 }
 
+TEST(controller, of_a_deadline_gives_all_to_a_client_that_takes_no_time) {
+    client_on_a_link client;
+    client.round(0, 0);
+    client.round(0, 0);
+    EXPECT_EQ(client.last_bytes(), whole);
+}
+
 TEST(controller, of_a_deadline_grows_again_with_the_link) {
     client_on_a_link client;
     for (int t = 0; t < 4; ++t) {
