@@ -1,9 +1,13 @@
 #include "app/command_line.hpp"
 #include "app/commands.hpp"
 #include "app/report_error.hpp"
+#include "base/error.hpp"
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
 #include <variant>
 
 namespace {
@@ -22,11 +26,27 @@ struct dispatch {
     }
 };
 
+// What was printed counts only once it is out of the buffer.
+exit_code run(int argc, char** argv) {
+    try {
+        const auto code = std::visit(dispatch{}, parse_command_line(argc, argv));
+        if (std::fflush(stdout) != 0) {
+            throw std::system_error(errno, std::generic_category());
+        }
+        return code;
+    } catch (const std::system_error& e) {
+        if (std::ferror(stdout) != 0) {
+            throw feddip::error("can't print", "stdout", e.code().message());
+        }
+        throw;
+    }
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     try {
-        return std::visit(dispatch{}, parse_command_line(argc, argv));
+        return run(argc, argv);
     } catch (...) {
         const auto problem = describe(std::current_exception());
         if (launched_rank() == 0) {

@@ -58,8 +58,9 @@ void ensure_nothing_is_lost(const observation& o, const config::run_config& conf
     }
     const auto found = io::read_results(o.results);
     io::ensure_same_run(found.header.info.config_toml, config::to_toml(config), o.results);
-    const auto between = static_cast<std::size_t>(config.checkpoint.every_rounds);
-    if (between > 0 && found.rounds.size() >= between) {
+    const auto before = config::parse(found.header.info.config_toml, o.results.string(), {});
+    if (io::had_checkpoint(before.checkpoint, found.rounds) ||
+        io::had_checkpoint(config.checkpoint, found.rounds)) {
         throw input_error("can't resume", o.results.string(),
                           fmt::format("it has {} rounds, and there is no checkpoint {}.ckpt-*.h5: give "
                                       "checkpoint.path as it was, or remove the results to start anew",

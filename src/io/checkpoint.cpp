@@ -129,6 +129,17 @@ void ensure_same_run(const std::string& before, const std::string& now, const fs
     }
 }
 
+bool had_checkpoint(const config::checkpoint_section& settings, std::span<const fl::round_record> rounds) {
+    double seconds = 0;
+    for (const fl::round_record& r : rounds) {
+        seconds += r.seconds_round;
+    }
+    const bool by_rounds =
+        settings.every_rounds > 0 && rounds.size() >= static_cast<std::size_t>(settings.every_rounds);
+    const bool by_time = settings.every_minutes > 0 && seconds >= 60 * settings.every_minutes;
+    return by_rounds || by_time;
+}
+
 checkpoint_writer::checkpoint_writer(fs::path stem, const config::checkpoint_section& settings,
                                      std::function<double()> seconds)
     : stem_(std::move(stem)), settings_(settings), seconds_(std::move(seconds)) {}

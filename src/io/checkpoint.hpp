@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ std::optional<checkpoint> load_newest(const std::filesystem::path& stem);
 std::vector<std::string> config_differences(const std::string& before, const std::string& now);
 // Throws input_error, about what is at `where`, that names these keys.
 void ensure_same_run(const std::string& before, const std::string& now, const std::filesystem::path& where);
+
+// Whether a run with these settings has written a checkpoint by the last of these rounds, as far as they show.
+bool had_checkpoint(const config::checkpoint_section& settings, std::span<const fl::round_record> rounds);
 
 // Writes a checkpoint, where clients are protected, before the first round; after every so many rounds, after
 // a round in which so many minutes have passed since the last one (or the start), and at the end or when the

@@ -74,6 +74,13 @@ std::string lost_updates(const std::vector<fl::round_record>& rounds) {
                              sampled, dropped_out, left_out);
 }
 
+// Private results leave times out.
+std::string time_line(double seconds, std::size_t rounds) {
+    return std::isnan(seconds)
+               ? ""
+               : fmt::format("time       {:.3g} s per round\n", seconds / static_cast<double>(rounds));
+}
+
 std::string history_lines(const std::vector<fl::round_record>& rounds) {
     if (rounds.empty()) {
         return "";
@@ -91,12 +98,10 @@ std::string history_lines(const std::vector<fl::round_record>& rounds) {
     return fmt::format("accuracy   {} final, {} best, {} mean of the last 10 rounds\n"
                        "sparsity   {} of the prunable weights\n"
                        "traffic    {} down, {} up\n"
-                       "{}"
-                       "time       {:.3g} s per round\n",
+                       "{}{}",
                        percent(a.final), percent(a.best), percent(a.mean_of_last),
                        percent(rounds.back().sparsity), readable_bytes(static_cast<double>(down)),
-                       readable_bytes(static_cast<double>(up)), lost,
-                       seconds / static_cast<double>(rounds.size()));
+                       readable_bytes(static_cast<double>(up)), lost, time_line(seconds, rounds.size()));
 }
 
 std::string results_info(const std::filesystem::path& path) {

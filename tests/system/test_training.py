@@ -242,10 +242,29 @@ class Training(program.Program):
         with h5py.File(self.folder / "r.h5", "r+") as file:
             file.attrs["complete"] = 0
         stopped = (self.folder / "r.h5").read_bytes()
-        refused = self.run_program("train", self.config, "--out", "r.h5", "--resume")
-        self.assert_refused(refused, "r.h5", "it has 2 rounds", "checkpoint.path")
-        self.assertEqual((self.folder / "r.h5").read_bytes(), stopped)
-        self.train("--set", "checkpoint.every_rounds=3", "--out", "r.h5", "--resume")
+        for others in ([], ["--set", "checkpoint.every_rounds=3"], ["--set", "checkpoint.every_rounds=0"]):
+            refused = self.run_program("train", self.config, *others, "--out", "r.h5", "--resume")
+            self.assert_refused(refused, "r.h5", "it has 2 rounds", "checkpoint.path")
+            self.assertEqual((self.folder / "r.h5").read_bytes(), stopped)
+
+    def test_resume_replaces_results_only_where_there_was_no_time_for_a_checkpoint(self):
+        for name, minutes in (("early", 100), ("late", 0.0001)):
+            with self.subTest(name):
+                by_time = ["--set", "checkpoint.every_rounds=0", "--set", f"checkpoint.every_minutes={minutes}",
+                           "--out", f"{name}.h5"]
+                self.train(*by_time)
+                for path in self.folder.glob(f"{name}.ckpt-*"):
+                    path.unlink()
+                with h5py.File(self.folder / f"{name}.h5", "r+") as file:
+                    file.attrs["complete"] = 0
+                stopped = (self.folder / f"{name}.h5").read_bytes()
+                again = self.run_program("train", self.config, *by_time, "--resume")
+                if name == "late":
+                    self.assert_refused(again, "late.h5", "it has 2 rounds")
+                    self.assertEqual((self.folder / "late.h5").read_bytes(), stopped)
+                else:
+                    self.assertIn("starting anew", again.stderr)
+                    self.assertEqual(again.returncode, 0, again.stderr)
 
     def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(self):
         self.train("--out", "whole.h5")

@@ -1,5 +1,6 @@
 """Bad usage, bad configuration, bad input: exit code 2, one line that says what is wrong, nothing started."""
 import os
+import subprocess
 
 import program
 
@@ -87,6 +88,17 @@ class Usage(program.Program):
                 self.assertEqual(result.stderr, "")
                 for part in parts:
                     self.assertIn(part, result.stdout)
+
+    @program.needs_fashion_mnist
+    def test_what_can_not_be_printed_is_an_error(self):
+        self.train("--out", "r.h5")
+        for arguments in (["--version"], ["--help"], ["check", self.config, "--json"], ["check", self.config],
+                          ["info", "r.h5"], ["train", self.config, "--out", "r.h5", "--resume"]):
+            with self.subTest(arguments=arguments), open("/dev/full", "wb") as full:
+                told = subprocess.run([program.FEDDIP, *arguments], cwd=self.folder, env=program.ENVIRONMENT, stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=program.SECONDS, check=False)
+                self.assertEqual(told.returncode, 1, told.stderr)
+                self.assertEqual(self.errors(told), ["can't print (stdout): No space left on device"])
 
 
 if __name__ == "__main__":

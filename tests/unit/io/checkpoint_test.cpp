@@ -382,6 +382,17 @@ TEST(checkpoint_writer, removes_a_damaged_later_one_before_a_whole_older_one) {
     EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(5), Key(7)));
 }
 
+TEST(had_checkpoint, asks_rounds_and_minutes) {
+    const auto history = example_state(4).history; // of 11, 12, 13 and 14 s
+    EXPECT_TRUE(had_checkpoint(every(4, 0, 2), history));
+    EXPECT_FALSE(had_checkpoint(every(5, 0, 2), history));
+    EXPECT_TRUE(had_checkpoint(every(0, 50.0 / 60, 2), history));
+    EXPECT_FALSE(had_checkpoint(every(0, 50.1 / 60, 2), history));
+    EXPECT_TRUE(had_checkpoint(every(5, 0.5, 2), history));
+    EXPECT_FALSE(had_checkpoint(every(0, 0, 2), history));
+    EXPECT_FALSE(had_checkpoint(every(1, 0.1, 2), {}));
+}
+
 TEST(ensure_checkpoints_writable, refuses_to_mix_a_new_run_with_an_earlier_one) {
     const scratch_folder folder;
     ensure_checkpoints_writable(folder / "run", false);

@@ -12,9 +12,11 @@ namespace feddip::io {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using testing::example_info;
 using testing::example_state;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::scratch_folder;
 
 TEST(info, summarizes_a_results_file) {
@@ -48,6 +50,18 @@ TEST(info, says_when_no_accuracy_was_measured) {
     state.history[0].test_accuracy = fl::not_measured;
     replace_file(folder / "a.h5", encode_results({example_info(8), {}, "", false}, state.history));
     EXPECT_THAT(info(folder / "a.h5"), HasSubstr("not measured final"));
+}
+
+TEST(info, leaves_out_times_that_are_not_told) {
+    const scratch_folder folder;
+    fl::run_state state = example_state(1);
+    const auto with = [&](double seconds) {
+        state.history[0].seconds_round = seconds;
+        replace_file(folder / "a.h5", encode_results({example_info(8), {}, "", false}, state.history));
+        return info(folder / "a.h5");
+    };
+    EXPECT_THAT(with(2.5), HasSubstr("time       2.5 s per round"));
+    EXPECT_THAT(with(fl::not_measured), Not(AnyOf(HasSubstr("time"), HasSubstr("nan"))));
 }
 
 TEST(info, summarizes_a_checkpoint) {
