@@ -43,6 +43,7 @@ sparse_layers::sparse_layers(const std::vector<fused_layer>& layers, data::image
     : flat_(flat), compiled_(layers.size()), weights_(flat.state), gradients_(flat.gradients) {
     const bool whole = mask.count() == mask.size();
     std::size_t tensors = 0;
+    positions_.reserve(whole ? 0 : mask.count());
     for (std::size_t i = 0; i < layers.size(); ++i) {
         const layer_spec& spec = layers[i].spec;
         if (!has_sparse_kernels(spec)) {

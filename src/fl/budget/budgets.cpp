@@ -94,10 +94,7 @@ void budgets::rank_weights(int round, run_state& state) const {
 
 int budgets::level_for(const participant& who, const ongoing_round& now, const run_state& state) {
     const auto& ladder = state.ladder;
-    const double density = density_of(who.client);
-    const double can_hold = density * static_cast<double>(here_.layout.prunable_size());
-    const int highest =
-        density < 1 ? ladder.level_of(static_cast<std::size_t>(can_hold)) : sparse::ladder_part::unlimited;
+    const int highest = highest_level(who.client, ladder, now.plan.round);
     const int lowest = lowest_level(ladder, here_.layout.weights().size());
     const double most = controller_->bytes(past_of(who.client, state));
     const auto affords = [&](int level) {
@@ -112,6 +109,21 @@ int budgets::level_for(const participant& who, const ongoing_round& now, const r
         return highest;
     }
     return last_for_which(lowest, highest, affords);
+}
+
+// A window that turns may have a weight or two more than the rungs of its level.
+int budgets::highest_level(int client, const sparse::ladder& ladder, int round) const {
+    const double density = density_of(client);
+    if (density == 1) {
+        return sparse::ladder_part::unlimited;
+    }
+    const auto can_hold =
+        static_cast<std::size_t>(density * static_cast<double>(here_.layout.prunable_size()));
+    int level = ladder.level_of(can_hold);
+    while (level > 0 && ladder.count(part_at(level, round)) > can_hold) {
+        --level;
+    }
+    return level;
 }
 
 std::vector<past_round> budgets::past_of(int client, const run_state& state) const {

@@ -31,6 +31,7 @@ private:
                                              const std::function<int(const participant&)>& decide) const;
     void rank_weights(int round, run_state& state) const;
     int level_for(const participant& who, const ongoing_round& now, const run_state& state);
+    int highest_level(int client, const sparse::ladder& ladder, int round) const; // of what it can hold
     std::vector<past_round> past_of(int client, const run_state& state) const;
     double density_of(int client) const;
     double feedback_of(const participant& who, int round) const;

@@ -85,7 +85,8 @@ double smallest_part(const config::run_config& config, const parameter_layout& l
     }
     const double on_a_rung = alive / sparse::rungs;
     const double level = std::max(1.0, std::ceil(static_cast<double>(layout.weights().size()) / on_a_rung));
-    return std::ceil(level * on_a_rung);
+    const double more_in_a_turn = config.budget.rotate ? 2 : 0; // of weights, by rounding
+    return std::ceil(level * on_a_rung) + more_in_a_turn;
 }
 
 // What one client of a class can do.

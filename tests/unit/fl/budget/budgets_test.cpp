@@ -1,8 +1,10 @@
 // Whole runs of clients with budgets.
 #include "base/error.hpp"
+#include "fl/budget/controller.hpp"
 #include "fl/budget/feasible.hpp"
 #include "fl/client.hpp"
 #include "fl/link_model.hpp"
+#include "fl/message.hpp"
 #include "nn/network.hpp"
 #include "sparse/magnitude.hpp"
 #include "unit/fl/federation.hpp"
@@ -143,6 +145,109 @@ TEST(budgets, of_bytes_are_never_exceeded) {
         EXPECT_LE(c.bytes_down + c.bytes_up, 30000U);
         EXPECT_GT(c.bytes_down + c.bytes_up, 28000U);
     }
+}
+
+namespace {
+
+// The server's model with nothing outside the part.
+global_model part_of(const global_model& whole, const sparse::ladder& ladder, sparse::ladder_part part) {
+    global_model cut = whole;
+    if (part.level < sparse::rungs) {
+        cut.mask = ladder.part(part);
+        sparse::apply(cut.mask, std::span(cut.state).first(cut.mask.size()));
+    }
+    return cut;
+}
+
+// The messages that would bring `sent` to a client that holds `held`: without a mask where it has it, as the
+// difference to it, and whole. Masks have a version each here, those of parts too.
+std::vector<std::vector<std::byte>> messages_for(const global_model& held, global_model& sent,
+                                                 const parameter_layout& layout) {
+    const versioned_mask known{held.mask_version, held.mask};
+    const bool has_it = sent.mask == held.mask;
+    sent.mask_version = has_it ? held.mask_version : held.mask_version + 1;
+    std::vector<std::vector<std::byte>> all{encode(sent, layout, 0, &known)};
+    if (!has_it) {
+        all.push_back(encode(sent, layout, 0, nullptr));
+    }
+    return all;
+}
+
+// Sends every download of a run again, from what is recorded: each client receives the part that it is said
+// to hold, by a message of as many bytes as it was charged.
+void expect_that_messages_are_what_was_charged(const small_federation& ran) {
+    const auto layout = nn::layout_of(ran.config.model, ran.data.facts.shape, 10);
+    const auto tail = layout.size() - layout.prunable_size();
+    std::vector<global_model> clients(
+        4, {.state = {}, .mask = {layout.prunable_size(), true}, .mask_version = 0});
+    const run_state* before = &ran.seen.started_from;
+    for (const auto& after : ran.seen.states) {
+        const auto& round = after.history.back();
+        for (const auto& c : round.clients) {
+            auto& held = clients[static_cast<std::size_t>(c.id)];
+            const auto part = after.client_part.empty() ? sparse::ladder_part{}
+                                                        : after.client_part[static_cast<std::size_t>(c.id)];
+            auto sent = part_of(before->model, after.ladder, part);
+            const auto messages = messages_for(held, sent, layout);
+            const auto charged = std::ranges::find(messages, c.bytes_down, &std::vector<std::byte>::size);
+            ASSERT_NE(charged, messages.end()) << c.bytes_down << " bytes in round " << round.round;
+            decode(*charged, layout, held);
+            EXPECT_TRUE(held.mask == sent.mask);
+            EXPECT_TRUE(held.state == sent.state);
+
+            const bool trains_all = !part.limited() && (round.round - 1) % ran.config.sparsity.horizon == 0;
+            const auto trained = trains_all ? layout.prunable_size() : sent.mask.count();
+            EXPECT_EQ(c.bytes_up,
+                      header_bytes + sizeof(float) * upload_length(layout, sent.mask, trains_all));
+            EXPECT_EQ(c.density * weights_of_lenet5, static_cast<double>(trained));
+            EXPECT_EQ(upload_length(layout, sent.mask, trains_all), trained + tail);
+        }
+        before = &after;
+    }
+}
+
+} // namespace
+
+TEST(budgets, are_kept_by_the_messages_themselves) {
+    int met = 0;
+    const auto run = [&](auto change) {
+        small_federation federation;
+        auto& c = federation.config;
+        c.federation.rounds = 9;
+        c.federation.local_epochs = 1;
+        c.sparsity.horizon = 3;
+        change(c);
+        federation.run();
+        expect_that_messages_are_what_was_charged(federation);
+        const link_model links(c);
+        for (const auto& client : clients_of(federation.seen.states.back())) {
+            const double seconds =
+                links.seconds({.client = client.id,
+                               .bytes_down = static_cast<double>(client.bytes_down),
+                               .bytes_up = static_cast<double>(client.bytes_up),
+                               .images = static_cast<double>(client.samples) * c.federation.local_epochs});
+            EXPECT_LE(client.density, largest_density(c.budget, links.class_of(client.id)));
+            if (c.budget.mode == config::budget_kind::bytes) {
+                EXPECT_LE(client.bytes_down + client.bytes_up, c.budget.bytes_per_round);
+            }
+            if (c.budget.mode == config::budget_kind::deadline) {
+                EXPECT_EQ(client.deadline_met == 1, seconds <= c.budget.deadline_s);
+                met += client.deadline_met;
+            }
+        }
+    };
+    using config::budget_kind;
+    for (const bool rotate : {false, true}) {
+        run([&](auto& c) {
+            c.budget.mode = budget_kind::bytes, c.budget.bytes_per_round = 30000, c.budget.rotate = rotate;
+        });
+        run([&](auto& c) { give_parts(c, rotate); });
+        run([&](auto& c) {
+            c.budget.mode = budget_kind::deadline, c.budget.deadline_s = 1, c.budget.rotate = rotate;
+            give_links(c, 2);
+        });
+    }
+    EXPECT_GT(met, 0);
 }
 
 // Half of the links carry the whole model in the time, half a tenth of it.
@@ -392,6 +497,10 @@ TEST(budgets, that_cannot_be_met_are_refused_beforehand) {
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.budget.density = {1e-6}; });
     // 24 weights, which are one of each layer, but of the 30 on a rung of the first mask.
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.budget.density = {4e-4}; });
+    // 31 weights are a rung of the first mask, and two more may be in a part that takes turns.
+    refused([](auto& c) {
+        c.budget.mode = budget_kind::fixed, c.budget.density = {5.1e-4}, c.budget.rotate = true;
+    });
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.method.name = "feddst"; });
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.method.name = "dispfl"; });
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.aggregation.rule = "median"; });
@@ -416,6 +525,8 @@ TEST(budgets, that_cannot_be_met_are_refused_beforehand) {
 
     config::run_config c;
     c.budget.mode = budget_kind::fixed;
+    c.budget.density = {5.1e-4};
+    EXPECT_NO_THROW(budgets_by_class(c, *make_method(c), layout, 1200));
     c.budget.density = {0.25};
     const auto classes = budgets_by_class(c, *make_method(c), layout, 1200);
     ASSERT_EQ(classes.size(), 1U);
