@@ -1,6 +1,7 @@
 #include "app/agreement.hpp"
 #include "app/commands.hpp"
 #include "app/experiment.hpp"
+#include "app/idle_settings.hpp"
 #include "app/progress.hpp"
 #include "app/report_error.hpp"
 #include "app/signals.hpp"
@@ -84,6 +85,9 @@ void find_state_to_resume(observation& o, const config::run_config& config) {
 
 // Everything that could keep the run from being recorded, before anything is started.
 observation prepare_observation(const train_command& command, const config::run_config& config) {
+    for (const auto& idle : idle_settings(config)) {
+        log::warning("{}", idle);
+    }
     observation o;
     o.style = choose_progress_style();
     o.results = results_path(config, command.out);
