@@ -1,6 +1,7 @@
 #include "app/commands.hpp"
 #include "app/experiment.hpp"
 #include "app/format.hpp"
+#include "app/idle_settings.hpp"
 #include "app/prediction.hpp"
 #include "data/dataset.hpp"
 #include "data/drift.hpp"
@@ -11,6 +12,7 @@
 #include "sparse/start.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -78,6 +80,12 @@ void print_json(const config::run_config& config, const parameter_layout& layout
     }
     print_json_budgets(config, layout);
     fmt::print("{}}}\n", prunes_as_it_trains(config) ? ",\n \"upper_bound\": true" : "");
+}
+
+void print_idle_settings(const config::run_config& config) {
+    if (const auto idle = idle_settings(config); !idle.empty()) {
+        fmt::print("Without effect\n  {}\n\n", fmt::join(idle, "\n  "));
+    }
 }
 
 // How long the noise on the average is beside the longest that the average can be.
@@ -251,6 +259,7 @@ exit_code check(const check_command& command) {
         data::make_partition(dataset, config.data, config.federation.clients, config.federation.seed);
 
     fmt::print("{}\n", config::to_toml(config));
+    print_idle_settings(config);
     // i.i.d. shares look all alike.
     const std::size_t lines = config.data.partition == config::partition_kind::iid ? 3 : 50;
     fmt::print("Data in {}\n{}", place.string(), data::describe(shares, dataset, lines));

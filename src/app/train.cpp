@@ -1,6 +1,7 @@
 #include "app/agreement.hpp"
 #include "app/commands.hpp"
 #include "app/experiment.hpp"
+#include "app/idle_settings.hpp"
 #include "app/progress.hpp"
 #include "app/report_error.hpp"
 #include "app/signals.hpp"
@@ -10,6 +11,7 @@
 #include "comm/mpi.hpp"
 #include "comm/mpi_transport.hpp"
 #include "comm/shared_buffer.hpp"
+#include "data/checksum.hpp"
 #include "data/dataset.hpp"
 #include "data/drift.hpp"
 #include "data/partition.hpp"
@@ -38,16 +40,36 @@ struct observation {
     progress_style style = progress_style::none;
     std::unique_ptr<io::run_lease> lease;
     std::optional<fl::run_state> resumed;
-    bool complete = false; // before it was started
+    std::string resumed_data; // their checksum
+    bool complete = false;    // before it was started
 };
 
-bool has_results_of(const config::run_config& config, const std::filesystem::path& path) {
+std::optional<io::results_header> find_complete(const config::run_config& config,
+                                                const std::filesystem::path& path) {
     try {
-        const auto found = io::read_results(path);
-        return found.header.complete &&
-               io::config_differences(found.header.info.config_toml, config::to_toml(config)).empty();
+        auto found = io::read_results(path);
+        if (found.header.complete &&
+            io::config_differences(found.header.info.config_toml, config::to_toml(config)).empty()) {
+            return std::move(found.header);
+        }
     } catch (const error&) { // there are none, or a checkpoint has what these should have had
-        return false;
+    }
+    return std::nullopt;
+}
+
+// Of data that nothing but data.path names; else empty.
+std::string checksum_of(const config::data_section& settings, const data::dataset& data) {
+    return settings.dataset == config::dataset_name::file ? data::checksum(data) : "";
+}
+
+// For complete results nothing else reads the data.
+void ensure_complete_with_same_data(const std::string& before, const config::data_section& settings,
+                                    const std::filesystem::path& where) {
+    if (!before.empty()) {
+        const auto facts = data::facts_of(settings);
+        std::vector<std::byte> storage(data::storage_size(facts));
+        const auto now = checksum_of(settings, data::read(facts, data::locate(settings), storage));
+        io::ensure_same_data(before, now, where);
     }
 }
 
@@ -69,12 +91,14 @@ void ensure_nothing_is_lost(const observation& o, const config::run_config& conf
 }
 
 void find_state_to_resume(observation& o, const config::run_config& config) {
-    o.complete = has_results_of(config, o.results);
-    if (o.complete) {
+    if (const auto complete = find_complete(config, o.results)) {
+        ensure_complete_with_same_data(complete->made_by.data_checksum, config.data, o.results);
+        o.complete = true;
         log::info("{} is complete", o.results.string());
     } else if (auto newest = io::load_newest(o.checkpoints)) {
         io::ensure_same_run(newest->config_toml, config::to_toml(config), o.checkpoints);
         o.resumed = std::move(newest->state);
+        o.resumed_data = std::move(newest->data_checksum);
     } else {
         ensure_nothing_is_lost(o, config);
         log::info("there is no checkpoint {}.ckpt-*.h5 to resume from: starting anew",
@@ -84,6 +108,9 @@ void find_state_to_resume(observation& o, const config::run_config& config) {
 
 // Everything that could keep the run from being recorded, before anything is started.
 observation prepare_observation(const train_command& command, const config::run_config& config) {
+    for (const auto& idle : idle_settings(config)) {
+        log::warning("{}", idle);
+    }
     observation o;
     o.style = choose_progress_style();
     o.results = results_path(config, command.out);
@@ -169,14 +196,22 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
     });
 
     auto info = describe_run(config, layout, facts.classes);
+    auto made_by = provenance_of(layout);
+    together(ranks, [&] {
+        if (first) {
+            made_by.data_checksum = checksum_of(config.data, dataset);
+            io::ensure_same_data(observed.resumed_data, made_by.data_checksum, observed.checkpoints);
+        }
+    });
     info.mpi_ranks = world.size();
     info.hostnames = std::move(hostnames);
 
     const stopwatch since_start;
     progress shown(std::cerr, observed.style, terminal_columns(), [&] { return since_start.seconds(); });
-    io::checkpoint_writer checkpoints(observed.checkpoints, config.checkpoint,
-                                      [&] { return since_start.seconds(); });
-    io::results_writer results(observed.results, provenance_of(layout));
+    io::checkpoint_writer checkpoints(
+        observed.checkpoints, config.checkpoint, [&] { return since_start.seconds(); },
+        made_by.data_checksum);
+    io::results_writer results(observed.results, std::move(made_by));
     std::vector<fl::observer*> observers{&checkpoints, &results, &shown};
     if (first) {
         observers.insert(observers.begin(), observed.lease.get());

@@ -1,12 +1,28 @@
 #include "fl/training.hpp"
 
+#include "base/log.hpp"
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/attackers.hpp"
 #include "fl/progress.hpp"
 #include "fl/roster.hpp"
 #include "fl/upload.hpp"
 
+#include <utility>
+
 namespace feddip::fl {
+
+namespace {
+
+// The log of a private run tells nobody's number.
+void warn_of_left_out(int client, bool is_private) {
+    if (is_private) {
+        log::warning("an update has NaN or Inf and is left out");
+    } else {
+        log::warning("the update of client {} has NaN or Inf and is left out", client);
+    }
+}
+
+} // namespace
 
 training::training(workplace& here, const roster& clients)
     : here_(here), roster_(clients), attackers_(std::make_unique<attackers>(here)) {}
@@ -82,7 +98,11 @@ void training::send(local_trainer& trainer, const participant& who, const ongoin
     auto residual = residual_of(plan, who);
     trained.residual = residual;
     trained.strength = who.feedback > 0 ? static_cast<float>(who.feedback) : 1;
-    updates.add(slot, make_upload(plan, here_.layout, model, trained, record));
+    auto sent = make_upload(plan, here_.layout, model, trained, record);
+    if (!sent.included) {
+        warn_of_left_out(record.id, here_.guarantee.has_value());
+    }
+    updates.add(slot, std::move(sent));
     if (plan.keeps_residual) {
         here_.what.clients.save(who.client, plan.round, residual);
     }

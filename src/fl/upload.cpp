@@ -2,7 +2,6 @@
 
 #include "base/bfloat16.hpp"
 #include "base/floats.hpp"
-#include "base/log.hpp"
 #include "fl/message.hpp"
 #include "sparse/codec.hpp"
 #include "sparse/magnitude.hpp"
@@ -88,7 +87,6 @@ upload make_upload(const round_plan& plan, const parameter_layout& layout, const
     sent.included = all_finite(trained.weights) && all_finite(trained.squared_gradients);
     sparse::sparse_vector left_out;
     if (!sent.included) {
-        log::warning("the update of client {} has NaN or Inf and is left out", record.id);
         record.included = 0;
         left_out = chosen_among_finite(plan, model, prunable, trained.own_mask);
     } else if (trained.residual.empty()) {

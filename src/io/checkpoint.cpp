@@ -66,7 +66,8 @@ void remove_if_possible(const fs::path& path) {
     fs::remove(path, ignored);
 }
 
-// Keys in which runs may differ and still give the same bits.
+// Keys in which runs may differ and still give the same bits. Where data.path is the data, these have a
+// checksum.
 bool leaves_results_alone(std::string_view key) {
     constexpr std::array<std::string_view, 2> exact = {"data.path", "federation.rank0_trains"};
     return key.starts_with("checkpoint.") || key.starts_with("output.") ||
@@ -129,6 +130,16 @@ void ensure_same_run(const std::string& before, const std::string& now, const fs
     }
 }
 
+void ensure_same_data(const std::string& before, const std::string& now, const fs::path& where) {
+    if (!before.empty() && !now.empty() && before != now) {
+        throw input_error(
+            "can't resume with other data", where.string(),
+            fmt::format("those of the run had the checksum {} and data.path has {} now; name the "
+                        "file that it began with, or start a new run",
+                        before, now));
+    }
+}
+
 bool had_checkpoint(const config::checkpoint_section& settings, std::span<const fl::round_record> rounds) {
     double seconds = 0;
     for (const fl::round_record& r : rounds) {
@@ -141,8 +152,9 @@ bool had_checkpoint(const config::checkpoint_section& settings, std::span<const 
 }
 
 checkpoint_writer::checkpoint_writer(fs::path stem, const config::checkpoint_section& settings,
-                                     std::function<double()> seconds)
-    : stem_(std::move(stem)), settings_(settings), seconds_(std::move(seconds)) {}
+                                     std::function<double()> seconds, std::string data_checksum)
+    : stem_(std::move(stem)), settings_(settings), seconds_(std::move(seconds)),
+      data_checksum_(std::move(data_checksum)) {}
 
 void checkpoint_writer::on_start(const fl::run_info& info, const fl::run_state& state) {
     config_toml_ = info.config_toml;
@@ -177,8 +189,8 @@ void checkpoint_writer::on_finish(const fl::run_state& state, bool) {
 
 void checkpoint_writer::write(const fl::run_state& state) {
     const auto who = state.protection ? readers::owner : readers::all; // of the key, if there is one
-    replace_file(checkpoint_path(stem_, state.rounds_done), encode_checkpoint(config_toml_, state),
-                 flush::now, who);
+    replace_file(checkpoint_path(stem_, state.rounds_done),
+                 encode_checkpoint(config_toml_, state, data_checksum_), flush::now, who);
     last_written_ = state.rounds_done;
     last_seconds_ = seconds_();
     remove_old(state.rounds_done);

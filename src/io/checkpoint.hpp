@@ -36,7 +36,12 @@ std::vector<std::string> config_differences(const std::string& before, const std
 // Throws input_error, about what is at `where`, that names these keys.
 void ensure_same_run(const std::string& before, const std::string& now, const std::filesystem::path& where);
 
-// Whether a run with these settings has written a checkpoint by the last of these rounds, as far as they show.
+// Throws input_error, about what is at `where`, unless two checksums (data/checksum.hpp) are the same; an
+// empty one is not known, and taken.
+void ensure_same_data(const std::string& before, const std::string& now, const std::filesystem::path& where);
+
+// Whether a run with these settings has written a checkpoint by the last of these rounds, as far as they
+// show.
 bool had_checkpoint(const config::checkpoint_section& settings, std::span<const fl::round_record> rounds);
 
 // Writes a checkpoint, where clients are protected, before the first round; after every so many rounds, after
@@ -46,9 +51,10 @@ bool had_checkpoint(const config::checkpoint_section& settings, std::span<const 
 // more.
 class checkpoint_writer : public fl::observer {
 public:
-    // `seconds` is a clock that only goes forward. Of `settings`, `path` is what gave the stem.
+    // `seconds` is a clock that only goes forward. Of `settings`, `path` is what gave the stem. An empty
+    // checksum is not written.
     checkpoint_writer(std::filesystem::path stem, const config::checkpoint_section& settings,
-                      std::function<double()> seconds);
+                      std::function<double()> seconds, std::string data_checksum = "");
 
     void on_start(const fl::run_info& info, const fl::run_state& state) override;
     void on_round(const fl::run_state& state) override;
@@ -62,7 +68,7 @@ private:
     std::filesystem::path stem_;
     config::checkpoint_section settings_;
     std::function<double()> seconds_;
-    std::string config_toml_;
+    std::string data_checksum_, config_toml_;
     int last_written_ = 0;
     double last_seconds_ = 0; // when it was
 };

@@ -18,6 +18,7 @@ namespace {
 
 // The least size and alignment that HDF5 allows for a user block.
 constexpr std::size_t preface_size = 512;
+constexpr auto data_checksum_path = "/data_checksum";
 constexpr auto ever_alive_path = "/mask_history/ever_alive";
 constexpr auto reference_path = "/mask_history/reference";
 constexpr std::string_view preface_title = "feddip checkpoint 1\n";
@@ -46,6 +47,15 @@ std::span<const std::byte> verified_content(std::span<const std::byte> bytes, co
         throw error("can't read checkpoint", name, "it is damaged: size or checksum does not match");
     }
     return content;
+}
+
+void write_text(h5::file& file, const std::string& path, const std::string& text) {
+    file.write(path, std::vector<std::uint8_t>(text.begin(), text.end()));
+}
+
+std::string read_text(const h5::dataset_source& file, const std::string& path) {
+    const auto bytes = file.read<std::uint8_t>(path);
+    return {bytes.begin(), bytes.end()};
 }
 
 template <typename T>
@@ -307,9 +317,13 @@ std::vector<fl::round_record> read_history(const h5::dataset_source& file) {
 
 } // namespace
 
-std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state) {
+std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state,
+                                         const std::string& data_checksum) {
     h5::file file = h5::file::create("checkpoint");
-    file.write("/config_toml", std::vector<std::uint8_t>(config_toml.begin(), config_toml.end()));
+    write_text(file, "/config_toml", config_toml);
+    if (!data_checksum.empty()) {
+        write_text(file, data_checksum_path, data_checksum);
+    }
     const auto& [rounds_done, model, client_mask_version, client_residual_round, client_part, ladder,
                  ladder_version, recent_masks, protection, masks, history] = state; // all there is
     write_scalar(file, "/rounds_done", rounds_done);
@@ -343,8 +357,10 @@ checkpoint decode_checkpoint_content(std::span<const std::byte> content, const s
 
 checkpoint decode_checkpoint_content(const h5::dataset_source& file) {
     checkpoint c;
-    const std::vector<std::uint8_t> config = file.read<std::uint8_t>("/config_toml");
-    c.config_toml.assign(config.begin(), config.end());
+    c.config_toml = read_text(file, "/config_toml");
+    if (file.has(data_checksum_path)) {
+        c.data_checksum = read_text(file, data_checksum_path);
+    }
     c.state.rounds_done = read_scalar<int>(file, "/rounds_done");
     require(c.state.rounds_done >= 0, file, "the number of rounds is negative");
     c.state.model = read_model(file);

@@ -3,6 +3,7 @@
 // The file is a block of 512 bytes of text (an HDF5 user block: h5dump and h5py skip it, `head -3` shows it)
 // with the format's version and the size and XXH3-64 checksum of everything behind it, and then
 //     /config_toml            UTF-8 bytes
+//     /data_checksum          where data.dataset = "file": 16 digits (data/checksum.hpp)
 //     /rounds_done
 //     /model/mask             bits of the mask, in 64-bit words
 //     /model/mask_version, /model/prunable
@@ -36,9 +37,11 @@ namespace feddip::io {
 struct checkpoint {
     std::string config_toml;
     fl::run_state state;
+    std::string data_checksum; // empty: not known
 };
 
-std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state);
+std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const fl::run_state& state,
+                                         const std::string& data_checksum = "");
 // Throws error when the bytes are damaged, of another format, or contradict each other. `name` is for
 // messages.
 checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string& name);

@@ -46,6 +46,9 @@ void write_header(h5::file& file, const results_header& h) {
     file.set_attribute("/", "method", h.info.method);
     file.set_attribute("/", "model", h.info.model);
     file.set_attribute("/", "dataset", h.info.dataset);
+    if (!h.made_by.data_checksum.empty()) {
+        file.set_attribute("/", "data_checksum", h.made_by.data_checksum);
+    }
     file.set_attribute("/", "seed", h.info.seed);
     file.set_attribute("/", "rounds", h.info.rounds);
     file.set_attribute("/", "clients_per_round", h.info.clients_per_round);

@@ -30,6 +30,9 @@ results_header read_header(const h5::file& file) {
     h.info.seed = file.attribute<std::uint64_t>("/", "seed");
     h.info.rounds = file.attribute<int>("/", "rounds");
     h.info.clients_per_round = file.attribute<int>("/", "clients_per_round");
+    if (file.has_attribute("/", "data_checksum")) {
+        h.made_by.data_checksum = file.string_attribute("/", "data_checksum");
+    }
     h.made_by.parameters = file.attribute<std::uint64_t>("/", "parameters");
     h.made_by.prunable_parameters = file.attribute<std::uint64_t>("/", "prunable_parameters");
     h.info.mpi_ranks = file.attribute<int>("/", "mpi_ranks");
@@ -127,8 +130,11 @@ results_writer::results_writer(std::filesystem::path path, provenance made_by)
 results_writer::~results_writer() = default;
 
 void results_writer::on_start(const fl::run_info& info, const fl::run_state& state) {
-    file_ = std::make_unique<growing_results>(
-        results_header{.info = info, .made_by = made_by_, .created = created_at(path_), .complete = false});
+    results_header header{.info = info, .made_by = made_by_, .created = created_at(path_), .complete = false};
+    if (state.protection) { // who knows all clients' data but one's could make sure of a guess
+        header.made_by.data_checksum.clear();
+    }
+    file_ = std::make_unique<growing_results>(header);
     write(state, flush::later);
 }
 

@@ -21,6 +21,7 @@ struct provenance {
     std::vector<std::string> library_versions; // "oneDNN 2.6.3"
     std::uint64_t parameters = 0;              // trainable
     std::uint64_t prunable_parameters = 0;
+    std::string data_checksum{}; // of data.dataset = "file" (data/checksum.hpp); empty: not known
 };
 
 struct results_header {
@@ -47,7 +48,7 @@ class growing_results;
 // only grows by the round. Where one writing takes more than 2 % of the time since the last, rounds are left
 // out until it no longer does, and the file lags behind by those; on_finish always writes, and only then
 // waits for the disk: should the machine crash before, the checkpoint has what the file had. A file that is
-// already there lends its `created`.
+// already there lends its `created`. Where clients are protected, there is no checksum of the data.
 class results_writer : public fl::observer {
 public:
     results_writer(std::filesystem::path path, provenance made_by);

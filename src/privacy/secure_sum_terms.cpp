@@ -13,9 +13,9 @@ void check(const secure_sum_terms& terms) {
     const auto refuse = [](const std::string& why) {
         throw input_error("a secure sum can't be taken", "privacy.secure_sum", why);
     };
-    if (terms.clients < 2 || terms.clients > 65535) {
-        refuse(fmt::format("{} clients take part: from 2, since the sum over one is its update, to 65535 can",
-                           terms.clients));
+    if (terms.clients < 2 || terms.clients > most_summed) {
+        refuse(fmt::format("{} clients take part: from 2, since the sum over one is its update, to {} can",
+                           terms.clients, most_summed));
     }
     if (terms.threshold > terms.clients || terms.threshold < majority(terms.clients)) {
         refuse(fmt::format("a threshold of {} of {} clients: it is more than half of them and at most all",

@@ -18,10 +18,12 @@ struct secure_sum_terms {
     bool operator==(const secure_sum_terms&) const = default;
 };
 
-// Throws feddip::input_error unless 2 <= clients <= 65535, clients < 2 threshold <= 2 clients, 1 <= values <
-// 2^32, and word_bits is 32 or 64. More than half, since each client answers once: a server that tells some
-// that a client stayed and others that it left, to get the shares of both its secrets, then gets too few of
-// one.
+inline constexpr std::uint32_t most_summed = 65535; // clients
+
+// Throws feddip::input_error unless 2 <= clients <= most_summed, clients < 2 threshold <= 2 clients, 1 <=
+// values < 2^32, and word_bits is 32 or 64. More than half, since each client answers once: a server that
+// tells some that a client stayed and others that it left, to get the shares of both its secrets, then gets
+// too few of one.
 void check(const secure_sum_terms& terms);
 
 // BLAKE2b-128 of all of them: in every message and every key, so that nothing of another sum is taken for one

@@ -16,7 +16,8 @@ std::vector<std::byte> image_of(const std::vector<dataset>& all) {
 }
 
 void require_same_again(const io::checkpoint& c) {
-    const auto again = io::decode_checkpoint(io::encode_checkpoint(c.config_toml, c.state), "again");
+    const auto again =
+        io::decode_checkpoint(io::encode_checkpoint(c.config_toml, c.state, c.data_checksum), "again");
     require(again.state.model.mask == c.state.model.mask &&
                 again.state.history.size() == c.state.history.size(),
             "an accepted checkpoint changes when it is written again");

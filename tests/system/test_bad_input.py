@@ -422,6 +422,11 @@ ROWS = {
     "a secure sum for a median": (nothing, given("privacy.secure_sum=true", "aggregation.rule=median"), "single updates"),
     "a secure sum over one client": (nothing, given("privacy.secure_sum=true", "federation.clients_per_round=1"),
                                      "is its update"),
+    "a secure sum over more clients than it takes": (nothing, given(
+        "privacy.secure_sum=true", "federation.clients=70000", "federation.clients_per_round=65536"), "up to 65535"),
+    "a secure sum over clients that may be more than it takes": (nothing, given(
+        "privacy.secure_sum=true", "privacy.clip=1", "privacy.sampling=poisson", "federation.clients=70000",
+        "federation.clients_per_round=65000"), "up to 65535"),
     "a secure sum of largest weights": (nothing, given("privacy.secure_sum=true",
                                                        "communication.reconfiguration_upload=topk"), "one support for all"),
     "a secure sum of clients' own masks": (nothing, given("privacy.secure_sum=true", "method.name=feddst",

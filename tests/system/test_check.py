@@ -41,6 +41,14 @@ class Check(program.Program):
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
                 self.assertEqual("budget.mode=" in " ".join(settings), "Budgets:" in result.stdout)
 
+    def test_what_does_nothing_is_named_as_in_the_log_of_the_run(self):
+        idle = 'attack.clients = 4 does nothing: attack.kind is "none"'
+        self.assertIn(f"Without effect\n  {idle}\n", self.check("--set", "attack.clients=4"))
+        self.assertNotIn("Without effect", self.check())
+        for ranks in (0, 2):
+            told = self.train("--set", "attack.clients=4", "--out", f"{ranks}.h5", ranks=ranks).stderr
+            self.assertEqual(told.count(idle), 1, told)
+
     def test_it_starts_nothing(self):
         self.check()
         self.assertEqual([path.name for path in self.folder.iterdir()], [self.config])

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import h5py
+import numpy as np
 
 import program
 import results
@@ -265,6 +266,35 @@ class Training(program.Program):
                 else:
                     self.assertIn("starting anew", again.stderr)
                     self.assertEqual(again.returncode, 0, again.stderr)
+
+    def test_resume_takes_the_same_data_elsewhere_and_no_others(self):
+        def data(name, labels):
+            with h5py.File(self.folder / name, "w") as file:
+                for part, images in (("train", 40), ("test", 10)):
+                    file[f"{part}/images"] = np.arange(images * 28 * 28).reshape(images, 1, 28, 28).astype(np.uint8)
+                    file[f"{part}/labels"] = labels(np.arange(images) % 10)
+                file.attrs["classes"] = 10
+
+        def of(name):
+            return ["--set", "data.dataset=file", "--set", f"data.path={name}", "--set", "federation.clients=4",
+                    "--out", "r.h5"]
+
+        data("d.h5", lambda labels: labels)
+        data("turned.h5", lambda labels: 9 - labels)
+        self.train(*of("d.h5"))
+        (self.folder / "d.h5").rename(self.folder / "moved.h5")
+        complete = self.outcome("r.h5")
+        for told in ("r.h5 is complete", "going on after round 1"):
+            before = {path: path.read_bytes() for path in self.folder.glob("r.*")}
+            for ranks in (0, 2):
+                refused = self.run_program("train", self.config, *of("turned.h5"), "--resume", ranks=ranks)
+                self.assert_refused(refused, "can't resume with other data", "data.path")
+            self.assertEqual({path: path.read_bytes() for path in self.folder.glob("r.*")}, before)
+            self.assertIn(told, self.train(*of("moved.h5"), "--resume").stderr)
+            self.assertEqual(self.outcome("r.h5"), complete)
+            with h5py.File(self.folder / "r.h5", "r+") as file:
+                file.attrs["complete"] = 0
+            (self.folder / "r.ckpt-2.h5").unlink()
 
     def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(self):
         self.train("--out", "whole.h5")

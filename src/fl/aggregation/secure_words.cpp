@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace feddip::fl {
@@ -17,6 +18,19 @@ constexpr double most_steps_of_noise = 0x1p24; // discrete_gaussian.hpp
 
 [[noreturn]] void refuse(const std::string& why) {
     throw input_error("impossible combination", "privacy.secure_sum", why);
+}
+
+bool draws_each_alone(const config::run_config& config) {
+    return config.privacy.clip > 0 && config.privacy.sampling == config::sampling_kind::poisson;
+}
+
+// That a round can have; where each is drawn alone, with a probability of about 1e-20 there are more.
+double most_clients(const config::run_config& config) {
+    const double mean = config.federation.clients_per_round;
+    const double all = config.federation.clients;
+    constexpr double deviations = 10;
+    return draws_each_alone(config) ? std::min(all, mean + deviations * std::sqrt(mean * (1 - mean / all)))
+                                    : mean;
 }
 
 } // namespace
@@ -34,9 +48,7 @@ privacy::secure_sum_terms secure_terms(const config::run_config& config, int rou
 mean_traffic secure_traffic(const config::run_config& config, int round, std::size_t values, double leaving) {
     const auto& f = config.federation;
     const auto drawn = static_cast<double>(f.clients_per_round);
-    const bool by_presence =
-        config.privacy.clip > 0 && config.privacy.sampling == config::sampling_kind::poisson;
-    const double variance = by_presence ? drawn * (1 - drawn / f.clients) : 0;
+    const double variance = draws_each_alone(config) ? drawn * (1 - drawn / f.clients) : 0;
     const auto of = [&](auto traffic, auto direction) {
         const auto with = [&](int clients) {
             const auto terms = secure_terms(config, round, static_cast<std::uint32_t>(clients), values);
@@ -92,6 +104,11 @@ void ensure_summable(const config::run_config& config) {
     }
     if (config.federation.clients_per_round < 2) {
         refuse("the sum over one client is its update; take federation.clients_per_round from 2");
+    }
+    if (most_clients(config) > privacy::most_summed) {
+        refuse(fmt::format("a round can have {:.0f} clients, and a sum takes up to {}; take fewer "
+                           "federation.clients_per_round",
+                           most_clients(config), privacy::most_summed));
     }
     if (config.communication.value_type != config::value_kind::f32) {
         refuse("words have 32 or 64 bits, so that communication.value_type = \"bf16\" saves nothing; take "

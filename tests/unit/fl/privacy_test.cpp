@@ -271,6 +271,23 @@ TEST(private_run, writes_down_nothing_of_who_took_part) {
               sample_secretly(key_of(2), 0, 4, 3, config::sampling_kind::poisson));
 }
 
+TEST(private_run, names_no_client_whose_update_has_nan) {
+    for (const double clip : {0.0, 1.0}) {
+        small_federation federation;
+        federation.config.federation.rounds = 1;
+        federation.config.privacy.clip = clip;
+        federation.config.optimizer.learning_rate = 1e30;
+        ::testing::internal::CaptureStderr();
+        try {
+            federation.run();
+        } catch (const error&) { // where nobody is protected, there is nothing to go on with
+        }
+        const auto told = ::testing::internal::GetCapturedStderr();
+        EXPECT_THAT(told, ::testing::HasSubstr("has NaN or Inf and is left out"));
+        EXPECT_EQ(told.find("client ") == std::string::npos, clip > 0) << told;
+    }
+}
+
 TEST(private_run, is_charged_for_the_clients_that_it_aims_at) {
     auto f = protected_federation();
     f.config.faults.drop_probability = 0.25;

@@ -166,6 +166,12 @@ TEST(checkpoint, is_read_from_before_its_optional_columns_were_there) {
     expect_same(c.state, state);
 }
 
+TEST(checkpoint, knows_which_data_it_is_of_where_that_was_told) {
+    EXPECT_EQ(decoded(encode_checkpoint(config, example_state(1), "0123456789abcdef")).data_checksum,
+              "0123456789abcdef");
+    EXPECT_EQ(decoded(encode_checkpoint(config, example_state(1))).data_checksum, "");
+}
+
 TEST(checkpoint, is_refused_when_cut_off_anywhere) {
     const std::vector<std::byte> whole = example_bytes();
     for (std::size_t size = 0; size < whole.size(); size += size < 600 ? 1 : 97) {
@@ -380,6 +386,22 @@ TEST(checkpoint_writer, removes_a_damaged_later_one_before_a_whole_older_one) {
     writer.on_finish(example_state(7), false);
 
     EXPECT_THAT(checkpoints_of(folder / "run"), ElementsAre(Key(5), Key(7)));
+}
+
+TEST(checkpoint_writer, writes_down_which_data_they_are_of) {
+    const scratch_folder folder;
+    checkpoint_writer writer(folder / "run", every(1, 0, 2), no_time_passes, "0123456789abcdef");
+    writer.on_start(example_info(10), {});
+    writer.on_round(example_state(1));
+    EXPECT_EQ(load_newest(folder / "run")->data_checksum, "0123456789abcdef");
+}
+
+TEST(ensure_same_data, refuses_others_and_takes_what_is_not_known) {
+    EXPECT_THROW(ensure_same_data("0123456789abcdef", "1123456789abcdef", "run"), input_error);
+    for (const auto& [before, now] :
+         {std::pair("0123456789abcdef", "0123456789abcdef"), {"", "1"}, {"1", ""}}) {
+        EXPECT_NO_THROW(ensure_same_data(before, now, "run"));
+    }
 }
 
 TEST(had_checkpoint, asks_rounds_and_minutes) {

@@ -69,6 +69,22 @@ TEST(results, give_back_what_is_known_of_the_run) {
     EXPECT_TRUE(std::regex_match(h.created, std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)"))) << h.created;
 }
 
+TEST(results, know_which_data_they_are_of_unless_clients_are_protected) {
+    auto made_by = example_provenance();
+    const scratch_folder folder;
+    const auto checksum_in = [&](const fl::run_state& state) {
+        results_writer(folder / "a.h5", made_by).on_start(example_info(1), state);
+        return read_results(folder / "a.h5").header.made_by.data_checksum;
+    };
+    auto state = example_state(1);
+    state.protection.reset();
+    EXPECT_EQ(checksum_in(state), "");
+    made_by.data_checksum = "0123456789abcdef";
+    EXPECT_EQ(checksum_in(state), "0123456789abcdef");
+    state.protection.emplace(fl::protection_state{.key = {}, .clip = 1});
+    EXPECT_EQ(checksum_in(state), "");
+}
+
 TEST(results, of_a_run_without_a_round_are_a_whole_file) {
     const scratch_folder folder;
     results_writer writer(folder / "a.h5", example_provenance());

@@ -1,0 +1,51 @@
+#include "app/idle_settings.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace feddip::app {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+std::vector<std::string> idle_in(const std::string& toml) {
+    return idle_settings(config::parse(toml, "test", {}));
+}
+
+TEST(idle_settings, name_what_another_key_has_switched_off) {
+    EXPECT_THAT(idle_in("[attack]\nclients = 3\nstrength = 5"),
+                ElementsAre("attack.clients = 3 does nothing: attack.kind is \"none\"",
+                            "attack.strength = 5.0 does nothing: attack.kind is \"none\""));
+    EXPECT_THAT(idle_in("[aggregation]\nclip = 2"),
+                ElementsAre("aggregation.clip = 2.0 does nothing: aggregation.rule is \"mean\""));
+    EXPECT_THAT(idle_in("[budget]\ndensity = 0.5"),
+                ElementsAre("budget.density = 0.5 does nothing: budget.mode is \"none\""));
+    EXPECT_EQ(idle_in("[drift]\nat = 3\nstrength = 1\npattern = \"recurring\"\nclients = 0.5").size(), 4U);
+    EXPECT_THAT(idle_in("[method]\nname = \"fedavg\"\n[communication]\nupload = \"dense\""),
+                ElementsAre("communication.upload = \"dense\" does nothing: method.name is \"fedavg\""));
+    EXPECT_EQ(
+        idle_in("[method]\nname = \"flash\"\n[sparsity]\nlayer_floor = 0.01\nstart_mask = \"per_client\"")
+            .size(),
+        2U);
+}
+
+TEST(idle_settings, are_none_where_all_are_at_work) {
+    for (const auto* toml : {
+             "",
+             "[attack]\nkind = \"sign_flip\"\nclients = 3\nstrength = 5",
+             "[aggregation]\nrule = \"norm_bound\"\nclip = 2",
+             "[aggregation]\nrule = \"centered_clipping\"\nclip = 2",
+             "[budget]\nmode = \"fixed\"\ndensity = 0.5",
+             "[drift]\nsamples_per_round = 100",
+             "[drift]\nkind = \"blur\"\nat = 3\nstrength = 1",
+             "[sparsity]\nlayer_floor = 0.01\nstart_mask = \"per_client\"\n[communication]\nupload = "
+             "\"dense\"",
+             "[method]\nname = \"fedavg\"",
+         }) {
+        EXPECT_THAT(idle_in(toml), IsEmpty()) << toml;
+    }
+}
+
+} // namespace
+} // namespace feddip::app
