@@ -1,6 +1,7 @@
 // Values one after the other in a message between ranks.
 #pragma once
 
+#include "base/error.hpp"
 #include "fl/transport.hpp"
 
 #include <algorithm>
@@ -22,9 +23,12 @@ void append(std::vector<std::byte>& message, std::span<const T> values) {
     std::ranges::copy(bytes, message.begin() + static_cast<std::ptrdiff_t>(before));
 }
 
-// The next `count` values, which are gone from `message`.
+// The next `count` values, which are gone from `message`. Throws feddip::error where it has fewer.
 template <packable T>
 std::vector<T> take(std::span<const std::byte>& message, std::size_t count) {
+    if (count > message.size() / sizeof(T)) {
+        throw error("damaged message", "ranks", "it is shorter than it says");
+    }
     std::vector<T> values(count);
     const auto bytes = std::as_writable_bytes(std::span(values));
     std::ranges::copy(message.first(bytes.size()), bytes.begin());

@@ -1,11 +1,14 @@
 #include "fl/training.hpp"
 
+#include "base/error.hpp"
 #include "base/log.hpp"
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/attackers.hpp"
 #include "fl/progress.hpp"
 #include "fl/roster.hpp"
 #include "fl/upload.hpp"
+
+#include <fmt/format.h>
 
 #include <utility>
 
@@ -112,8 +115,15 @@ std::vector<float> training::residual_of(const round_plan& plan, const participa
     if (!plan.keeps_residual) {
         return {};
     }
-    return who.kept_in < 0 ? std::vector<float>(here_.layout.prunable_size())
-                           : here_.what.clients.load(who.client, who.kept_in);
+    if (who.kept_in < 0) {
+        return std::vector<float>(here_.layout.prunable_size());
+    }
+    auto kept = here_.what.clients.load(who.client, who.kept_in);
+    if (kept.size() != here_.layout.prunable_size()) {
+        throw error(fmt::format("what client {} has kept is of another model", who.client), "residual",
+                    "start the run anew, or from a copy of its files");
+    }
+    return kept;
 }
 
 } // namespace feddip::fl

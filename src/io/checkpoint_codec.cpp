@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "hdf5/file.hpp"
 #include "io/columns.hpp"
+#include "sparse/foreign_mask.hpp"
 
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -111,11 +112,10 @@ void write_model(h5::file& file, const fl::global_model& model) {
 }
 
 sparse::mask mask_of(std::size_t size, std::span<const std::uint64_t> words, const h5::dataset_source& file) {
-    const std::size_t last_bits = size % 64;
     require(words.size() == words_of(size), file, "a mask has another size than the model");
-    require(last_bits == 0 || words.back() >> last_bits == 0, file, "a mask reaches past the model");
     sparse::mask m(size, false);
     std::copy(words.begin(), words.end(), m.words().begin());
+    require(!sparse::reaches_past_end(m), file, "a mask reaches past the model");
     return m;
 }
 

@@ -2,7 +2,7 @@
 
 #include "base/error.hpp"
 #include "io/files.hpp"
-#include "sparse/mask.hpp"
+#include "io/residual_codec.hpp"
 
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -24,9 +24,6 @@ constexpr std::string_view model_suffix = ".model";
 std::uint64_t checksum(std::span<const std::byte> content) {
     return XXH3_64bits(content.data(), content.size());
 }
-
-// Room in front of what is checked.
-constexpr std::size_t checksum_size = sizeof(std::uint64_t);
 
 error damaged(const std::filesystem::path& path) {
     return {"damaged file of a client", path.string(),
@@ -73,52 +70,13 @@ void remove_all(versions_of_client::const_iterator first, versions_of_client::co
 
 client_files::client_files(std::filesystem::path stem, versions kept) : stem_(std::move(stem)), kept_(kept) {}
 
-// A file of a residual: checksum of what follows (u64), floats (u64), one bit for each that isn't 0 (u64
-// words), those floats.
 std::vector<float> client_files::load(int client, int round) {
     const auto path = path_of(client, round, residual_suffix);
-    const auto content = checked_content(path);
-    std::uint64_t size = 0;
-    std::span<const std::byte> rest = content;
-    if (rest.size() < sizeof size) {
-        throw damaged(path);
-    }
-    std::memcpy(&size, rest.data(), sizeof size);
-    rest = rest.subspan(sizeof size);
-    if (size / 8 > rest.size()) {
-        throw damaged(path);
-    }
-    sparse::mask kept(size, false);
-    const auto bits = std::as_writable_bytes(kept.words());
-    if (rest.size() < bits.size()) {
-        throw damaged(path);
-    }
-    std::ranges::copy(rest.first(bits.size()), bits.begin());
-    std::vector<float> values(kept.count());
-    if (rest.size() != bits.size() + values.size() * sizeof(float)) {
-        throw damaged(path);
-    }
-    std::ranges::copy(rest.subspan(bits.size()), std::as_writable_bytes(std::span(values)).begin());
-    std::vector<float> residual(size);
-    sparse::unpack(kept, values, residual);
-    return residual;
+    return decode_residual(checked_content(path), path.string());
 }
 
 void client_files::save(int client, int round, std::span<const float> residual) {
-    sparse::mask kept(residual.size(), false);
-    for (std::size_t i = 0; i < residual.size(); ++i) {
-        kept.set(i, residual[i] != 0.0F);
-    }
-    std::vector<float> values(kept.count());
-    sparse::pack(kept, residual, values);
-
-    const std::uint64_t size = residual.size();
-    const auto bits = std::as_bytes(std::span(std::as_const(kept).words()));
-    std::vector<std::byte> content(checksum_size + sizeof size + bits.size() + values.size() * sizeof(float));
-    std::memcpy(content.data() + checksum_size, &size, sizeof size);
-    const auto behind_bits = std::ranges::copy(bits, content.begin() + checksum_size + sizeof size).out;
-    std::ranges::copy(std::as_bytes(std::span(values)), behind_bits);
-    put(client, round, residual_suffix, std::move(content));
+    put(client, round, residual_suffix, encode_residual(residual));
 }
 
 std::vector<std::byte> client_files::load_model(int client, int round) {
@@ -126,9 +84,7 @@ std::vector<std::byte> client_files::load_model(int client, int round) {
 }
 
 void client_files::save_model(int client, int round, std::span<const std::byte> message) {
-    std::vector<std::byte> content(checksum_size + message.size());
-    std::ranges::copy(message, content.begin() + checksum_size);
-    put(client, round, model_suffix, std::move(content));
+    put(client, round, model_suffix, message);
 }
 
 std::vector<std::byte> client_files::checked_content(const std::filesystem::path& path) const {
@@ -145,11 +101,12 @@ std::vector<std::byte> client_files::checked_content(const std::filesystem::path
     return content;
 }
 
-// `content` begins with room for its checksum.
-void client_files::put(int client, int round, std::string_view suffix, std::vector<std::byte> content) {
-    const std::uint64_t sum = checksum(std::span(content).subspan(checksum_size));
-    std::memcpy(content.data(), &sum, sizeof sum);
-    replace_file(path_of(client, round, suffix), content);
+void client_files::put(int client, int round, std::string_view suffix, std::span<const std::byte> content) {
+    const std::uint64_t sum = checksum(content);
+    std::vector<std::byte> bytes(sizeof sum + content.size());
+    std::memcpy(bytes.data(), &sum, sizeof sum);
+    std::ranges::copy(content, bytes.begin() + sizeof sum);
+    replace_file(path_of(client, round, suffix), bytes);
     if (kept_ == versions::newest) {
         const auto all = files_of(stem_, suffix);
         if (const auto files = all.find(client); files != all.end()) {

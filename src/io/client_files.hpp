@@ -17,7 +17,7 @@ enum class versions {
 };
 
 // One file per client and round, `stem`.client-CLIENT-ROUND.residual or .model: a checksum (XXH3-64) and the
-// floats or the message, little-endian; replaced atomically.
+// residual (residual_codec.hpp) or the message; replaced atomically.
 class client_files : public fl::client_store {
 public:
     client_files(std::filesystem::path stem, versions kept);
@@ -30,7 +30,7 @@ public:
 private:
     std::filesystem::path path_of(int client, int round, std::string_view suffix) const;
     std::vector<std::byte> checked_content(const std::filesystem::path& path) const;
-    void put(int client, int round, std::string_view suffix, std::vector<std::byte> content);
+    void put(int client, int round, std::string_view suffix, std::span<const std::byte> content);
 
     std::filesystem::path stem_;
     versions kept_;

@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "require.hpp"
 #include "small_model.hpp"
+#include "sparse/foreign_mask.hpp"
 
 #include <algorithm>
 
@@ -18,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     try {
         const auto v = sparse::decode_vector(std::as_bytes(std::span(data, size)).subspan(1), layout, base);
         fuzz::require(v.support.size() == layout.prunable_size(), "a support of another size was accepted");
+        fuzz::require(!sparse::reaches_past_end(v.support), "a support reaches past its end");
         fuzz::require(v.values.size() == v.support.count(), "there are more or fewer values than positions");
         const auto again = sparse::decode_vector(sparse::encode(v, layout, base), layout, base);
         fuzz::require(again.support == v.support && std::ranges::equal(std::as_bytes(std::span(again.values)),

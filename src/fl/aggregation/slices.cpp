@@ -1,6 +1,8 @@
 #include "fl/aggregation/slices.hpp"
 
+#include "base/error.hpp"
 #include "fl/packing.hpp"
+#include "sparse/foreign_mask.hpp"
 
 #include <algorithm>
 
@@ -71,15 +73,18 @@ std::vector<std::byte> slicer::packed_for(int rank) const {
     return message;
 }
 
-std::vector<update_slice> slicer::unpacked(std::span<const std::byte> message, coordinate_range range) const {
+std::vector<update_slice> unpack_slices(std::span<const std::byte> message, std::size_t coordinates) {
     std::vector<update_slice> slices;
     while (!message.empty()) {
         const auto head = take_one<slice_header>(message);
         update_slice slice{.slot = head.slot,
                            .samples = head.samples,
-                           .sent = {.support = {range.size(), false}, .values = {}}};
-        std::ranges::copy(take<std::uint64_t>(message, slice.sent.support.words().size()),
-                          slice.sent.support.words().begin());
+                           .sent = {.support = {coordinates, false}, .values = {}}};
+        auto& support = slice.sent.support;
+        std::ranges::copy(take<std::uint64_t>(message, support.words().size()), support.words().begin());
+        if (sparse::reaches_past_end(support) || support.count() != head.values) {
+            throw error("damaged slice of an update", "ranks", "it has more or fewer values than positions");
+        }
         slice.sent.values = take<float>(message, head.values);
         slices.push_back(std::move(slice));
     }
@@ -94,7 +99,7 @@ std::vector<update_slice> slicer::exchange() {
     added_.clear();
     std::vector<update_slice> slices;
     for (const auto& message : ranks_.exchange(std::move(messages))) {
-        std::ranges::move(unpacked(message, range_of(ranks_.rank())), std::back_inserter(slices));
+        std::ranges::move(unpack_slices(message, range_of(ranks_.rank()).size()), std::back_inserter(slices));
     }
     std::ranges::sort(slices, {}, &update_slice::slot);
     return slices;

@@ -34,6 +34,10 @@ struct coordinate_range {
     std::size_t size() const { return last - first; }
 };
 
+// What slicer::exchange sends to the rank that has a slice of so many coordinates. Throws feddip::error for
+// bytes that it can't have packed.
+std::vector<update_slice> unpack_slices(std::span<const std::byte> message, std::size_t coordinates);
+
 // Collects this rank's uploads and exchanges them.
 class slicer {
 public:
@@ -66,7 +70,6 @@ public:
 
 private:
     std::vector<std::byte> packed_for(int rank) const;
-    std::vector<update_slice> unpacked(std::span<const std::byte> message, coordinate_range range) const;
 
     transport& ranks_;
     const global_model& model_;

@@ -1,10 +1,12 @@
 #include "base/error.hpp"
 #include "io/client_files.hpp"
 #include "io/files.hpp"
+#include "io/residual_codec.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 
 using namespace feddip;
@@ -98,6 +100,18 @@ TEST_F(client_files, give_back_a_residual_of_zeros_and_one_of_nothing) {
         store.save(3, 5, zeros);
         EXPECT_EQ(store.load(3, 5), zeros) << size;
     }
+}
+
+// With a checksum that is right.
+TEST(residual, that_reaches_past_its_end_is_refused) {
+    const auto whole = io::encode_residual(some);
+    EXPECT_EQ(io::decode_residual(whole, "here"), some);
+    auto beyond = whole;
+    beyond[2 * sizeof(std::uint64_t) - 1] |= std::byte{0x80};
+    beyond.resize(beyond.size() + sizeof(float));
+    EXPECT_THROW(io::decode_residual(beyond, "here"), error);
+    beyond.resize(whole.size());
+    EXPECT_THROW(io::decode_residual(beyond, "here"), error);
 }
 
 TEST_F(client_files, refuse_damage_anywhere) {

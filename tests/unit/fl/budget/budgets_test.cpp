@@ -348,6 +348,15 @@ TEST(budgets, let_what_a_link_did_not_carry_come_back_by_its_age) {
     }
 }
 
+TEST(budgets, refuse_what_a_client_kept_of_another_model) {
+    small_federation federation;
+    give_narrow_links(federation.config);
+    const auto stopped = federation.run(std::nullopt, 2).state;
+    federation.residuals.save(1, 1, std::vector<float>(7));
+
+    EXPECT_THROW(federation.run(stopped), error);
+}
+
 TEST(budgets, without_feedback_keep_nothing) {
     small_federation federation, with_feedback;
     give_narrow_links(federation.config);

@@ -38,22 +38,53 @@ void released(void* memory) {
 
 } // namespace
 
+// All forms, for those that a sanitizer brings along would not call the others.
 void* operator new(std::size_t size) {
+    return counted(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+}
+void* operator new[](std::size_t size) {
     return counted(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 }
 void* operator new(std::size_t size, std::align_val_t alignment) {
     return counted(size, static_cast<std::size_t>(alignment));
 }
+void* operator new[](std::size_t size, std::align_val_t alignment) {
+    return counted(size, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return counted(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); // out of memory ends the test
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+    return counted(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+}
 void operator delete(void* memory) noexcept {
+    released(memory);
+}
+void operator delete[](void* memory) noexcept {
     released(memory);
 }
 void operator delete(void* memory, std::size_t) noexcept {
     released(memory);
 }
+void operator delete[](void* memory, std::size_t) noexcept {
+    released(memory);
+}
 void operator delete(void* memory, std::align_val_t) noexcept {
     released(memory);
 }
+void operator delete[](void* memory, std::align_val_t) noexcept {
+    released(memory);
+}
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    released(memory);
+}
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
+    released(memory);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+    released(memory);
+}
+void operator delete[](void* memory, const std::nothrow_t&) noexcept {
     released(memory);
 }
 
