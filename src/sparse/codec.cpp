@@ -22,7 +22,7 @@ namespace {
 // go into blocks, which take a tenth of a kilobyte more and a third of the time.
 constexpr std::uint8_t streamed = 1;
 constexpr std::uint8_t in_blocks = 2;
-constexpr std::size_t many_marks = std::size_t{1} << 16;
+constexpr std::size_t many_marks = std::size_t{1} << 15;
 constexpr std::size_t some_marks = std::size_t{1} << 13;
 constexpr std::uint64_t all_ones = ~std::uint64_t{0};
 

@@ -13,7 +13,7 @@
 namespace feddip::sparse {
 
 // A coded mask, all numbers little-endian:
-//   u8      version: 1, or 2 where there are 2^16 gaps or more
+//   u8      version: 1, or 2 where there are 2^15 gaps or more
 //   u8      1 when some layer is coded as the difference to the base, else 0
 //   u32     hash of the base, only where that is 1
 //   per prunable tensor, in layout order
