@@ -68,7 +68,7 @@ namespace {
 // Calls f(first, positions counted from there) for all alive weights, some at a time.
 template <typename F>
 void for_some_alive(const mask& m, F&& f) {
-    std::array<std::uint32_t, 4096> positions; // NOLINT(cppcoreguidelines-pro-type-member-init)
+    std::array<std::uint32_t, 4096> positions;
     for (std::size_t first = 0; first < m.size(); first += position_stream::most_positions) {
         position_stream stream(m.words(), first, std::min(m.size() - first, position_stream::most_positions));
         while (const std::size_t taken = stream.take(positions)) {
