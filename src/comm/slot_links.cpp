@@ -1,6 +1,10 @@
 #include "comm/slot_links.hpp"
 
+#include "base/error.hpp"
 #include "comm/chunks.hpp"
+#include "sparse/codec.hpp"
+
+#include <fmt/format.h>
 
 #include <bit>
 #include <utility>
@@ -76,21 +80,34 @@ void mpi_dense_link::receive_and_add(int rank, std::vector<float>& left) {
 
 mpi_sparse_link::mpi_sparse_link(communicator& c, int tag, std::size_t slots, const parameter_layout& layout,
                                  const sparse::mask* base)
-    : communicator_(c), tag_(tag), layout_(layout), base_(base), lengths_(c, tag, most_on_their_way(slots)),
-      bodies_(c, tag, most_on_their_way(slots)) {}
+    : communicator_(c), tag_(tag), layout_(layout), base_(base), heads_(c, tag, most_on_their_way(slots)),
+      codes_(c, tag, most_on_their_way(slots)), values_(c, tag, most_on_their_way(slots)) {}
 
 void mpi_sparse_link::send(int rank, sparse::sparse_vector value) {
-    std::vector<std::byte> body = sparse::encode(value, layout_, base_);
-    lengths_.send(rank, {body.size()}, forget<std::uint64_t>);
-    bodies_.send(rank, std::move(body), forget<std::byte>);
+    std::vector<std::byte> code = sparse::encode(value.support, layout_, base_);
+    const head h{.values = value.values.size(), .code_bytes = static_cast<std::uint32_t>(code.size())};
+    heads_.send(rank, std::vector<head>{h}, forget<head>);
+    codes_.send(rank, std::move(code), forget<std::byte>);
+    values_.send(rank, std::move(value.values), forget<float>);
 }
 
+// The values may arrive while the positions are decoded.
 sparse::sparse_vector mpi_sparse_link::receive(int rank) {
-    std::uint64_t length = 0;
-    communicator_.receive(rank, tag_, std::as_writable_bytes(std::span(&length, 1)));
-    std::vector<std::byte> body(length);
-    communicator_.start_receive(rank, tag_, body, piece_bytes).wait();
-    return sparse::decode_vector(body, layout_, base_);
+    head h{};
+    communicator_.receive(rank, tag_, std::as_writable_bytes(std::span(&h, 1)));
+    std::vector<std::byte> code(h.code_bytes);
+    sparse::sparse_vector vector{{}, std::vector<float>(h.values)};
+    communicator_.start_receive(rank, tag_, code, piece_bytes).wait();
+    transfer arriving = communicator_.start_receive(
+        rank, tag_, std::as_writable_bytes(std::span(vector.values)), piece_bytes);
+    vector.support = sparse::decode(code, layout_, base_);
+    arriving.wait();
+    if (vector.values.size() != vector.support.count()) {
+        throw error(
+            "a sparse vector can't be read", fmt::format("from rank {}", rank),
+            fmt::format("{} values came for {} positions", vector.values.size(), vector.support.count()));
+    }
+    return vector;
 }
 
 void mpi_sparse_link::receive_and_add(int rank, sparse::sparse_vector& left) {
@@ -98,8 +115,9 @@ void mpi_sparse_link::receive_and_add(int rank, sparse::sparse_vector& left) {
 }
 
 void mpi_sparse_link::flush() {
-    lengths_.flush();
-    bodies_.flush();
+    heads_.flush();
+    codes_.flush();
+    values_.flush();
 }
 
 } // namespace feddip::comm

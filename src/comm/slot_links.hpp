@@ -56,7 +56,7 @@ private:
     std::array<std::vector<float>, 2> arrived_;
 };
 
-// A vector travels as the length of its bytes, then the bytes.
+// A vector travels as its lengths (12 bytes), its coded support and its values.
 class mpi_sparse_link : public fl::sparse_link {
 public:
     mpi_sparse_link(communicator& c, int tag, std::size_t slots, const parameter_layout& layout,
@@ -68,12 +68,18 @@ public:
     void flush() override;
 
 private:
+    struct [[gnu::packed]] head {
+        std::uint64_t values;
+        std::uint32_t code_bytes;
+    };
+
     communicator& communicator_;
     int tag_;
     const parameter_layout& layout_;
     const sparse::mask* base_;
-    outbox<std::uint64_t> lengths_;
-    outbox<std::byte> bodies_;
+    outbox<head> heads_;
+    outbox<std::byte> codes_;
+    outbox<float> values_;
 };
 
 } // namespace feddip::comm

@@ -13,14 +13,15 @@
 namespace feddip::sparse {
 
 // A coded mask, all numbers little-endian:
-//   u8      version, 1
+//   u8      version: 1, or 2 where there are 2^15 gaps or more
 //   u8      1 when some layer is coded as the difference to the base, else 0
 //   u32     hash of the base, only where that is 1
 //   per prunable tensor, in layout order
 //     varint  2 k + d: k weights are alive (d = 0: fresh), or k of those that are dead in the base (d = 1:
 //     difference) varint  only where d = 1: how many of those alive in the base still are
-//   the gaps, of all layers in one stream (gap_coder.hpp): of the alive weights among the dead of the base,
-//   then, with d = 1, of those among its alive; where more than half are alive, of the dead instead
+//   the gaps: of the alive weights among the dead of the base, then, with d = 1, of those among its alive;
+//   where more than half are alive, of the dead instead. In version 2 those with 2^13 gaps or more come
+//   first, in blocks (gap_blocks.hpp); all others, of all layers, are one stream (gap_coder.hpp)
 // A fresh layer is one coded as the difference to nothing. Each layer takes what is smaller.
 //
 // `base` is what the receiver holds, or null. Both masks cover layout.prunable_size() weights; throws

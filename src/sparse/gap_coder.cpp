@@ -12,23 +12,27 @@ constexpr unsigned most_offset_bits = 16; // with the precision no more than a w
 
 } // namespace
 
-gap_model::gap_model(std::uint64_t positions, std::uint64_t marked) {
-    constexpr std::uint64_t one = std::uint64_t{1} << 32;
-    // The probability that a bin is passed over, squared with each doubling of the bin's width.
-    std::uint64_t pass = one - std::max<std::uint64_t>(1, (marked * one) / positions);
-    for (; offset_bits_ < most_offset_bits; ++offset_bits_) {
+gap_bins::gap_bins(std::uint64_t positions, std::uint64_t marked)
+    : pass(one - std::max<std::uint64_t>(1, (marked * one) / positions)) {
+    for (; offset_bits < most_offset_bits; ++offset_bits) {
         const std::uint64_t twice_as_wide = pass * pass >> 32;
         if (twice_as_wide < one / 4 * 3) {
             break;
         }
         pass = twice_as_wide;
     }
+}
+
+gap_model::gap_model(std::uint64_t positions, std::uint64_t marked) {
+    const gap_bins width(positions, marked);
+    offset_bits_ = width.offset_bits;
     // Every bin gets 1 / 2^precision, so that any gap can be coded, and its share of the rest.
+    constexpr std::uint64_t one = gap_bins::one;
     constexpr std::uint64_t total = std::uint64_t{1} << precision;
     std::uint64_t beyond = one;
     for (unsigned bin = 0; bin <= bins; ++bin) {
         start_[bin] = static_cast<std::uint32_t>(bin + ((total - bins - 1) * (one - beyond) >> 32));
-        beyond = beyond * pass >> 32;
+        beyond = beyond * width.pass >> 32;
     }
     start_[bins + 1] = total;
 }

@@ -11,6 +11,17 @@
 
 namespace feddip::sparse {
 
+// How wide a bin of gaps is when `marked` of `positions` are marked, 0 < marked <= positions / 2:
+// 2^offset_bits, at most a quarter of the gaps unless it is 1.
+struct gap_bins {
+    static constexpr std::uint64_t one = std::uint64_t{1} << 32;
+
+    gap_bins(std::uint64_t positions, std::uint64_t marked);
+
+    unsigned offset_bits = 0;
+    std::uint64_t pass; // the probability that a gap lies beyond a bin, as a multiple of 2^-32
+};
+
 // The distribution of the gaps when `marked` of `positions` are marked, 0 < marked <= positions / 2, as
 // integers that are the same on every machine. A gap is (bin, offset in the bin): the bin, at most a quarter
 // of the gaps wide, is coded by its probability, the offset as it is. The last bin stands for all beyond: a

@@ -1,6 +1,9 @@
 #include "sparse/mask.hpp"
 
+#include "sparse/positions.hpp"
+
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <functional>
 
@@ -60,17 +63,43 @@ void apply(const mask& m, std::span<const float> source, std::span<float> target
     }
 }
 
+namespace {
+
+// Calls f(first, positions counted from there) for all alive weights, some at a time.
+template <typename F>
+void for_some_alive(const mask& m, F&& f) {
+    std::array<std::uint32_t, 4096> positions;
+    for (std::size_t first = 0; first < m.size(); first += position_stream::most_positions) {
+        position_stream stream(m.words(), first, std::min(m.size() - first, position_stream::most_positions));
+        while (const std::size_t taken = stream.take(positions)) {
+            f(first, std::span<const std::uint32_t>(positions).first(taken));
+        }
+    }
+}
+
+} // namespace
+
 void pack(const mask& m, std::span<const float> values, std::span<float> packed) {
     assert(values.size() == m.size() && packed.size() == m.count());
     float* next = packed.data();
-    m.for_each_alive([&](std::size_t i) { *next++ = values[i]; });
+    for_some_alive(m, [&](std::size_t first, std::span<const std::uint32_t> positions) {
+        const float* const from = values.data() + first;
+        for (const std::uint32_t i : positions) {
+            *next++ = from[i];
+        }
+    });
 }
 
 void unpack(const mask& m, std::span<const float> packed, std::span<float> values) {
     assert(values.size() == m.size() && packed.size() == m.count());
     std::ranges::fill(values, 0.0F);
     const float* next = packed.data();
-    m.for_each_alive([&](std::size_t i) { values[i] = *next++; });
+    for_some_alive(m, [&](std::size_t first, std::span<const std::uint32_t> positions) {
+        float* const into = values.data() + first;
+        for (const std::uint32_t i : positions) {
+            into[i] = *next++;
+        }
+    });
 }
 
 double change(const mask& a, const mask& b) {

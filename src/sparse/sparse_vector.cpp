@@ -1,86 +1,52 @@
 #include "sparse/sparse_vector.hpp"
 
-#include "base/error.hpp"
-#include "sparse/codec.hpp"
+#include "sparse/sum_words.hpp"
 
-#include <fmt/format.h>
-
-#include <bit>
 #include <cassert>
 #include <cstdint>
-#include <cstring>
 
 namespace feddip::sparse {
 
-static_assert(std::endian::native == std::endian::little, "values are sent as they lie in memory");
+namespace {
 
-sparse_vector sum(const sparse_vector& a, const sparse_vector& b) {
+sparse_vector sum_with(void (*sum_words)(words_to_sum&), const sparse_vector& a, const sparse_vector& b) {
     assert(a.support.size() == b.support.size());
     sparse_vector result{a.support, {}};
-    const auto in_a = a.support.words();
-    const auto in_b = b.support.words();
-    const auto in_either = result.support.words();
-    std::size_t alive = 0;
-    for (std::size_t w = 0; w < in_either.size(); ++w) {
-        in_either[w] |= in_b[w];
-        alive += static_cast<std::size_t>(std::popcount(in_either[w]));
-    }
-
-    result.values.resize(alive);
-    const float* from_a = a.values.data();
-    const float* from_b = b.values.data();
-    float* value = result.values.data();
-    for (std::size_t w = 0; w < in_either.size(); ++w) {
-        for (std::uint64_t left = in_either[w]; left != 0; left &= left - 1) {
-            const std::uint64_t bit = left & (~left + 1);
-            const bool has_a = (in_a[w] & bit) != 0;
-            const bool has_b = (in_b[w] & bit) != 0;
-            *value++ = has_a && has_b ? *from_a + *from_b : has_a ? *from_a : *from_b;
-            from_a += has_a ? 1 : 0;
-            from_b += has_b ? 1 : 0;
-        }
-    }
+    unite(b.support, result.support);
+    result.values.resize(result.support.count());
+    words_to_sum all{a.support.words(), b.support.words(), a.values, b.values, result.values};
+    sum_words(all);
     return result;
 }
 
-std::vector<std::byte> encode(const sparse_vector& v, const parameter_layout& layout, const mask* base) {
-    const std::vector<std::byte> code = encode(v.support, layout, base);
-    const auto length = static_cast<std::uint32_t>(code.size());
-    const auto values = std::as_bytes(std::span(v.values));
-    std::vector<std::byte> bytes(sizeof length + code.size() + values.size());
-    std::memcpy(bytes.data(), &length, sizeof length);
-    std::memcpy(bytes.data() + sizeof length, code.data(), code.size());
-    if (!values.empty()) {
-        std::memcpy(bytes.data() + sizeof length + code.size(), values.data(), values.size());
+} // namespace
+
+void sum_words_plain(words_to_sum& left) {
+    const float* a = left.a.data();
+    const float* b = left.b.data();
+    float* sum = left.sum.data();
+    for (std::size_t w = 0; w < left.in_a.size(); ++w) {
+        for (std::uint64_t bits = left.in_a[w] | left.in_b[w]; bits != 0; bits &= bits - 1) {
+            const std::uint64_t bit = bits & -bits;
+            const bool has_a = (left.in_a[w] & bit) != 0;
+            const bool has_b = (left.in_b[w] & bit) != 0;
+            *sum++ = !has_b ? *a++ : !has_a ? *b++ : *a++ + *b++;
+        }
     }
-    return bytes;
+    left = {};
 }
 
-sparse_vector decode_vector(std::span<const std::byte> bytes, const parameter_layout& layout,
-                            const mask* base) {
-    const auto damaged = [](const std::string& why) {
-        return error("a sparse vector can't be read", "decoding", why);
-    };
-    std::uint32_t length = 0;
-    if (bytes.size() < sizeof length) {
-        throw damaged("it ends too early");
-    }
-    std::memcpy(&length, bytes.data(), sizeof length);
-    bytes = bytes.subspan(sizeof length);
-    if (length > bytes.size()) {
-        throw damaged("its positions end too early");
-    }
-    sparse_vector v{decode(bytes.first(length), layout, base), {}};
-    bytes = bytes.subspan(length);
-    const std::size_t alive = v.support.count();
-    if (bytes.size() != alive * sizeof(float)) {
-        throw damaged(fmt::format("{} bytes of values for {} positions", bytes.size(), alive));
-    }
-    v.values.resize(alive);
-    if (alive > 0) {
-        std::memcpy(v.values.data(), bytes.data(), bytes.size());
-    }
-    return v;
+sparse_vector sum_plain(const sparse_vector& a, const sparse_vector& b) {
+    return sum_with(sum_words_plain, a, b);
+}
+
+sparse_vector sum(const sparse_vector& a, const sparse_vector& b) {
+#if defined(__x86_64__)
+    static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+    return sum_with(has_avx2 ? sum_words_avx2 : sum_words_plain, a, b);
+#else
+    return sum_plain(a, b);
+#endif
 }
 
 } // namespace feddip::sparse

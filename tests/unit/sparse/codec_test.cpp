@@ -92,6 +92,61 @@ TEST(codec, gives_back_masks_coded_as_a_difference) {
     }
 }
 
+// Many gaps: in blocks, those of the second layer in the stream behind them.
+TEST(codec, gives_back_large_masks) {
+    const parameter_layout layout = layout_of({600'001, 77, 300'130});
+    random_stream random = test_stream(1);
+    for (const double density : {0.02, 0.15, 0.5, 0.7, 1.0}) {
+        const mask base = uniform_mask(layout, density, random);
+        const auto fresh = encode(base, layout);
+        const bool many = density > 0.1 && density < 1;
+        EXPECT_EQ(fresh.front(), std::byte{many ? std::uint8_t{2} : std::uint8_t{1}}) << density;
+        EXPECT_EQ(decode(fresh, layout), base) << density;
+        for (const double share : {0.01, 0.3}) {
+            const mask m = changed(base, layout, share, random);
+            const auto code = encode(m, layout, &base);
+            EXPECT_EQ(decode(code, layout, &base), m) << density << " " << share;
+            EXPECT_LE(code.size(), fresh.size() + 8) << density << " " << share;
+        }
+    }
+}
+
+TEST(codec, a_large_mask_needs_its_own_base) {
+    const parameter_layout layout = layout_of({1'000'000});
+    random_stream random = test_stream(2);
+    const mask base = uniform_mask(layout, 0.4, random);
+    const mask m = changed(base, layout, 0.3, random);
+    const auto code = encode(m, layout, &base);
+    ASSERT_EQ(code.front(), std::byte{2});
+    ASSERT_EQ(code[1], std::byte{1});
+    mask other = base;
+    other.set(999'999, !other[999'999]);
+
+    EXPECT_THROW(decode(code, layout, &other), feddip::error);
+    EXPECT_THROW(decode(code, layout, nullptr), feddip::error);
+}
+
+// Checkpoints hold such codes: every seventh of 100 weights, and every third of 64, coded afresh.
+TEST(codec, reads_what_it_has_always_written) {
+    const parameter_layout layout = layout_of({100, 64});
+    mask m(164, false);
+    for (std::size_t i = 0; i < 100; i += 7) {
+        m.set(i, true);
+    }
+    for (std::size_t i = 100; i < 164; i += 3) {
+        m.set(i, true);
+    }
+    std::vector<std::byte> code;
+    for (const unsigned byte :
+         {0x01U, 0x00U, 0x1EU, 0x2CU, 0x2CU, 0x3AU, 0x45U, 0x01U, 0x1DU, 0x43U, 0x47U, 0x8CU,
+          0x5EU, 0xA8U, 0xFFU, 0xD4U, 0x10U, 0xEBU, 0xD1U, 0xB1U, 0x89U, 0xE5U, 0xAAU, 0x8FU}) {
+        code.push_back(static_cast<std::byte>(byte));
+    }
+
+    EXPECT_EQ(decode(code, layout), m);
+    EXPECT_EQ(encode(m, layout), code);
+}
+
 TEST(codec, gives_back_clustered_masks) {
     const parameter_layout layout = layout_of({10'000, 5'000});
     mask m(15'000, false);
