@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -73,6 +74,117 @@ void backward_plain(const pooling_shape& s, const float* diff_out, const std::ui
 }
 
 #if defined(__x86_64__)
+
+#define FEDDIP_AVX2 [[gnu::target("avx2")]]
+
+// The first `n` lanes, of 8.
+FEDDIP_AVX2
+inline __m256i first_lanes(std::size_t n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane);
+}
+
+// Their masked store is slow on some processors.
+FEDDIP_AVX2
+inline void store_first(float* to, __m256 values, std::size_t n) {
+    if (n == 8) {
+        _mm256_storeu_ps(to, values);
+        return;
+    }
+    __m128 left = _mm256_castps256_ps128(values);
+    if ((n & 4) != 0) {
+        _mm_storeu_ps(to, left);
+        left = _mm256_extractf128_ps(values, 1);
+        to += 4;
+    }
+    if ((n & 2) != 0) {
+        _mm_storel_pi(reinterpret_cast<__m64*>(to), left);
+        left = _mm_movehl_ps(left, left);
+        to += 2;
+    }
+    if ((n & 1) != 0) {
+        _mm_store_ss(to, left);
+    }
+}
+
+FEDDIP_AVX2
+inline void store_first(std::uint8_t* to, __m256i values, std::size_t n) {
+    const __m256i bytes = _mm256_and_si256(values, _mm256_set1_epi32(0xFF));
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+    const std::int64_t packed = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
+    std::memcpy(to, &packed, n);
+}
+
+// `n` channels of one window's output pixel, 8 at most.
+FEDDIP_AVX2
+inline void forward_window(const pooling_shape& s, bool relu, std::size_t n, const float* corner, float* out,
+                           std::uint8_t* position) {
+    const __m256i lanes = first_lanes(n);
+    __m256 best = _mm256_maskload_ps(corner, lanes);
+    __m256i taken = _mm256_setzero_si256();
+    int k = 0;
+    for (std::size_t y = 0; y < s.window; ++y) {
+        for (std::size_t x = 0; x < s.window; ++x, ++k) {
+            const __m256 value = _mm256_maskload_ps(corner + (y * s.width + x) * s.channels, lanes);
+            const __m256 better = _mm256_or_ps(_mm256_cmp_ps(value, best, _CMP_GT_OQ),
+                                               _mm256_cmp_ps(value, value, _CMP_UNORD_Q));
+            best = _mm256_blendv_ps(best, value, better);
+            taken = _mm256_blendv_epi8(taken, _mm256_set1_epi32(k), _mm256_castps_si256(better));
+        }
+    }
+    store_first(out, best, n);
+    if (position != nullptr) {
+        const __m256 off = _mm256_cmp_ps(best, _mm256_setzero_ps(), _CMP_LE_OQ); // no_position is all ones
+        store_first(position, relu ? _mm256_or_si256(taken, _mm256_castps_si256(off)) : taken, n);
+    }
+}
+
+FEDDIP_AVX2
+void forward_avx2(const pooling_shape& s, bool relu, const float* in, float* out, std::uint8_t* position) {
+    for (std::size_t y = 0; y < s.out_height(); ++y) {
+        for (std::size_t x = 0; x < s.out_width(); ++x) {
+            const float* const corner = in + (y * s.width + x) * s.window * s.channels;
+            for (std::size_t c = 0; c < s.channels; c += 8) {
+                forward_window(s, relu, std::min<std::size_t>(8, s.channels - c), corner + c, out + c,
+                               position == nullptr ? nullptr : position + c);
+            }
+            out += s.channels;
+            position += position != nullptr ? s.channels : 0;
+        }
+    }
+}
+
+FEDDIP_AVX2
+inline void backward_window(const pooling_shape& s, std::size_t n, const float* diff_out,
+                            const std::uint8_t* position, float* corner) {
+    const __m256 diff = _mm256_maskload_ps(diff_out, first_lanes(n));
+    const __m256i taken = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(position)));
+    int k = 0;
+    for (std::size_t y = 0; y < s.window; ++y) {
+        for (std::size_t x = 0; x < s.window; ++x, ++k) {
+            const __m256i hit = _mm256_cmpeq_epi32(taken, _mm256_set1_epi32(k));
+            store_first(corner + (y * s.width + x) * s.channels,
+                        _mm256_and_ps(_mm256_castsi256_ps(hit), diff), n);
+        }
+    }
+}
+
+FEDDIP_AVX2
+void backward_avx2(const pooling_shape& s, const float* diff_out, const std::uint8_t* position,
+                   float* diff_in) {
+    for (std::size_t y = 0; y < s.out_height(); ++y) {
+        for (std::size_t x = 0; x < s.out_width(); ++x) {
+            float* const corner = diff_in + (y * s.width + x) * s.window * s.channels;
+            for (std::size_t c = 0; c < s.channels; c += 8) {
+                backward_window(s, std::min<std::size_t>(8, s.channels - c), diff_out + c, position + c,
+                                corner + c);
+            }
+            diff_out += s.channels;
+            position += s.channels;
+        }
+    }
+    clear_border(s, diff_in);
+}
 
 #define FEDDIP_AVX512 [[gnu::target("avx512f")]]
 
@@ -153,11 +265,22 @@ void backward_avx512(const pooling_shape& s, const float* diff_out, const std::u
     clear_border(s, diff_in);
 }
 
-bool has_avx512() {
-    return __builtin_cpu_supports("avx512f") != 0;
+struct kernels {
+    decltype(&forward_plain) forward;
+    decltype(&backward_plain) backward;
+};
+
+kernels best_kernels() {
+    if (__builtin_cpu_supports("avx512f") != 0) {
+        return {forward_avx512, backward_avx512};
+    }
+    return __builtin_cpu_supports("avx2") != 0 ? kernels{forward_avx2, backward_avx2}
+                                               : kernels{forward_plain, backward_plain};
 }
-const auto forward_image = has_avx512() ? forward_avx512 : forward_plain;
-const auto backward_image = has_avx512() ? backward_avx512 : backward_plain;
+
+const kernels best = best_kernels();
+const auto forward_image = best.forward;
+const auto backward_image = best.backward;
 
 #else
 

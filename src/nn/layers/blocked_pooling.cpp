@@ -37,7 +37,8 @@ public:
             return {};
         }
         diff_out = plan.in_layout(std::move(diff_out), out_.desc());
-        tensor diff_in = plan.make(in_.desc());
+        // In place where nobody else needs the input any more: the gradient then is where the cache has it.
+        tensor diff_in = in_.unshared() ? in_ : plan.make(in_.desc());
         plan.emit([shape = map_shape(in_.desc().dims()), in = in_.memory, out = out_.memory,
                    from = diff_out.memory, to = diff_in.memory, relu = relu_backward_,
                    how = kernel_execution()](run_context&) {

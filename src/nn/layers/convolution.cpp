@@ -113,25 +113,25 @@ public:
         weights_ = plan.parameter(layer_.spec.name + ".weight");
         geometry_ = geometry_of(plan, layer_.spec);
         const tag layout = activation_layout(inputs[0].desc().dims()[1], layer_.spec.output.channels);
-        const memory::dims out{plan.batch(), layer_.spec.output.channels, layer_.spec.output.height,
-                               layer_.spec.output.width};
+        const memory::dims out_dims{plan.batch(), layer_.spec.output.channels, layer_.spec.output.height,
+                                    layer_.spec.output.width};
         forward_.emplace(forward_primitive(plan, geometry_,
                                            described(inputs[0].desc().dims(), layout, plan.operands()),
-                                           described(out, layout), layer_.relu));
+                                           described(out_dims, layout), layer_.relu));
         diff_out_ = plan.operands() == memory::data_type::f32 ? forward_->dst_desc()
-                                                              : described(out, layout, plan.operands());
+                                                              : described(out_dims, layout, plan.operands());
         diff_in_ = plan.operands() == memory::data_type::f32 ? forward_->src_desc()
                                                              : described(inputs[0].desc().dims(), layout);
         in_ = plan.in_layout(std::move(inputs[0]), forward_->src_desc());
         const tensor weights = plan.in_layout(weights_, forward_->weights_desc());
-        out_ = plan.make(forward_->dst_desc());
+        tensor out = plan.make(forward_->dst_desc());
         std::unordered_map<int, memory> arguments{
-            {DNNL_ARG_SRC, in_.memory}, {DNNL_ARG_WEIGHTS, weights.memory}, {DNNL_ARG_DST, out_.memory}};
+            {DNNL_ARG_SRC, in_.memory}, {DNNL_ARG_WEIGHTS, weights.memory}, {DNNL_ARG_DST, out.memory}};
         if (geometry_.has_bias) {
             arguments.emplace(DNNL_ARG_BIAS, plan.parameter(layer_.spec.name + ".bias").memory);
         }
         plan.emit(dnnl::convolution_forward(*forward_), std::move(arguments));
-        return out_;
+        return remembered(std::move(out));
     }
 
 private:

@@ -52,12 +52,12 @@ public:
         forward_.emplace(forward_primitive(plan, layer_.spec, in_.desc(), layer_.relu));
         in_ = plan.in_layout(std::move(in_), forward_->src_desc());
         weights_ = plan.in_layout(weights, forward_->weights_desc());
-        out_ = plan.make(forward_->dst_desc());
+        tensor out = plan.make(forward_->dst_desc());
         plan.emit(dnnl::inner_product_forward(*forward_), {{DNNL_ARG_SRC, in_.memory},
                                                            {DNNL_ARG_WEIGHTS, weights_.memory},
                                                            {DNNL_ARG_BIAS, bias.memory},
-                                                           {DNNL_ARG_DST, out_.memory}});
-        return out_;
+                                                           {DNNL_ARG_DST, out.memory}});
+        return remembered(std::move(out));
     }
 
 private:

@@ -6,10 +6,18 @@
 namespace feddip::nn {
 
 std::vector<tensor> weighted_layer::backward(plan_builder& plan, tensor diff_out, bool wanted) {
-    diff_out = layer_.relu_backward ? undo_relu(plan, out_, std::move(diff_out))
-                                    : plan.in_layout(std::move(diff_out), out_.desc());
+    diff_out = layer_.relu_backward ? undo_relu(plan, rectified_, std::move(diff_out))
+                                    : plan.in_layout(std::move(diff_out), out_desc_);
     emit_weight_gradient(plan, diff_out);
     return wanted ? std::vector{emit_input_gradient(plan, diff_out)} : std::vector<tensor>{};
+}
+
+tensor weighted_layer::remembered(tensor out) {
+    out_desc_ = out.desc();
+    if (layer_.relu_backward) {
+        rectified_ = out;
+    }
+    return out;
 }
 
 std::unique_ptr<layer> make_layer(const fused_layer& fused) {

@@ -28,12 +28,18 @@ public:
     std::vector<tensor> backward(plan_builder& plan, tensor diff_out, bool wanted) final;
 
 protected:
-    // `diff_out` is the gradient before the ReLU, in the layout of out_.
+    // `diff_out` is the gradient before the ReLU, in the layout of the output.
     virtual void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) = 0;
     virtual tensor emit_input_gradient(plan_builder& plan, const tensor& diff_out) = 0;
 
+    // To be called by forward with the output. Only one whose ReLU is undone here is held on to.
+    tensor remembered(tensor out);
+
     fused_layer layer_;
-    tensor out_; // set by forward
+
+private:
+    dnnl::memory::desc out_desc_;
+    tensor rectified_;
 };
 
 std::unique_ptr<layer> make_layer(const fused_layer& fused);

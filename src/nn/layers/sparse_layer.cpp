@@ -31,16 +31,16 @@ public:
         if constexpr (takes_vectors<Compiled>) {
             in_ = flattened(plan, in_);
         }
-        const data::image_shape out = layer_.spec.output;
-        out_ = plan.make(blocked({plan.batch(), out.channels, out.height, out.width}));
+        const data::image_shape shape = layer_.spec.output;
+        tensor out = plan.make(blocked({plan.batch(), shape.channels, shape.height, shape.width}));
         const bool backward_input = plan.training() && layer_.spec.inputs.front() != 0;
         plan.emit([compiled = compiled_, weights = weights_, bias = bias_of(plan), in = in_.memory,
-                   out = out_.memory, blocks = blocks_of(plan.batch()), relu = layer_.relu,
+                   out = out.memory, blocks = blocks_of(plan.batch()), relu = layer_.relu,
                    backward_input](run_context&) {
             compiled->load_packed_weights(weights, backward_input);
             compiled->forward(floats_of(in), bias ? floats_of(bias) : nullptr, floats_of(out), blocks, relu);
         });
-        return out_;
+        return remembered(std::move(out));
     }
 
 private:

@@ -9,9 +9,15 @@
 
 namespace feddip::sparse::kernels {
 
-// sums[c] = sum of tensor[blocks][channels][pixels][16] over all but the channels.
-void sum_channels(const kernel_table& kernels, const float* tensor, int blocks, int channels, int pixels,
-                  float* sums);
+// Sums over tensor[blocks][channels][pixels][16], one per channel, of the channels [first, last): a block at
+// a time, in order. Null sums are not wanted.
+struct channel_sums {
+    float* sums;
+    int pixels;
+
+    void clear(int first, int last) const;
+    void add(const kernel_table& kernels, const float* block, int first, int last) const;
+};
 
 // Room for the alive values of a tensor, in mask order, and where they belong.
 class packed_weights {

@@ -79,11 +79,14 @@ FEDDIP_INLINE void add_taps(register_tile<rows, columns>& tile, const float* sla
 template <int rows, int columns, typename Finish>
 FEDDIP_INLINE void put(float* out, const gather_arguments& a, const register_tile<rows, columns>& tile,
                        Finish&& finished) {
+    // Copies, for the compiler must assume that what is stored lies in `a`.
+    const std::ptrdiff_t row = a.out_row;
+    const std::ptrdiff_t column = a.out_column;
     FEDDIP_UNROLL
     for (int y = 0; y < rows; ++y) {
         FEDDIP_UNROLL
         for (int x = 0; x < columns; ++x) {
-            float* to = out + y * a.out_row + x * a.out_column;
+            float* to = out + y * row + x * column;
             store(to, finished(tile.at[y][x], to));
         }
     }
@@ -294,16 +297,18 @@ void copy_tile(const copy_arguments& a) {
 void pack(const float* image, std::ptrdiff_t image_channel, int channels, const slab_run* runs,
           std::size_t run_count, float* slab, std::ptrdiff_t slab_channel) {
     for (int channel = 0; channel < channels; ++channel) {
-        for (const slab_run* run = runs; run != runs + run_count; ++run) {
-            float* to = slab + run->target * lanes;
-            if (run->source < 0) {
-                for (int i = 0; i < run->count * lanes; i += width) {
+        for (std::size_t r = 0; r < run_count; ++r) {
+            const slab_run run =
+                runs[r]; // a copy, for the compiler must assume that what is stored lies there
+            float* to = slab + run.target * lanes;
+            if (run.source < 0) {
+                for (int i = 0; i < run.count * lanes; i += width) {
                     store(to + i, vector{});
                 }
                 continue;
             }
-            const float* from = image + run->source * lanes;
-            for (int i = 0; i < run->count; ++i, from += run->step * lanes, to += lanes) {
+            const float* from = image + run.source * lanes;
+            for (int i = 0; i < run.count; ++i, from += run.step * lanes, to += lanes) {
                 FEDDIP_UNROLL
                 for (int part = 0; part < parts; ++part) {
                     store(to + part * width, load(from + part * width));

@@ -103,10 +103,6 @@ void add(const float* a, const float* b, float* sum, std::size_t count) {
     }
 }
 
-FEDDIP_INLINE vector larger(vector a, vector b) {
-    return a > b ? a : b;
-}
-
 void max_pool(const float* input, float* output, int height, int row_pixels) {
     for (int y = 0; y + 1 < height; y += 2) {
         const float* top = input + y * row_pixels * lanes;

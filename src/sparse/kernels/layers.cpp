@@ -37,14 +37,16 @@ channel_blocks blocks_of_channel(const normalization_shape& s) {
 
 } // namespace
 
-void sum_channels(const kernel_table& kernels, const float* tensor, int blocks, int channels, int pixels,
-                  float* sums) {
-    std::fill_n(sums, channels, 0.0F);
-    for (int block = 0; block < blocks; ++block) {
-        for (int channel = 0; channel < channels; ++channel) {
-            const float* from = tensor + (std::ptrdiff_t{1} * block * channels + channel) * pixels * lanes;
-            sums[channel] += kernels.sum(from, std::ptrdiff_t{1} * pixels * lanes);
-        }
+void channel_sums::clear(int first, int last) const {
+    if (sums != nullptr) {
+        std::fill(sums + first, sums + last, 0.0F);
+    }
+}
+
+void channel_sums::add(const kernel_table& kernels, const float* block, int first, int last) const {
+    const std::ptrdiff_t size = std::ptrdiff_t{lanes} * pixels;
+    for (int channel = first; sums != nullptr && channel < last; ++channel) {
+        sums[channel] += kernels.sum(block + channel * size, size);
     }
 }
 

@@ -28,7 +28,7 @@ void add(const float* a, const float* b, float* sum, std::size_t count, const ex
 void max_pool(const float* input, float* output, int planes, int height, int width,
               const execution& how = {});
 // The gradient goes to the first maximum of each window, in reading order. With `through_relu`, input was the
-// output of a ReLU and input_gradient is that of the ReLU's input.
+// output of a ReLU and input_gradient is that of the ReLU's input. `input_gradient` may be `input`.
 void max_pool_backward(const float* input, const float* output, const float* output_gradient,
                        float* input_gradient, int planes, int height, int width, bool through_relu = false,
                        const execution& how = {});

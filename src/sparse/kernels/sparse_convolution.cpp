@@ -243,20 +243,20 @@ void sparse_convolution::backward_weights(const float* input, const float* outpu
 void sparse_convolution::backward_packed_weights(const float* input, const float* output_gradient,
                                                  float* alive_gradient, float* bias_gradient, int blocks) {
     implementation& i = *impl_;
-    const int tiles = i.forward.tile_count();
+    const channel_sums bias_sums{bias_gradient, i.shape.out_height() * i.shape.out_width()};
 #pragma omp parallel for schedule(static) num_threads(i.threads()) if (i.threads() > 1)
     for (int t = 0; t < i.threads(); ++t) {
-        for (int item = 0; item < blocks * tiles; ++item) {
-            const int block = item / tiles;
-            i.forward.add_gradients(i.kernels, item % tiles, input + block * i.input_size(),
-                                    output_gradient + block * i.output_size(), i.sums[t],
-                                    i.workspaces[t].data());
+        gather_plan::gradient_sums& sums = i.sums[t];
+        bias_sums.clear(sums.first_channel, sums.last_channel);
+        for (int block = 0; block < blocks; ++block) {
+            const float* in = input + block * i.input_size();
+            const float* gradient = output_gradient + block * i.output_size();
+            for (int tile = 0; tile < i.forward.tile_count(); ++tile) {
+                i.forward.add_gradients(i.kernels, tile, in, gradient, sums, i.workspaces[t].data());
+            }
+            bias_sums.add(i.kernels, gradient, sums.first_channel, sums.last_channel); // still in the cache
         }
-        i.forward.store_gradients(i.kernels, i.sums[t], alive_gradient);
-    }
-    if (bias_gradient != nullptr) {
-        sum_channels(i.kernels, output_gradient, blocks, i.shape.out_channels,
-                     i.shape.out_height() * i.shape.out_width(), bias_gradient);
+        i.forward.store_gradients(i.kernels, sums, alive_gradient);
     }
 }
 

@@ -165,8 +165,11 @@ void sparse_linear::backward_packed_weights(const float* input, const float* out
         }
         i.forward.store_gradients(i.kernels, i.sums[t], alive_gradient);
     }
-    if (bias_gradient != nullptr) {
-        sum_channels(i.kernels, output_gradient, blocks, i.out_features, 1, bias_gradient);
+    const channel_sums bias_sums{bias_gradient, 1};
+    bias_sums.clear(0, i.out_features);
+    for (int block = 0; block < blocks; ++block) {
+        bias_sums.add(i.kernels, output_gradient + std::ptrdiff_t{lanes} * block * i.out_features, 0,
+                      i.out_features);
     }
 }
 

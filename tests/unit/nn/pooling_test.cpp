@@ -99,7 +99,8 @@ TEST_P(pooling_of, windows_sends_each_gradient_back_to_its_position) {
 INSTANTIATE_TEST_SUITE_P(pooling, pooling_of,
                          testing::Values(pooling_shape{2, 4, 4, 6, 2}, pooling_shape{3, 5, 7, 1, 2},
                                          pooling_shape{2, 9, 6, 16, 3}, pooling_shape{1, 4, 4, 40, 2},
-                                         pooling_shape{2, 2, 2, 17, 2}, pooling_shape{1, 3, 3, 5, 1}));
+                                         pooling_shape{3, 6, 5, 15, 2}, pooling_shape{2, 2, 2, 17, 2},
+                                         pooling_shape{1, 3, 3, 5, 1}));
 
 TEST(pooling, a_nan_is_larger_than_anything_as_in_pytorch) {
     const pooling_shape s{1, 2, 2, 1, 2};

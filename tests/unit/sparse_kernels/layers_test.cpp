@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 
@@ -81,6 +82,11 @@ TEST_P(block_layers, pool_the_maximum_and_send_its_gradient_to_the_first_of_equa
             max_pool(x.data(), y.data(), planes, height, width, how());
             max_pool_backward(x.data(), y.data(), g.data(), dx.data(), planes, height, width, through_relu,
                               how());
+            aligned_floats in_place(size);
+            std::copy_n(x.data(), size, in_place.data());
+            max_pool_backward(in_place.data(), y.data(), g.data(), in_place.data(), planes, height, width,
+                              through_relu, how());
+            EXPECT_TRUE(std::equal(dx.data(), dx.data() + size, in_place.data()));
 
             std::vector<float> expected(size, 0.0F);
             for (std::size_t o = 0; o < pooled; ++o) {
