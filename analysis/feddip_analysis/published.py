@@ -64,6 +64,7 @@ class Published:
             "final": lambda: _by_family(self.families, _final),
             "trade-off": lambda: _by_family(self.families, _trade_off),
             "bytes-to-reach": lambda: _by_family(self.families, _bytes_to_reach),
+            "beyond": lambda: _by_family(self.families, _variations),
             "personal": self.personal,
             "not-run": self.not_run,
             "sparse-start": self.sparse_start,
