@@ -25,7 +25,7 @@ TARGETS = (0.75, 0.8, 0.84, 0.86, 0.87, 0.88, 0.89)
 
 
 class Published:
-    """`root` is the repository; the study at the length of the paper is in study-1000, with its plan."""
+    """`root` is the repository; the study at the length of the paper is in study-1000, with its plan, and what lies beside that plan in beyond."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -64,7 +64,7 @@ class Published:
             "final": lambda: _by_family(self.families, _final),
             "trade-off": lambda: _by_family(self.families, _trade_off),
             "bytes-to-reach": lambda: _by_family(self.families, _bytes_to_reach),
-            "beyond": lambda: _by_family(self.families, _variations),
+            "beyond": self.beyond,
             "personal": self.personal,
             "not-run": self.not_run,
             "sparse-start": self.sparse_start,
@@ -75,6 +75,11 @@ class Published:
         }
         made |= {f"claim-{c.key}": lambda c=c: self.claim(c) for c in self.claims}
         return {name: make() for name, make in made.items()}
+
+    def beyond(self) -> str:
+        """Of other settings than the paper's, which are no cases of its claims, beside FedDIP as planned."""
+        feddip = [run for run in self.runs if run.attrs["method"] == "feddip"]
+        return _by_family(study.families([*feddip, *self._runs("beyond")]), _variations)
 
     def planned(self) -> str:
         missing = self.plan.missing(self.runs)

@@ -42,8 +42,9 @@ std::vector<idle_keys> switched_off(const config::run_config& c) {
 
 std::vector<std::string> idle_settings(const config::run_config& config) {
     const auto off = switched_off(config);
+    const config::run_config defaults;
     std::vector<std::string> sentences;
-    for (const auto& [key, usual, now] : config::differences({}, config)) {
+    for (const auto& [key, usual, now] : config::differences(defaults, config)) {
         const auto found =
             std::ranges::find_if(off, [&](const idle_keys& k) { return key.starts_with(k.beginning); });
         if (found != off.end()) {
