@@ -83,6 +83,8 @@ std::string to_text(const lease_holder& h) {
         h.duration.count());
 }
 
+constexpr milliseconds longest_duration = std::chrono::hours(24);
+
 template <typename T>
 T number(const std::string& text) {
     T value{};
@@ -122,8 +124,8 @@ lease_holder from_text(const std::string& text) {
     }
     // A file that is no lease is one of nobody, which runs out like any other. A token becomes part of a
     // path.
-    if (!text.starts_with(title) || h.token.empty() ||
-        h.token.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    if (!text.starts_with(title) || h.token.empty() || h.duration < milliseconds(0) ||
+        h.duration > longest_duration || h.token.find_first_not_of("0123456789abcdef") != std::string::npos) {
         h = {};
         h.token = "unreadable";
         h.host = "unknown host";

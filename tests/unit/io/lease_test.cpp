@@ -195,7 +195,9 @@ TEST(lease, that_could_not_be_renewed_in_time_is_taken_again_unless_another_has_
 
 TEST(lease, that_is_damaged_is_one_of_nobody_that_runs_out) {
     const scratch_folder folder;
-    for (const char* text : {"", "not a lease", "feddip lease 1\ntoken ../../x\nmilliseconds 1\n"}) {
+    for (const char* text : {"", "not a lease", "feddip lease 1\ntoken ../../x\nmilliseconds 1\n",
+                             "feddip lease 1\ntoken a\nmilliseconds 9223372036854775807\n",
+                             "feddip lease 1\ntoken a\nmilliseconds -1\n"}) {
         testing::put(folder / "a.lease", text);
         EXPECT_THAT(refusal(folder / "a.lease", elsewhere()), HasSubstr("unknown host")) << text;
         std::filesystem::last_write_time(folder / "a.lease",
