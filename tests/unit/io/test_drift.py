@@ -181,7 +181,7 @@ class Plan(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         runs = [line.split() for line in done.stdout.splitlines()]
         self.assertEqual(len({run[2] for run in runs}), len(runs))
-        self.assertEqual(len(runs), 3 * (4 * 5 + 3))
+        self.assertEqual(len(runs), 3 * (4 * 5 + 3 + 1))
         turned = [run for run in runs if "kindrotation-" not in run[2] and "s0.99" not in run[2]][:5]
         self.assertTrue(all("federation.seed=1" in run for run in turned))
 
