@@ -209,13 +209,14 @@ class _There:
         family = [own if models.count(own) == 1 else cell.family] if len(titles) > 1 else []
         return ", ".join([*family, cell.partition, f"s = {cell.sparsity:g}", *more])
 
-    def planned(self, *cells: Cell) -> bool:
-        return all(cell in self._planned for cell in cells)
-
-    def decidable(self, *cells: Cell) -> bool:
-        """Whether the plan has enough seeds in common; so has what is beside it."""
+    def pair(self, where: str, *cells: Cell) -> _Pair:
+        """What the plan says of it; what is beside the plan has enough seeds."""
         seeds = [set(self._planned[cell]) for cell in cells if cell in self._planned]
-        return not seeds or len(set.intersection(*seeds)) >= FEWEST_SEEDS
+        return _Pair(
+            where,
+            planned=len(seeds) == len(cells),
+            decidable=not seeds or len(set.intersection(*seeds)) >= FEWEST_SEEDS,
+        )
 
 
 @dataclass(frozen=True)
@@ -224,28 +225,30 @@ class _Pair:
 
     where: str
     planned: bool
-    compared: Comparison
-    evidence: str  # "" where the comparison says all
-    remarks: list[str]
+    decidable: bool
+    compared: Comparison = compare({}, {})
+    evidence: str = ""  # where the comparison doesn't say all
+    remarks: Sequence[str] = ()
     comparable: bool = True
     at_chance: bool = False
     ended: bool = False  # whether ours had spent all that it ever spends
-    decidable: bool = True
 
 
 def _pair(there: _There, ours: Cell, theirs: Cell, where: str, margin: float) -> _Pair:
     """Two final accuracies."""
     a, b = there.entry(ours), there.entry(theirs)
-    planned, decidable = there.planned(ours, theirs), there.decidable(ours, theirs)
+    pair = there.pair(where, ours, theirs)
     if a is None or b is None:
-        return _Pair(where, planned, compare({}, {}), _missing((ours, a), (theirs, b)), [], decidable=decidable)
+        return replace(pair, evidence=_missing((ours, a), (theirs, b)))
     equal = theirs.sparsity is None or study.comparable(a, b)
     kept = f"density {percent(a.density)}"
     if theirs.sparsity is not None:
         kept += f" and {percent(b.density)}"
     remarks = [kept, *_remarks(a), *_remarks(b)]
     compared = compare(a.accuracy, b.accuracy, margin)
-    return _Pair(where, planned, compared, "", remarks, equal, bool(b.fates), ended=True, decidable=decidable)
+    return replace(
+        pair, compared=compared, remarks=remarks, comparable=equal, at_chance=bool(b.fates), ended=True
+    )
 
 
 def _missing(*cells: tuple[Cell, Entry | None]) -> str:
@@ -409,10 +412,9 @@ def _more_for_the_bytes(there: _There, limits: Limits) -> Claim:
 def _budget_pair(there: _There, ours: Cell, theirs: Cell, share: float, margin: float) -> _Pair:
     """What both have for a share of the other's whole traffic."""
     a, b = there.entry(ours), there.entry(theirs)
-    planned, decidable = there.planned(ours, theirs), there.decidable(ours, theirs)
-    where = there.where(ours, f"for {100 * share:g} %")
+    pair = there.pair(there.where(ours, f"for {100 * share:g} %"), ours, theirs)
     if a is None or b is None:
-        return _Pair(where, planned, compare({}, {}), _missing((ours, a), (theirs, b)), [], decidable=decidable)
+        return replace(pair, evidence=_missing((ours, a), (theirs, b)))
     budget = share * b.mean(results.whole_traffic).mean
     got, other = (
         entry.group.by_seed(lambda run, entry=entry: targets.bought(run, budget, entry.last))
@@ -423,14 +425,14 @@ def _budget_pair(there: _There, ours: Cell, theirs: Cell, share: float, margin: 
         {seed: got[seed].accuracy for seed in seeds}, {seed: other[seed].accuracy for seed in seeds}, margin
     )
     if not seeds:
-        return _Pair(where, planned, compared, "too little for a round", [], decidable=decidable)
+        return replace(pair, evidence="too little for a round")
     ended = all(got[seed].ended for seed in seeds)
     sparsity = percent(np.mean([got[seed].sparsity for seed in seeds]), 0)
     then = f"{readable_bytes(budget)}, FedDIP at {sparsity} of sparsity then"
     if ended:
         whole = readable_bytes(a.mean(results.whole_traffic).mean)
         then = f"{readable_bytes(budget)}, of which FedDIP has spent {whole} in all"
-    return _Pair(where, planned, compared, "", [then], ended=ended, decidable=decidable)
+    return replace(pair, compared=compared, remarks=[then], ended=ended)
 
 
 def fluctuation(run: xr.Dataset) -> float:

@@ -5,6 +5,7 @@
 #include "fl/evaluation.hpp"
 #include "fl/intersection_average.hpp"
 #include "fl/message.hpp"
+#include "fl/methods/common.hpp"
 #include "fl/packing.hpp"
 #include "fl/progress.hpp"
 #include "sparse/codec.hpp"
@@ -121,9 +122,7 @@ global_model peer_training::received(const ongoing_round& now, const participant
 sparse::mask peer_training::next_mask(const ongoing_round& now, const run_state& state, int client,
                                       const global_model& last) {
     const int kept_in = state.client_residual_round[static_cast<std::size_t>(client)];
-    const auto& config = here_.what.config;
-    const bool rests = now.plan.round >= config.federation.rounds - config::final_rounds_of(config);
-    if (kept_in < 0 || rests) {
+    if (kept_in < 0 || now.plan.round >= changing_rounds(here_.what.config)) {
         return last.mask;
     }
     const auto gradient = [&] {
