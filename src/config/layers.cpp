@@ -40,7 +40,7 @@ std::span<const layer_key> layer_keys() {
         {"stride", &layer_section::stride, 1, 255, {convolution}},
         {"padding", &layer_section::padding, 0, 254, {convolution}},
         {"bias", &layer_section::bias, 0, 0, {convolution}},
-        {"window", &layer_section::window, 1, 255, {max_pool}},
+        {"window", &layer_section::window, 1, 15, {max_pool}},
         {"probability", &layer_section::probability, 0, 0, {dropout}},
         {"groups", &layer_section::groups, 1, 1 << 20, {group_norm}},
     };

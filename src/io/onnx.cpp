@@ -161,6 +161,11 @@ void put_group_norm(protobuf_message& graph, const nn::layer_spec& layer, const 
     node("Reshape", output).reads(output + ".shifted").reads(output + ".images").put_into(graph);
 }
 
+// `output` as a vector, which it may be already.
+void flatten(protobuf_message& graph, const std::string& input, const std::string& output) {
+    node("Flatten", output).reads(input).has("axis", 1).put_into(graph);
+}
+
 // The nodes of one layer, the last of which makes `output`.
 void put_layer(protobuf_message& graph, const nn::layer_spec& layer, const std::vector<std::string>& inputs,
                const std::string& output) {
@@ -179,8 +184,8 @@ void put_layer(protobuf_message& graph, const nn::layer_spec& layer, const std::
         return;
     }
     case nn::layer_kind::fully_connected: {
-        const std::string vectors = output + ".flat"; // which a vector is already
-        node("Flatten", vectors).reads(inputs[0]).has("axis", 1).put_into(graph);
+        const std::string vectors = output + ".flat";
+        flatten(graph, inputs[0], vectors);
         node product("Gemm", output);
         product.reads(vectors).reads(weight);
         if (layer.bias) {
@@ -240,11 +245,22 @@ std::vector<std::byte> encode_onnx(const nn::model_spec& model, const parameter_
     };
     protobuf_message graph;
     for (std::size_t i = 0; i < layers.size(); ++i) {
+        const int value = static_cast<int>(i) + 1;
+        const bool adds_vectors = layers[i].kind == nn::layer_kind::add && model.is_vector(value);
         std::vector<std::string> inputs;
         for (const int input : layers[i].inputs) {
             inputs.push_back(name_of(input));
+            if (adds_vectors && !model.is_vector(input)) {
+                inputs.back() = fmt::format("value{}.{}", value, inputs.back());
+                flatten(graph, name_of(input), inputs.back());
+            }
         }
-        put_layer(graph, layers[i], inputs, name_of(static_cast<int>(i) + 1));
+        if (value == model.last_value() && !model.is_vector(value)) {
+            put_layer(graph, layers[i], inputs, "maps");
+            flatten(graph, "maps", name_of(value));
+        } else {
+            put_layer(graph, layers[i], inputs, name_of(value));
+        }
     }
     graph.text(graph_field::name, "feddip");
     for (const parameter& p : layout.parameters()) {

@@ -70,7 +70,8 @@ std::vector<fused_layer> fuse_additions(const std::vector<fused_layer>& layers) 
         }
         const std::size_t before = renumbered.size() - 1; // the old value of the layer before
         const bool follows_norm = !fused.empty() && fused.back().spec.kind == layer_kind::batch_norm &&
-                                  !fused.back().relu && readers[before] == 1 &&
+                                  !fused.back().relu && fused.back().spec.inputs.size() == 1 &&
+                                  readers[before] == 1 &&
                                   layer.spec.inputs.front() == static_cast<int>(fused.size());
         if (layer.spec.kind == layer_kind::add && follows_norm) {
             fused.back().spec.inputs.push_back(layer.spec.inputs.back());

@@ -185,6 +185,36 @@ class Export(program.Program):
         if (pathlib.Path(NODE_MODULES) / "onnxruntime-node").is_dir():
             self.assert_close(self.in_onnxruntime("m.onnx", images), logits)
 
+    def test_a_last_convolution_and_a_sum_of_a_pool_and_a_vector(self):
+        rng = np.random.default_rng(1)
+        self.write_images(rng, 12, train=40, test=12)
+        of_convolutions = ("kind='convolution', name='a', outputs=6, kernel=3, stride=3", "kind='relu'",
+                           "kind='convolution', name='b', outputs=4, kernel=4")
+        with_a_sum = ("kind='convolution', name='a', outputs=6, kernel=3", "kind='relu'",
+                      "kind='global_average_pool', name='g'", "kind='fully_connected', name='f', outputs=6",
+                      "kind='add', with='g'", "kind='fully_connected', name='b'")
+        images = torch.from_numpy(rng.normal(size=(20, 3, 12, 12)).astype(np.float32))
+
+        def convolved(w):
+            x = functional.relu(functional.conv2d(images, w["a.weight"], w["a.bias"], stride=3))
+            return functional.conv2d(x, w["b.weight"], w["b.bias"]).flatten(1)
+
+        def summed(w):
+            g = functional.relu(functional.conv2d(images, w["a.weight"], w["a.bias"])).mean((2, 3))
+            return functional.linear(functional.linear(g, w["f.weight"], w["f.bias"]) + g, w["b.weight"], w["b.bias"])
+
+        for name, layers, by_hand in (("c", of_convolutions, convolved), ("s", with_a_sum, summed)):
+            with self.subTest(name):
+                self.train("--set", "data.dataset=file", "--set", "data.path=own.h5", "--set", "model.name=custom", "--set",
+                           f"model.layers=[{', '.join('{%s}' % layer for layer in layers)}]", "--set",
+                           "federation.clients=4", "--out", f"{name}.h5")
+                for out in (f"{name}.npz", f"{name}.onnx"):
+                    self.export(f"{name}.ckpt-2.h5", out)
+                with np.load(self.folder / f"{name}.npz") as arrays, torch.no_grad():
+                    logits = by_hand({key: torch.from_numpy(arrays[key].copy()) for key in arrays.files})
+                    of_graph, _ = verify_export.run(self.folder / f"{name}.onnx", images)
+                self.assert_close(of_graph, logits)
+
     @program.needs_fashion_mnist
     def test_what_is_no_model_to_take_home_is_refused(self):
         self.train("--set", "federation.rounds=1", "--out", "r.h5")

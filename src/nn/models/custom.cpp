@@ -84,6 +84,7 @@ private:
                 fail(fmt::format("a padding of {} is not smaller than its kernel of {}", layer.padding,
                                  layer.kernel));
             }
+            require_maps(from);
             require_input(model_.shape(from), layer.kernel - 2 * layer.padding);
             require_size(static_cast<double>(model_.shape(from).channels) * layer.kernel * layer.kernel,
                          layer.outputs);
@@ -119,10 +120,12 @@ private:
             model_.relu();
             break;
         case layer_word::max_pool:
+            require_maps(model_.last_value());
             require_input(in, layer.window);
             model_.max_pool(layer.window);
             break;
         case layer_word::global_average_pool:
+            require_maps(model_.last_value());
             model_.global_average_pool();
             break;
         case layer_word::dropout:
@@ -145,6 +148,12 @@ private:
         }
         if (static_cast<double>(model_.shape(model_.last_value()).size()) > most_values) {
             fail("its output is larger than 2^28 values");
+        }
+    }
+
+    void require_maps(int value) {
+        if (model_.is_vector(value)) {
+            fail("it can't follow on the vector of a fully connected layer, which has no height and width");
         }
     }
 

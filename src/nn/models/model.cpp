@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace feddip::nn {
 
 namespace {
@@ -137,6 +139,23 @@ int model_spec::add(int other) {
     }
     return append(
         {.kind = layer_kind::add, .name = {}, .inputs = {last_value(), other}, .output = shape(other)});
+}
+
+bool model_spec::is_vector(int value) const {
+    if (value == 0) {
+        return false;
+    }
+    const layer_spec& layer = layers_[static_cast<std::size_t>(value) - 1];
+    switch (layer.kind) {
+    case layer_kind::fully_connected:
+        return true;
+    case layer_kind::convolution:
+    case layer_kind::max_pool:
+    case layer_kind::global_average_pool:
+        return false;
+    default:
+        return std::ranges::any_of(layer.inputs, [this](int input) { return is_vector(input); });
+    }
 }
 
 parameter_layout model_spec::layout() const {

@@ -68,6 +68,9 @@ public:
     data::image_shape shape(int value) const {
         return value == 0 ? input_ : layers_[static_cast<std::size_t>(value) - 1].output;
     }
+    // Whether a value has no height and width: it comes from a fully connected layer, or was added to one
+    // that does.
+    bool is_vector(int value) const;
     int last_value() const { return static_cast<int>(layers_.size()); }
     const std::vector<layer_spec>& layers() const { return layers_; }
 

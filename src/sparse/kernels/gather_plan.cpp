@@ -207,7 +207,7 @@ prefetch_queue gather_plan::prefetch_after(int tile, int block, const float* in,
     block = (block + 1) % blocks_;
     tile += block == 0 ? 1 : 0;
     prefetch_queue queue{};
-    if (!prefetches_ || tile >= tile_count()) {
+    if (!prefetches_ || tile >= tile_count() || steps == 0) { // a thread may have no channel
         return queue;
     }
     const placed_tile& at = tiles_[tile];

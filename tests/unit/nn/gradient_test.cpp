@@ -118,6 +118,26 @@ TEST(gradient, of_strided_convolutions_matches_finite_differences) {
     expect_gradients_match(m);
 }
 
+// Few channels, which oneDNN would write past the end of.
+TEST(gradient, of_strided_shortcuts_of_few_channels_matches_finite_differences) {
+    for (const int channels : {1, 2, 3, 4, 6, 7}) {
+        SCOPED_TRACE(channels);
+        model_spec m({3, 9, 9});
+        m.convolution("conv1", {.outputs = channels, .kernel = 3, .padding = 1});
+        m.convolution("shortcut", {.outputs = 10, .kernel = 1, .stride = 2, .bias = false});
+        m.fully_connected("fc", classes);
+        expect_gradients_match(m);
+    }
+}
+
+TEST(gradient, of_wide_max_pooling_matches_finite_differences) {
+    model_spec m({1, 15, 15});
+    m.convolution("conv1", {.outputs = 6, .kernel = 3, .padding = 1});
+    m.max_pool(15);
+    m.fully_connected("fc", classes);
+    expect_gradients_match(m);
+}
+
 TEST(gradient, of_max_pooling_matches_finite_differences) {
     model_spec m({1, 10, 10});
     m.convolution("conv1", {.outputs = 6, .kernel = 3, .padding = 1});

@@ -253,6 +253,27 @@ model_spec small_network_of_group_norms() {
     return m;
 }
 
+TEST(sparse_network, adds_twice_behind_a_norm) {
+    model_spec m({3, 8, 8});
+    m.convolution("conv1", {.outputs = 8, .kernel = 3, .padding = 1});
+    const int first = m.relu();
+    m.convolution("conv2", {.outputs = 8, .kernel = 3, .padding = 1});
+    const int second = m.relu();
+    m.convolution("conv3", {.outputs = 8, .kernel = 3, .padding = 1, .bias = false});
+    m.batch_norm("bn");
+    m.add(first);
+    m.add(second);
+    m.relu();
+    m.fully_connected("fc", classes);
+    network sparse(m, 20, kernel_kind::sparse);
+    network dense(m, 20, kernel_kind::dense);
+    const synthetic_batch batch({3, 8, 8}, 20, classes);
+    const sparse::mask some = mask_of(dense.layout(), {0.5, 0.5, 0.5, 0.5});
+    sparse.use_mask(&some, gradient_scope::on_mask);
+    expect_same_step(sparse, dense, some, batch.view());
+    expect_same_scores(sparse, dense, some, batch.view());
+}
+
 TEST(sparse_network, with_group_norms_takes_the_step_of_the_dense_path) {
     network sparse(small_network_of_group_norms(), 20, kernel_kind::sparse);
     network dense(small_network_of_group_norms(), 20, kernel_kind::dense);

@@ -90,6 +90,25 @@ INSTANTIATE_TEST_SUITE_P(alexnet, sparse_linear_case,
                                          linear_case{4096, 10, 1.0, 140}));
 INSTANTIATE_TEST_SUITE_P(resnet18, sparse_linear_case, testing::Values(linear_case{512, 100, 0.05, 272}));
 
+TEST(sparse_linear, has_the_same_gradients_where_threads_outnumber_its_outputs) {
+    constexpr int in = 4096, out = 10, samples = 140;
+    const mask alive = random_mask(std::size_t(in) * out, 0.3, 1);
+    const int blocks = blocks_of(samples);
+    const aligned_floats input = blocked(random_floats(std::size_t(samples) * in, 2), samples, 0.0F);
+    const aligned_floats output_gradient =
+        blocked(random_floats(std::size_t(samples) * out, 3), samples, 0.0F);
+    for (const instruction_set set : available_instruction_sets()) {
+        const auto gradient_with = [&](int threads) {
+            sparse_linear layer(in, out, alive, 0, blocks, {set, threads});
+            std::vector<float> gradient(std::size_t(in) * out), bias(out);
+            layer.backward_weights(input.data(), output_gradient.data(), gradient.data(), bias.data(),
+                                   blocks);
+            return gradient;
+        };
+        EXPECT_EQ(gradient_with(12), gradient_with(1));
+    }
+}
+
 TEST(sparse_linear, takes_batches_of_changing_size) {
     const mask alive = random_mask(60, 0.5, 1);
     const std::vector<float> weight = reference::masked(random_floats(60, 2), alive, 0);
