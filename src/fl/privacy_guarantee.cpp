@@ -49,6 +49,10 @@ void ensure_nothing_else_is_sent(const config::run_config& config) {
     }
 }
 
+bool has_noise_found(const config::run_config& config) {
+    return config.privacy.epsilon > 0 && config.privacy.noise_multiplier == 0;
+}
+
 privacy::mechanism mechanism_of(const config::run_config& config) {
     const auto& [clip, quantile, noise, epsilon, delta, sampling, secure_sum] = config.privacy;
     const auto& f = config.federation;
@@ -57,7 +61,7 @@ privacy::mechanism mechanism_of(const config::run_config& config) {
                            .rate = static_cast<double>(f.clients_per_round) / f.clients,
                            .noise_multiplier = noise,
                            .discrete = secure_sum};
-    if (epsilon > 0 && noise == 0) {
+    if (has_noise_found(config)) {
         one.noise_multiplier = privacy::noise_multiplier_for(epsilon, delta, one, f.rounds);
     }
     return one;
@@ -75,6 +79,9 @@ privacy_guarantee::privacy_guarantee(const config::run_config& config)
                                                     .clients = config.federation.clients,
                                                     .rate = mechanism_.rate,
                                                     .drop_probability = config.faults.drop_probability});
+        if (has_noise_found(config)) {
+            take_noise_for_failing_sums(config.privacy.epsilon);
+        }
     }
     sum_noise_ = mechanism_.noise_multiplier;
     if (config.privacy.clip_quantile > 0 && sum_noise_ > 0) {
@@ -85,11 +92,7 @@ privacy_guarantee::privacy_guarantee(const config::run_config& config)
     if (const double budget = config.privacy.epsilon; budget > 0) {
         rounds_ = last_for_which(0, rounds_ + 1, [&](int rounds) { return epsilon_after(rounds) <= budget; });
         if (rounds_ == 0 && std::isinf(epsilon_after(1)) && failure_ > 0) {
-            throw input_error(
-                "no guarantee with so few clients", "privacy.secure_sum",
-                fmt::format("a round's sum can't be taken with probability {:.2g}, which shows who took "
-                            "part; sample more clients, or take false",
-                            failure_));
+            refuse_failing_sums(1);
         }
         if (rounds_ == 0) {
             throw input_error(
@@ -100,6 +103,28 @@ privacy_guarantee::privacy_guarantee(const config::run_config& config)
                     epsilon_after(1), budget));
         }
     }
+}
+
+void privacy_guarantee::refuse_failing_sums(int rounds) const {
+    throw input_error(
+        "no guarantee with so few clients", "privacy.secure_sum",
+        fmt::format("the sum of one of {} rounds can't be taken with probability {:.2g}, which shows "
+                    "who took part; sample more clients, or take false",
+                    rounds, failure_ * rounds));
+}
+
+// What was found so far lasts where no sum fails.
+void privacy_guarantee::take_noise_for_failing_sums(double budget) {
+    const auto costs = [&](double noise_multiplier) {
+        mechanism_.noise_multiplier = noise_multiplier;
+        one_ = privacy::accountant();
+        one_.add(mechanism_, 0);
+        return epsilon_after(rounds_);
+    };
+    if (costs(privacy::most_noise) > budget) {
+        refuse_failing_sums(rounds_);
+    }
+    costs(privacy::least_noise_for(budget, costs));
 }
 
 double privacy_guarantee::epsilon_after(int rounds) const {

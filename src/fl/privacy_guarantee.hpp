@@ -34,6 +34,9 @@ public:
     double probability_of_failing() const { return failure_; }
 
 private:
+    [[noreturn]] void refuse_failing_sums(int rounds) const;
+    void take_noise_for_failing_sums(double budget);
+
     double expected_, delta_;
     privacy::mechanism mechanism_;
     privacy::accountant one_; // that knows the mechanism's divergences, and has added nothing

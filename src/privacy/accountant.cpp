@@ -76,22 +76,25 @@ privacy_spent accountant::spent(double delta) const {
 }
 
 double noise_multiplier_for(double epsilon, double delta, mechanism what, double rounds) {
-    const auto costs = [&](double noise_multiplier) {
+    return least_noise_for(epsilon, [&](double noise_multiplier) {
         what.noise_multiplier = noise_multiplier;
         accountant a;
         a.add(what, rounds);
         return a.spent(delta).epsilon;
-    };
+    });
+}
+
+double least_noise_for(double epsilon, const std::function<double(double)>& costs) {
     if (!(epsilon > 0 && std::isfinite(epsilon))) {
         throw input_error(fmt::format("epsilon can't be {}", epsilon), "privacy accounting", "it is above 0");
     }
-    constexpr double most = 1e6, least = 1e-6;
+    constexpr double least = 1e-6;
     double enough = 1;
     while (costs(enough) > epsilon) {
         enough *= 2;
-        if (enough > most) {
+        if (enough > most_noise) {
             throw input_error(
-                fmt::format("no noise gives epsilon {} at delta {}", epsilon, delta), "privacy accounting",
+                fmt::format("no noise gives epsilon {}", epsilon), "privacy accounting",
                 "with Rényi orders up to 63 the smallest is about -log(63 delta) / 62: ask for more");
         }
     }

@@ -3,6 +3,7 @@
 
 #include "privacy/renyi.hpp"
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -51,5 +52,11 @@ private:
 // `what` (whose own is ignored) cost at most `epsilon` at `delta`. Throws feddip::input_error where the usual
 // orders can't show that whatever the noise, since `epsilon` is too small.
 double noise_multiplier_for(double epsilon, double delta, mechanism what, double rounds);
+
+// No noise is looked for beyond it.
+inline constexpr double most_noise = 1e6;
+
+// The same by what a noise multiplier `costs`, an epsilon that falls with it.
+double least_noise_for(double epsilon, const std::function<double(double)>& costs);
 
 } // namespace feddip::privacy

@@ -339,6 +339,22 @@ TEST(privacy_guarantee, counts_that_a_secure_sum_may_fail) {
     EXPECT_THAT(complaint_of_few, testing::HasSubstr("no guarantee with so few clients"));
 }
 
+TEST(privacy_guarantee, has_noise_found_that_lasts_where_sums_may_fail) {
+    for (const auto& [clients, drop] : {std::pair{20, 0.0}, {35, 0.0}, {100, 0.2}}) {
+        config::run_config c;
+        c.federation.clients = 1000;
+        c.federation.clients_per_round = clients;
+        c.federation.rounds = 100;
+        c.faults.drop_probability = drop;
+        c.privacy = {.clip = 1, .epsilon = 8, .sampling = config::sampling_kind::poisson, .secure_sum = true};
+        const privacy_guarantee found(c);
+        EXPECT_GT(found.probability_of_failing(), 0);
+        EXPECT_EQ(found.rounds(), 100) << clients;
+        EXPECT_LE(found.epsilon_after(100), 8);
+        EXPECT_GT(found.epsilon_after(101), clients == 35 ? 8 : found.epsilon_after(100));
+    }
+}
+
 TEST(privacy_guarantee, lets_what_everybody_knows_be_released) {
     const auto guarantee = guarantee_of(two_of_four({.clip = 1, .noise_multiplier = 1}));
     round_record r;
