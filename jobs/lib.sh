@@ -53,12 +53,17 @@ physical_cores() {
     echo $((cores > 0 && cores < usable ? cores : usable))
 }
 
-# What mpirun needs here for so many ranks of one thread: a core for each where there are enough.
+# What mpirun needs here for so many ranks: a core for each where they take the whole machine. Where they leave some, other
+# runs or threads of theirs may be meant to have these, and mpirun would bind each run to the first ones.
 mpirun_options() {
     local ranks=$1
     ((EUID != 0)) || printf '%s\n' --allow-run-as-root
-    if ((ranks <= $(physical_cores))); then
+    local cores
+    cores=$(physical_cores)
+    if ((ranks == cores)); then
         printf '%s\n' --bind-to core
+    elif ((ranks < cores)); then
+        printf '%s\n' --bind-to none
     else
         printf '%s\n' --oversubscribe --bind-to none
     fi

@@ -82,7 +82,8 @@ requeue() { # CONFIG ARGUMENT...
     results=$(results_among "$@")
     record=${results%.h5}.requeues
     saved=$(saved_round "$@")
-    [[ ! -f $record ]] || IFS=: read -r stalled before <"$record"
+    # A full disk may have left it empty.
+    [[ ! -s $record ]] || IFS=: read -r stalled before <"$record"
     if ((saved > before)); then
         stalled=0
     else
@@ -93,7 +94,7 @@ requeue() { # CONFIG ARGUMENT...
         (die "not requeued ($results): there was no new checkpoint in $stalled starts, so that the time limit seems too" \
             "short, or checkpoint.every_rounds too large") || exit 75
     fi
-    echo "$stalled:$saved" >"$record"
+    echo "$stalled:$saved" >"$record" || say "The number of starts isn't kept ($record)"
     say "Back into the queue, to go on after round $saved"
     # Slurm may end this script at once.
     scontrol requeue "$job" || say "This job can't be requeued; submit it again to go on"
@@ -130,7 +131,7 @@ results_among() {
 # way; with the program's arguments, --out among them. Everything said goes to a log beside the results. Ends the script
 # with the program's exit code.
 train() {
-    local results status=75 command
+    local results status=75 command run
     results=$(results_among "$@") || exit 2
     mkdir -p "$(dirname "$results")"
     echo "feddip: job $job logs to ${results%.h5}.log"
@@ -138,19 +139,20 @@ train() {
 
     say "Job $job, start $((${SLURM_RESTART_COUNT:-0} + 1)), on $SLURM_JOB_NODELIST, $(date '+%F %T')"
     find_program
+    export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1} OMP_PLACES=cores FEDDIP_PROGRESS=line
+    run=("$1" --set compute.threads="$OMP_NUM_THREADS" "${@:2}")
     if is_done "$results"; then
-        is_same_run "$FEDDIP" "$results" "$@" || exit 2
+        is_same_run "$FEDDIP" "$results" "${run[@]}" || exit 2
         say "Complete already"
         exit 0
     fi
 
-    export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1} OMP_PLACES=cores FEDDIP_PROGRESS=line
     # All of a user's jobs on a node share Open MPI's folder, and one that ends may remove it while another starts in it.
     export OMPI_MCA_orte_tmpdir_base=${TMPDIR:-/tmp}/feddip-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}
     trap 'rm -rf "$OMPI_MCA_orte_tmpdir_base"' EXIT
     command=$(launcher)
     mapfile -t command <<<"$command"
-    command+=("$FEDDIP" train "$1" --set compute.threads="$OMP_NUM_THREADS" "${@:2}" --resume)
+    command+=("$FEDDIP" train "${run[@]}" --resume)
     if ! "$make_way"; then
         run_program "${command[@]}" && status=0 || status=$?
     fi

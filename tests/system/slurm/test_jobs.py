@@ -204,7 +204,20 @@ class JobScripts(unittest.TestCase):
         self.assertEqual(self.read("feddip.asked"),
                          "train c.toml --set compute.threads=1 --out b.h5 --set x.y=2 --set x.z=3 --resume\n")
         self.assertIn("Complete already", self.read("a.log"))
-        self.assertIn("train c.toml --set x.y=1 --set checkpoint.path= --out ", self.read("same.asked"))
+        self.assertIn("train c.toml --set compute.threads=1 --set x.y=1 --set checkpoint.path= --out ",
+                      self.read("same.asked"))
+
+    def test_a_complete_run_is_asked_for_with_the_threads_that_it_had(self):
+        self.rounds("10 of 10, complete")
+        (self.folder / "r.h5").touch()
+        self.assertEqual(self.train(SLURM_CPUS_PER_TASK=4), 0)
+        self.assertIn("train c.toml --set compute.threads=4 ", self.read("same.asked"))
+
+    def test_a_record_of_starts_that_a_full_disk_left_empty_is_none(self):
+        self.saved(3)
+        (self.folder / "r.requeues").touch()
+        self.assertEqual(self.make_way(), 75)
+        self.assertIn("requeue", self.read("scontrol.asked"))
 
     def test_complete_results_of_another_configuration_are_an_error(self):
         self.rounds("10 of 10, complete")
