@@ -29,8 +29,11 @@ SETTING = {  # of all of the authors' runs; a key that an older file lacks is ta
     "budget": {"mode": "none"},
     "drift": {"kind": "none", "samples_per_round": 0},
     "faults": {"drop_probability": 0},
+    "adaptation": {"answer": "none"},
+    "compute": {"precision": "f32"},
 }
-SPARSE_SETTING = {"initial": 0.5, "target": 0.9, "horizon": 5, "final_rounds": 0, "start_scale": "dense"}
+SPARSE_SETTING = {"initial": 0.5, "target": 0.9, "horizon": 5, "final_rounds": 0, "start_scale": "dense",
+                  "start": "erk", "layer_floor": 0}
 FEDDIP_SETTING = {
     "sparsity": SPARSE_SETTING | {"start_mask": "per_client"},
     "regularization": {"maximum": 1e-3, "steps": 20, "staircase": "code"},

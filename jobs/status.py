@@ -52,9 +52,18 @@ def listed_runs(path):
     return [results_among(line.split()) for line in path.read_text().splitlines()]
 
 
+def holds_something_else(path):
+    """Whether an HDF5 file is no run's: the images that runs are about lie beside them."""
+    try:
+        with h5py.File(path) as file:
+            return "config_toml" not in file.attrs
+    except OSError:
+        return False
+
+
 def runs_in(folder):
     """Results files of a folder, also those that do not exist yet but whose log does."""
-    found = {path for path in folder.glob("*.h5") if ".ckpt-" not in path.name}
+    found = {path for path in folder.glob("*.h5") if ".ckpt-" not in path.name and not holds_something_else(path)}
     found |= {path.with_suffix(".h5") for path in folder.glob("*.log") if START in path.read_text(errors="replace")}
     return found
 

@@ -103,7 +103,8 @@ class CompareWithAuthors(unittest.TestCase):
     def test_runs_under_what_the_authors_had_not_are_left_out(self):
         others = ('[attack]\nkind = "sign_flip"\n', '[drift]\nkind = "rotation"\n', "[drift]\nsamples_per_round = 9\n",
                   "[privacy]\nclip = 1.0\n", "[privacy]\nsecure_sum = true\n", '[budget]\nmode = "fixed"\n',
-                  '[aggregation]\nrule = "median"\n', "[faults]\ndrop_probability = 0.1\n")
+                  '[aggregation]\nrule = "median"\n', "[faults]\ndrop_probability = 0.1\n",
+                  '[adaptation]\nanswer = "regrow"\n', '[compute]\nprecision = "bf16"\n')
         for more in others:
             with self.subTest(more):
                 table, said = self.compare(self.write("a.h5", more=more))
