@@ -68,8 +68,10 @@ struct round_plan {
 class first_client;
 enum class first_look {
     none,
-    gradient, // of one minibatch; the client sends the mask
-    training, // from w_0; the client receives w_0 and sends the mask, and the weights in it
+    gradient,  // of one minibatch, at weights that the client draws; it sends the mask
+    saliency,  // the same at w_0, which the client receives
+    training,  // from w_0; the client receives w_0 and sends the mask, and the weights in it
+    densities, // from w_0 too; the client sends the density of each layer, and the server draws the mask
 };
 
 // When peers prune their masks further (settling.hpp).

@@ -56,7 +56,7 @@ started start_afresh(workplace& here) {
         }
         state.recent_masks.push_back(std::move(all_alive));
     }
-    if (looks_at_data(here)) {
+    if (looks_at_data(here) && here.how->looks_first() != first_look::densities) {
         state.client_mask_version[first_client::id] = state.model.mask_version; // it chose the mask
     }
     return all;

@@ -58,7 +58,7 @@ public:
 
     round_plan plan(int round) const override { return round_at_target(config_, round); }
 
-    first_look looks_first() const override { return first_look::gradient; }
+    first_look looks_first() const override { return first_look::densities; }
 
     sparse::mask look(first_client& client, std::span<float> state) const override {
         const auto& layout = client.layout();

@@ -32,7 +32,10 @@ public:
 
     round_plan plan(int round) const override { return round_at_target(config_, round); }
 
-    first_look looks_first() const override { return first_look::gradient; }
+    first_look looks_first() const override {
+        return config_.method.variant == config::variant_kind::authors ? first_look::gradient
+                                                                       : first_look::saliency;
+    }
 
     sparse::mask look(first_client& client, std::span<float> state) const override {
         std::vector<float> scored(state.begin(), state.end());
