@@ -114,12 +114,16 @@ public:
         const double density = std::min(1.0, weights / static_cast<double>(layout_.prunable_size()));
         const auto part =
             sparse::random_mask(layout_, std::vector<double>(layout_.weights().size(), density), random);
-        return 2 * bytes_each_way(weights) + static_cast<double>(sparse::encode(part, layout_, nullptr).size());
+        return 2 * bytes_each_way(weights) +
+               static_cast<double>(sparse::encode(part, layout_, nullptr).size());
     }
 
-    double seconds(double weights) const {
-        const double bytes = bytes_each_way(weights);
-        return links_.seconds({.client = *id_, .bytes_down = bytes, .bytes_up = bytes, .images = images_});
+    double seconds(double weights) const { return seconds(weights, bytes_each_way(weights)); }
+
+    // Of a client that gets and trains the whole of a mask with `alive` weights.
+    double seconds_of_all(const round_plan& plan, double alive) const {
+        const double sent = plan.trains_all_weights() ? static_cast<double>(layout_.prunable_size()) : alive;
+        return seconds(alive, bytes_each_way(0) + static_cast<double>(bytes_per_value(plan.values)) * sent);
     }
 
     bool affords(double weights) const {
@@ -132,9 +136,6 @@ public:
                                                   static_cast<double>(layout_.prunable_size()));
         if (affords(beyond)) {
             return beyond;
-        }
-        if (config_.budget.mode == config::budget_kind::drop) {
-            return 0;
         }
         return last_for_which(0.0, beyond, [&](double weights) { return affords(weights); });
     }
@@ -150,13 +151,14 @@ public:
         const bool fits = config_.budget.mode == config::budget_kind::bytes
                               ? is_within(config_.budget, bytes_of_part(least), 0)
                               : affords(least);
-        if (config_.budget.mode == config::budget_kind::drop || fits) {
+        if (fits) {
             return;
         }
         if (config_.budget.mode == config::budget_kind::bytes) {
             refuse("budget.bytes_per_round",
-                   fmt::format("{} is less than the {:.0f} that the smallest part of the model takes, down and up",
-                               config_.budget.bytes_per_round, bytes_of_part(least)));
+                   fmt::format(
+                       "{} is less than the {:.0f} that the smallest part of the model takes, down and up",
+                       config_.budget.bytes_per_round, bytes_of_part(least)));
         }
         refuse(
             "budget.deadline_s",
@@ -166,6 +168,11 @@ public:
     }
 
 private:
+    double seconds(double weights, double bytes_up) const {
+        return links_.seconds(
+            {.client = *id_, .bytes_down = bytes_each_way(weights), .bytes_up = bytes_up, .images = images_});
+    }
+
     const config::run_config& config_;
     const parameter_layout& layout_;
     link_model links_;
@@ -174,8 +181,22 @@ private:
     std::optional<int> id_;
 };
 
-double alive_in(const method& how, const parameter_layout& layout, int round) {
-    return static_cast<double>(how.alive(how.plan(round), layout));
+// What a client of a class holds in a round, and how long that takes.
+struct held_in_round {
+    double weights = 0, seconds = 0;
+};
+
+held_in_round held(const config::run_config& config, const client_of_class& client, const method& how,
+                   const parameter_layout& layout, int round) {
+    const auto plan = how.plan(round);
+    const auto alive = static_cast<double>(how.alive(plan, layout));
+    if (config.budget.mode == config::budget_kind::drop) {
+        const double seconds = client.seconds_of_all(plan, alive);
+        return {.weights = seconds <= config.budget.deadline_s ? alive : 0, .seconds = seconds};
+    }
+    client.require_smallest_part(alive);
+    const double weights = client.holds(alive);
+    return {.weights = weights, .seconds = client.seconds(weights)};
 }
 
 } // namespace
@@ -187,7 +208,8 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
     }
     require_method(config, how);
     const auto below_1 = [](double d) { return d < 1; };
-    if (config.budget.mode == config::budget_kind::drop && std::ranges::any_of(config.budget.density, below_1)) {
+    if (config.budget.mode == config::budget_kind::drop &&
+        std::ranges::any_of(config.budget.density, below_1)) {
         refuse("budget.density", "mode = \"drop\" gives a client the whole model or nothing; take 1");
     }
     const link_model links(config);
@@ -196,26 +218,30 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
     }
     const auto size = static_cast<double>(layout.prunable_size());
     std::vector<class_budget> classes;
+    double quickest = std::numeric_limits<double>::infinity();
     for (std::size_t c = 0; c < config.links.shares.size(); ++c) {
         const client_of_class client(config, layout, c, images_per_client);
         if (!client.exists()) {
             classes.push_back({.share = config.links.shares[c]});
             continue;
         }
-        const double alive_first = alive_in(how, layout, 0);
-        const double alive_last = alive_in(how, layout, config.federation.rounds - 1);
-        client.require_smallest_part(std::max(alive_first, alive_last));
-        const double first = client.holds(alive_first);
-        const double last = client.holds(alive_last);
+        const auto first = held(config, client, how, layout, 0);
+        const auto last = held(config, client, how, layout, config.federation.rounds - 1);
+        quickest = std::min(quickest, first.seconds);
         classes.push_back({.share = config.links.shares[c],
-                           .first = first / size,
-                           .last = last / size,
-                           .first_seconds = client.seconds(first),
-                           .last_seconds = client.seconds(last)});
+                           .first = first.weights / size,
+                           .last = last.weights / size,
+                           .first_seconds = first.seconds,
+                           .last_seconds = last.seconds});
     }
-    if (std::ranges::all_of(classes, [](const class_budget& c) { return c.last == 0; })) {
-        refuse("budget.deadline_s",
-               "no class of [links] has sent the whole model by then; allow more seconds");
+    // Where nobody answers in the first round, the mask stays as it is, and so does what a round takes.
+    if (config.budget.mode == config::budget_kind::drop && quickest > config.budget.deadline_s) {
+        refuse(
+            "budget.deadline_s",
+            fmt::format(
+                "no class of [links] has sent all that the first round asks for by then; allow {:.3g} s or "
+                "more",
+                quickest));
     }
     return classes;
 }

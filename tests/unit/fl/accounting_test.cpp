@@ -101,6 +101,10 @@ TEST(first_look, is_charged_for_what_the_client_receives_and_sends_before_the_fi
     EXPECT_EQ(cost_of(first_look::none, ten_weights, 3, 7).bytes_up, 0U);
     EXPECT_EQ(cost_of(first_look::gradient, ten_weights, 3, 7).bytes_down, 0U);
     EXPECT_EQ(cost_of(first_look::gradient, ten_weights, 3, 7).bytes_up, 20U + 7);
+    EXPECT_EQ(cost_of(first_look::saliency, ten_weights, 3, 7).bytes_down, 20U + 4 * 10 + tail);
+    EXPECT_EQ(cost_of(first_look::saliency, ten_weights, 3, 7).bytes_up, 20U + 7);
+    EXPECT_EQ(cost_of(first_look::densities, ten_weights, 3, 7).bytes_down, 20U + 4 * 10 + tail);
+    EXPECT_EQ(cost_of(first_look::densities, ten_weights, 3, 7).bytes_up, 20U + 4 * 1) << "one layer";
     EXPECT_EQ(cost_of(first_look::training, ten_weights, 3, 7).bytes_down, 20U + 4 * 10 + tail);
     EXPECT_EQ(cost_of(first_look::training, ten_weights, 3, 7).bytes_up, 20U + 7 + 4 * 3 + tail);
 

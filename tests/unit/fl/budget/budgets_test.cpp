@@ -531,6 +531,11 @@ TEST(budgets, that_cannot_be_met_are_refused_beforehand) {
     refused([](auto& c) {
         c.budget.mode = budget_kind::drop, c.budget.deadline_s = 1, c.links.uplink_mbit = {0.1};
     });
+    // Half of the weights come down within 0.1 s at these links, but all of them go up in the first round.
+    refused([](auto& c) {
+        c.budget.mode = budget_kind::drop, c.budget.deadline_s = 0.25;
+        c.links.uplink_mbit = c.links.downlink_mbit = {10};
+    });
 
     config::run_config c;
     c.budget.mode = budget_kind::fixed;
