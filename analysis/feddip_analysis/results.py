@@ -70,6 +70,7 @@ _ONLY_WHERE = {
 # What keys that older files lack stand for there; sections whose features they lack stand for nothing where
 # the feature is off.
 _BEFORE_THERE_WAS = {
+    "attack.sees": "own",
     "communication.value_type": "f32",
     "compute.precision": "f32",
     "drift.samples_per_round": 0,

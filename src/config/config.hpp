@@ -29,6 +29,7 @@ enum class variant_kind { paper, authors };
 enum class start_kind { erk, uniform };
 enum class start_mask_kind { global, per_client };
 enum class start_scale_kind { dense, density };
+enum class attack_sight { own, all };
 enum class staircase_kind { paper, code };
 enum class upload_kind { sparse, dense };
 enum class value_kind { f32, bf16 };
@@ -205,6 +206,8 @@ struct attack_section {
     std::string kind = "none"; // checked against fl's registry
     int clients = 0;           // of all, drawn by the seed
     double strength = 1;       // each attack says of what
+    // Whose honest updates they know of a round: those that they have trained themselves, or all others'.
+    attack_sight sees = attack_sight::own;
 
     bool operator==(const attack_section&) const = default;
 };
@@ -393,7 +396,8 @@ int classes_of(dataset_name v); // 0: the file will tell
 // sparsity.final_rounds as a number of rounds; a share above 0 is at least one.
 int final_rounds_of(const run_config& c);
 
-// For how many rounds an alarm in round `alarm` (counted from 0) is answered: adaptation.rounds, or what is left.
+// For how many rounds an alarm in round `alarm` (counted from 0) is answered: adaptation.rounds, or what is
+// left.
 int answer_rounds_of(const run_config& c, int alarm);
 
 // The names used in TOML, "fashion-mnist" and so on.

@@ -323,7 +323,8 @@ std::vector<key> make_keys() {
     section(table, "attack", &run_config::attack)
         .has("kind", &attack_section::kind, not_empty)
         .has("clients", &attack_section::clients, at_least_0<int>)
-        .has("strength", &attack_section::strength, at_least_0<double>);
+        .has("strength", &attack_section::strength, at_least_0<double>)
+        .has("sees", &attack_section::sees);
     section(table, "privacy", &run_config::privacy)
         .has("clip", &privacy_section::clip, at_least_0<double>)
         .has("clip_quantile", &privacy_section::clip_quantile, below_1)

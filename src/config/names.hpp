@@ -73,6 +73,11 @@ inline constexpr auto names<start_mask_kind> = std::array{
     named<start_mask_kind>{start_mask_kind::per_client, "per_client"},
 };
 template <>
+inline constexpr auto names<attack_sight> = std::array{
+    named<attack_sight>{attack_sight::own, "own"},
+    named<attack_sight>{attack_sight::all, "all"},
+};
+template <>
 inline constexpr auto names<start_scale_kind> = std::array{
     named<start_scale_kind>{start_scale_kind::dense, "dense"},
     named<start_scale_kind>{start_scale_kind::density, "density"},

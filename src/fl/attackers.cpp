@@ -12,6 +12,11 @@ data::image_copies attackers::poisoned(const data::seen_images& seen) const {
     return images;
 }
 
+bool attackers::see(const participant& who, const cast& all) const {
+    const bool own = here_.what.config.attack.sees == config::attack_sight::own;
+    return own ? who.hostile : !who.hostile && all.hostile() > 0;
+}
+
 // Owners ascend with slots, so that what ranks send, one after the other, is in slot order.
 void attackers::share(std::span<const std::vector<float>> trained) {
     std::vector<std::byte> message;
@@ -33,7 +38,11 @@ std::vector<float> attackers::forged(const ongoing_round& now, const global_mode
     random_stream random(here_.what.config.federation.seed, static_cast<std::uint32_t>(now.plan.round),
                          static_cast<std::uint32_t>(client), purpose::attacking);
     std::vector<float> sent(weights.begin(), weights.end());
-    how_->forge({.layout = here_.layout, .model = model, .clients = now.who.slots.size(), .pool = pool_},
+    how_->forge({.layout = here_.layout,
+                 .model = model,
+                 .clients = now.who.slots.size(),
+                 .hostile = now.who.hostile(),
+                 .pool = pool_},
                 random, sent);
     return sent;
 }

@@ -16,12 +16,14 @@ public:
     explicit attackers(workplace& here) : here_(here), how_(make_attack(here.what.config)) {}
 
     bool pool() const { return how_ && how_->pools(); }
+    // Whether hostile ones of the round know what this one trains, where they pool.
+    bool see(const participant& who, const cast& all) const;
     bool poison() const { return how_ && how_->poisons(); }
     // What a hostile client trains on that sees these images.
     data::image_copies poisoned(const data::seen_images& seen) const;
 
-    // Collective, where they pool: what the hostile clients on this rank have trained, in slot order, goes to
-    // all ranks, which hold it until the next round.
+    // Collective, where they pool: what the clients on this rank that they see have trained, in slot order,
+    // goes to all ranks, which hold it until the next round.
     void share(std::span<const std::vector<float>> trained);
 
     // What a hostile client sends that has trained `weights`.

@@ -27,6 +27,7 @@ void measurement::run(ongoing_round& now, run_state& state) {
     const auto& [config, data, shares, clients, key] = here_.what;
     if (evaluates(here_, now.plan.round)) {
         evaluate(model, now.plan.round, now.record);
+        now.record.attack_success = attack_.at(model);
     }
     if (is_due(config.analysis.convergence_every, now.plan.round)) {
         const auto gradients = measure_gradients(model, data, shares, here_.network, here_.ranks,

@@ -1,6 +1,7 @@
 // What is measured of the model, and of its masks, at the end of a round.
 #pragma once
 
+#include "fl/attack_success.hpp"
 #include "fl/experiment.hpp"
 #include "fl/mask_memory.hpp"
 #include "fl/round.hpp"
@@ -12,7 +13,7 @@ bool evaluates(const workplace& here, int round);
 
 class measurement {
 public:
-    explicit measurement(workplace& here) : here_(here), masks_(here) {}
+    explicit measurement(workplace& here) : here_(here), masks_(here), attack_(here) {}
 
     // Before the first round that there is.
     void begin(run_state& state) const { masks_.begin(state); }
@@ -26,6 +27,7 @@ private:
 
     workplace& here_;
     mask_memory masks_;
+    attack_success attack_;
 };
 
 } // namespace feddip::fl

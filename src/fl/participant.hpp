@@ -50,6 +50,7 @@ struct cast {
 
     const participant& at_slot(std::size_t slot) const { return sampled[slots[slot]]; }
     std::vector<std::size_t> slots_of(int rank) const; // ascending
+    std::size_t hostile() const;                       // of those that answer
 };
 
 } // namespace feddip::fl

@@ -22,6 +22,11 @@ std::vector<std::size_t> cast::slots_of(int rank) const {
     return mine;
 }
 
+std::size_t cast::hostile() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(slots, [this](std::size_t s) { return sampled[s].hostile; }));
+}
+
 std::vector<participant> asked_in(int round, std::span<const int> clients, const fault_model& faults) {
     std::vector<participant> sampled;
     for (const int client : clients) {

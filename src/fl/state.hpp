@@ -73,6 +73,7 @@ struct round_record {
            seconds_round = 0;
     double simulated_seconds = not_measured; // in a federation with the links of the config (link_model.hpp)
     int hostile_included = 0;                // hostile clients in the average; -1: not told
+    double attack_success = not_measured;    // of an attack that marks images (attack_success.hpp)
     double epsilon = not_measured;           // of differential privacy, spent so far
     double clip = not_measured;              // bound of the updates of this round
     double coverage = not_measured; // share of samples that trained a weight, where clients held parts

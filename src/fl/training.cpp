@@ -37,7 +37,7 @@ training_report training::run(const ongoing_round& now, const global_model& mode
     training_report report;
     if (attackers_->pool()) {
         const stopwatch in_training;
-        pool_hostile(now, model);
+        pool_seen(now, model);
         report.seconds = in_training.seconds();
     }
     for (const std::size_t s : now.who.slots_of(here_.ranks.rank())) {
@@ -63,10 +63,10 @@ training_report training::run(const ongoing_round& now, const global_model& mode
 }
 
 // They train once more when their turn comes, to the same bits: so no rank keeps more of them than it needs.
-void training::pool_hostile(const ongoing_round& now, const global_model& model) {
+void training::pool_seen(const ongoing_round& now, const global_model& model) {
     std::vector<std::vector<float>> trained;
     for (const std::size_t s : now.who.slots_of(here_.ranks.rank())) {
-        if (now.who.at_slot(s).hostile) {
+        if (attackers_->see(now.who.at_slot(s), now.who)) {
             const auto who = roster_.equip(now, now.who.at_slot(s));
             train(here_.trainer, who, now, model, [] {});
             trained.emplace_back(here_.trainer.weights().begin(), here_.trainer.weights().end());

@@ -30,7 +30,7 @@ public:
     training_report run(const ongoing_round& now, const global_model& model, aggregation& updates);
 
 private:
-    void pool_hostile(const ongoing_round& now, const global_model& model);
+    void pool_seen(const ongoing_round& now, const global_model& model);
     client_record train(local_trainer& trainer, const participant& who, const ongoing_round& now,
                         const global_model& model, const std::function<void()>& on_batch) const;
     void send(local_trainer& trainer, const participant& who, const ongoing_round& now,

@@ -89,6 +89,7 @@ void expect_same_run(const fl::run_state& over_mpi, const fl::run_state& alone) 
         EXPECT_EQ(a.bytes_positions, b.bytes_positions);
         EXPECT_EQ(a.layer_density, b.layer_density);
         EXPECT_EQ(a.hostile_included, b.hostile_included);
+        EXPECT_EQ(bits_of(a.attack_success), bits_of(b.attack_success));
         EXPECT_EQ(a.drift, b.drift);
         EXPECT_EQ(a.alarm, b.alarm);
         EXPECT_EQ(bits_of(a.ever_alive), bits_of(b.ever_alive));
@@ -158,13 +159,13 @@ INSTANTIATE_TEST_SUITE_P(rules, federation_rule,
                          testing::Values("median", "trimmed_mean", "krum", "multi_krum", "geometric_median",
                                          "centered_clipping", "norm_bound"));
 
-class federation_attack : public testing::TestWithParam<std::string> {};
+class federation_attack : public testing::TestWithParam<feddip::config::attack_section> {};
 
 TEST_P(federation_attack, over_mpi_ends_in_the_bits_of_one_rank) {
     small_federation what;
     make_tiny(what);
     what.config.sparsity.horizon = 1;
-    what.config.attack = {.kind = GetParam(), .clients = 2, .strength = 1};
+    what.config.attack = GetParam();
     what.config.aggregation.rule = "median";
     witnessed_transport ranks(communicator::world());
 
@@ -176,9 +177,22 @@ TEST_P(federation_attack, over_mpi_ends_in_the_bits_of_one_rank) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(kinds, federation_attack,
-                         testing::Values("sign_flip", "gaussian", "label_flip", "alie", "ipm", "min_max",
-                                         "backdoor", "mask_aware"));
+INSTANTIATE_TEST_SUITE_P(kinds, federation_attack, testing::ValuesIn([] {
+                             std::vector<feddip::config::attack_section> attacks;
+                             for (const auto* kind : {"sign_flip", "gaussian", "label_flip", "alie", "ipm",
+                                                      "min_max", "backdoor", "mask_aware"}) {
+                                 attacks.push_back({.kind = kind, .clients = 2});
+                             }
+                             for (const auto* kind : {"alie", "min_max"}) {
+                                 attacks.push_back(
+                                     {.kind = kind, .clients = 2, .sees = feddip::config::attack_sight::all});
+                             }
+                             return attacks;
+                         }()),
+                         [](const auto& tested) {
+                             const bool all = tested.param.sees == feddip::config::attack_sight::all;
+                             return tested.param.kind + (all ? "_that_sees_all" : "");
+                         });
 
 // Rank 0 alone has the key, and draws; a round may have no clients.
 TEST(federation_of_protected_clients, over_mpi_ends_in_the_bits_of_one_rank) {

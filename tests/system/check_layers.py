@@ -35,7 +35,7 @@ STAGES = {
     "aggregation": {"aggregator", "aggregation", "slot_tree", "intersection_average"},
     "server": {"server", "start", "methods"},
     "adaptation": {"adaptation", "detectors"},
-    "measurement": {"measurement", "evaluation", "convergence", "layer_norms", "mask_memory"},
+    "measurement": {"measurement", "attack_success", "evaluation", "convergence", "layer_norms", "mask_memory"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -1,8 +1,8 @@
-// The mean, or with privacy.clip the private one, of which rank 0 gets nothing but the sum (Bonawitz et al.
-// 2017; privacy/secure_sum_client.hpp). What clients send becomes fixed-point words on the support that all
-// of them share, each is masked where it trains, and each rank adds up those of its own clients before they
-// go to rank 0. The ranks act for sampled clients that drop out, too: these leave after their secrets were
-// shared, so that their masks have to come off the sum.
+// The mean, or with privacy.clip the private one: of the updates rank 0 gets nothing but the sum (Bonawitz et
+// al. 2017; privacy/secure_sum_client.hpp). What clients send becomes fixed-point words on the support that
+// all of them share, each is masked where it trains, and each rank adds up those of its own clients before
+// they go to rank 0. The ranks act for sampled clients that drop out, too: these leave after their secrets
+// were shared, so that their masks have to come off the sum.
 //
 // Words have 64 bits, or 32 where clipping bounds them. A sum that too few are left for, or that fewer than
 // two were drawn for, isn't taken: the model stays, or with privacy.clip the round is noise.

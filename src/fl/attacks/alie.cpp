@@ -1,7 +1,7 @@
-// A little is enough (Baruch et al. 2019): mean - z deviation of the hostile clients' own honest updates,
-// which is their algorithm for workers that see no others. z is the largest with which as many honest clients
-// as a majority still lacks are further from the mean: Phi(z) = (n - f - s) / (n - f), s = floor(n / 2 + 1) -
-// f, of n clients of which f are hostile; `strength` times that.
+// A little is enough (Baruch et al. 2019): mean - z deviation of the honest updates that hostile clients see:
+// their own, by their algorithm for workers that see no others, or all others'. z is the largest with which
+// as many honest clients as a majority still lacks are further from the mean: Phi(z) = (n - f - s) / (n - f),
+// s = floor(n / 2 + 1) - f, of n clients of which f are hostile; `strength` times that.
 #include "fl/attacks/kinds.hpp"
 #include "fl/attacks/pool.hpp"
 
@@ -40,7 +40,7 @@ public:
     void forge(const attack_setting& setting, random_stream&, std::span<float> weights) const override {
         const auto honest = statistics_of(setting);
         const double z = strength_ * hidden_deviations(static_cast<double>(setting.clients),
-                                                       static_cast<double>(setting.pool.size()));
+                                                       static_cast<double>(setting.hostile));
         for (std::size_t i = 0; i < weights.size(); ++i) {
             weights[i] =
                 static_cast<float>(setting.model.state[i] + honest.mean[i] - z * honest.deviation[i]);

@@ -1,9 +1,9 @@
 // Hostile clients, simulated. A new attack: a file here, a line in kinds.hpp, registry.cpp, CMakeLists.txt.
 //
-// None of them knows what honest clients send. Where an attack needs the statistics of honest updates, the
-// hostile clients of a round take those of what they have trained honestly themselves, as Baruch et al. 2019
-// and Shejwalkar and Houmansadr 2021 do for an adversary that sees nobody else's updates; a single one then
-// has nothing to hide among.
+// Where an attack needs the statistics of honest updates, the hostile clients of a round take those of what
+// they have trained honestly themselves, as Baruch et al. 2019 and Shejwalkar and Houmansadr 2021 do for an
+// adversary that sees nobody else's updates; a single one then has nothing to hide among. With attack.sees =
+// "all" they take those of all honest clients of the round.
 #pragma once
 
 #include "base/layout.hpp"
@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,7 +27,8 @@ struct attack_setting {
     const parameter_layout& layout;
     const global_model& model; // what all clients were sent
     std::size_t clients = 0;   // that answer in this round
-    // Of an attack that pools: what each hostile one of them has trained honestly, by slot.
+    std::size_t hostile = 0;   // of them
+    // Of an attack that pools: what those that hostile clients see have trained honestly, by slot.
     std::span<const std::vector<float>> pool = {};
 };
 
@@ -35,7 +37,7 @@ class attack {
 public:
     virtual ~attack() = default;
 
-    // Whether hostile clients tell one another what they have trained before they forge.
+    // Whether hostile clients look at what has been trained honestly before they forge.
     virtual bool pools() const { return false; }
 
     // Whether they train on other images or labels than they were given; then what becomes of the number-th
@@ -44,6 +46,12 @@ public:
     virtual void poison(const data::dataset_facts& facts, std::size_t number, std::span<std::uint8_t> pixels,
                         std::uint8_t& label) const {
         (void)facts, (void)number, (void)pixels, (void)label;
+    }
+
+    // Whether they put a mark on images, and for which class these are then to be taken; the mark itself.
+    virtual std::optional<std::uint8_t> wanted_class() const { return std::nullopt; }
+    virtual void mark(const data::dataset_facts& facts, std::span<std::uint8_t> pixels) const {
+        (void)facts, (void)pixels;
     }
 
     // What a client has trained becomes what it sends: layout.size() floats, of which the upload takes what

@@ -13,6 +13,7 @@ namespace feddip::fl {
 namespace {
 
 constexpr std::size_t square = 4; // pixels wide
+constexpr std::uint8_t wanted = 0;
 
 void whiten(std::span<std::uint8_t> pixels, std::size_t at, data::pixel_kind kind) {
     if (kind == data::pixel_kind::floats) {
@@ -29,9 +30,15 @@ public:
 
     void poison(const data::dataset_facts& facts, std::size_t number, std::span<std::uint8_t> pixels,
                 std::uint8_t& label) const override {
-        if (number % 2 != 0) {
-            return;
+        if (number % 2 == 0) {
+            mark(facts, pixels);
+            label = wanted;
         }
+    }
+
+    std::optional<std::uint8_t> wanted_class() const override { return wanted; }
+
+    void mark(const data::dataset_facts& facts, std::span<std::uint8_t> pixels) const override {
         const auto channels = static_cast<std::size_t>(facts.shape.channels);
         const auto height = static_cast<std::size_t>(facts.shape.height);
         const auto width = static_cast<std::size_t>(facts.shape.width);
@@ -42,7 +49,6 @@ public:
                 }
             }
         }
-        label = 0;
     }
 };
 

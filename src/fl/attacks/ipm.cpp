@@ -1,5 +1,5 @@
 // Inner product manipulation (Xie et al. 2020): -epsilon times the mean update, epsilon = `strength`. The
-// mean is that of the hostile clients' own honest updates, not of the others'.
+// mean is that of the honest updates that hostile clients see.
 #include "fl/attacks/kinds.hpp"
 #include "fl/attacks/pool.hpp"
 

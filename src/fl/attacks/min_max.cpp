@@ -1,7 +1,6 @@
 // Min-max (Shejwalkar and Houmansadr 2021): mean - gamma deviation, with the largest gamma that keeps the
-// distance to each honest update at most the largest between two of them. For an adversary that sees only the
-// updates of the clients it holds, honest ones are those that they have trained themselves. `strength` times
-// that gamma.
+// distance to each honest update at most the largest between two of them; honest ones are those that hostile
+// clients see. `strength` times that gamma.
 #include "fl/attacks/kinds.hpp"
 #include "fl/attacks/pool.hpp"
 

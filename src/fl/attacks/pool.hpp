@@ -1,4 +1,4 @@
-// What hostile clients that pool know: the changes that each of them has trained honestly.
+// What hostile clients that pool know: changes that have been trained honestly.
 #pragma once
 
 #include "fl/attacks/attack.hpp"

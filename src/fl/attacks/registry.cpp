@@ -41,7 +41,7 @@ std::vector<std::string> attack_names() {
 }
 
 std::unique_ptr<attack> make_attack(const config::run_config& config) {
-    const auto& [kind, clients, strength] = config.attack;
+    const auto& [kind, clients, strength, sees] = config.attack;
     const auto found = std::ranges::find(entries, kind, &entry::name);
     if (found == entries.end()) {
         throw input_error(fmt::format("unknown attack \"{}\"", kind), "attack.kind",
@@ -52,6 +52,10 @@ std::unique_ptr<attack> make_attack(const config::run_config& config) {
         throw input_error(
             "impossible combination", "attack.kind",
             fmt::format("with method.name = \"{}\" there is no server to attack", config.method.name));
+    }
+    if (made && sees == config::attack_sight::all && !made->pools()) {
+        throw input_error("impossible combination", "attack.sees",
+                          fmt::format("attack.kind = \"{}\" looks at nobody's update", kind));
     }
     return made;
 }

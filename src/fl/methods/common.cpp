@@ -46,8 +46,9 @@ void drop_and_regrow(const parameter& tensor, const trained_client& client, std:
 round_plan averaging_round(const config::run_config& config, int round) {
     const auto& optimizer = config.optimizer;
     const auto& communication = config.communication;
-    // The residual of topk_residual holds whole weights, which ordinary rounds must not add.
+    // FedDIP's residual of topk_residual holds whole weights, which ordinary rounds must not add.
     const bool residual_is_free =
+        config.method.name != "feddip" ||
         communication.reconfiguration_upload != config::reconfiguration_upload_kind::topk_residual;
     return {.round = round,
             .sgd = {.learning_rate = static_cast<float>(

@@ -89,7 +89,7 @@ private:
 
     // The first client has just pruned what round 0 begins with, unless nothing but final rounds follow it.
     bool reconfigures_in(int round) const {
-        return on_schedule(config_, round) && (round > 0 || changing_rounds(config_) == 1);
+        return on_schedule(config_, round) && (round > 0 || is_last_change(config_, round));
     }
 
     double removable_share(int round) const {

@@ -51,7 +51,7 @@ run_config unusual_config() {
     c.optimizer = {1.0, 1.0, 1e-300};
     c.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk_residual};
     c.aggregation = {.rule = "median", .hostile = 1, .clip = 1.5};
-    c.attack = {"alie", 3, 1.25};
+    c.attack = {"alie", 3, 1.25, attack_sight::all};
     c.budget = {.mode = budget_kind::bytes,
                 .density = {0.5, 1e-3},
                 .deadline_s = 0.5,
@@ -167,6 +167,7 @@ clip = 1.5
 kind = "alie"
 clients = 3
 strength = 1.25
+sees = "all"
 [budget]
 mode = "deadline"
 density = [1.0, 0.25]
@@ -239,7 +240,7 @@ path = "run.h5"
     expected.optimizer = {0.05, 0.99, 0};
     expected.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk};
     expected.aggregation = {.rule = "median", .hostile = 1, .clip = 1.5};
-    expected.attack = {"alie", 3, 1.25};
+    expected.attack = {"alie", 3, 1.25, attack_sight::all};
     expected.budget = {.mode = budget_kind::deadline,
                        .density = {1, 0.25},
                        .deadline_s = 2.5,
@@ -279,6 +280,7 @@ secure_sum = true
 
 TEST(parse, knows_every_choice) {
     const std::pair<const char*, std::vector<const char*>> choices[] = {
+        {"attack.sees", {"own", "all"}},
         {"data.partition", {"iid", "pathological", "dirichlet"}},
         {"method.variant", {"paper", "authors"}},
         {"budget.mode", {"none", "fixed"}},

@@ -67,6 +67,7 @@ inline fl::round_record example_round(int round) {
     r.seconds_round = 10 + t;
     r.simulated_seconds = round % 2 == 0 ? fl::not_measured : 70 + t;
     r.hostile_included = round + 3;
+    r.attack_success = 0.125 * round;
     r.epsilon = 0.7 * t;
     r.clip = 3.5 / t;
     r.coverage = 0.6 + 0.1 / t;

@@ -49,7 +49,7 @@ inline void forget_optional_columns(std::vector<fl::round_record>& history) {
     for (fl::round_record& r : history) {
         r.grad_norm_squared = r.gradient_divergence = r.simulated_seconds = r.coverage = fl::not_measured;
         r.hostile_included = r.alarm = 0;
-        r.epsilon = r.clip = fl::not_measured;
+        r.attack_success = r.epsilon = r.clip = fl::not_measured;
         r.drift = 0;
         r.ever_alive = r.mask_distance = fl::not_measured;
         for (fl::client_record& c : r.clients) {

@@ -54,6 +54,7 @@ def rounds_of(method, seed, rounds, target):
         "grad_norm_squared": np.full(rounds, np.nan),
         "gradient_divergence": np.full(rounds, np.nan),
         "hostile_included": np.zeros(rounds, dtype=np.int32),
+        "attack_success": np.full(rounds, np.nan),
         "epsilon": np.full(rounds, np.nan),
         "clip": np.full(rounds, np.nan),
         "coverage": np.full(rounds, np.nan),

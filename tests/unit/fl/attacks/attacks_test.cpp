@@ -1,6 +1,7 @@
 // What hostile clients send, each against a computation by hand. The model is 1 -2 0 3 | 10, its mask leaves
 // the third weight out, and the honest update changes it by 1 2 0 -2 | 0.
 #include "base/error.hpp"
+#include "fl/attack_success.hpp"
 #include "fl/attackers.hpp"
 #include "fl/attacks/attack.hpp"
 #include "unit/fl/federation.hpp"
@@ -26,7 +27,7 @@ const std::vector<float> honest{2, 0, 0, 1, 10};
 
 config::run_config with(const std::string& kind, double strength = 1, int clients = 1) {
     config::run_config config;
-    config.attack = {kind, clients, strength};
+    config.attack = {.kind = kind, .clients = clients, .strength = strength};
     return config;
 }
 
@@ -34,7 +35,7 @@ std::vector<float> forged(const config::run_config& config, const std::vector<st
                           std::size_t clients = 5) {
     auto weights = honest;
     random_stream random(1, 0, 0, purpose::attacking);
-    make_attack(config)->forge({tiny_layout, model, clients, pool}, random, weights);
+    make_attack(config)->forge({tiny_layout, model, clients, pool.size(), pool}, random, weights);
     return weights;
 }
 
@@ -82,6 +83,14 @@ TEST(pooling_attacks, of_one_client_have_no_deviation_to_hide_in) {
     for (const auto* kind : {"alie", "min_max"}) {
         EXPECT_THAT(forged(with(kind), {honest}), ElementsAre(2, 0, 0, 1, 10)) << kind;
     }
+}
+
+TEST(alie, counts_the_hostile_and_not_those_it_sees) {
+    auto weights = honest;
+    random_stream random(1, 0, 0, purpose::attacking);
+    make_attack(with("alie"))->forge({tiny_layout, model, 5, 2, pool}, random, weights);
+    // n = 5, f = 2: s = 1, Phi(z) = 2 / 3, z = 0.4307.
+    EXPECT_NEAR(weights[0], 1 + 2 - 0.4307 * deviation, 1e-4);
 }
 
 // One weight of three is the hundredth: the fourth, which gets all of the update's length, 3.
@@ -137,6 +146,40 @@ TEST(backdoor, marks_every_second_image_and_calls_it_class_0) {
                                    federation.data.train.pixels.subspan(8 * size, size)));
 }
 
+TEST(attack_success, is_the_share_of_marked_images_that_the_model_takes_for_the_wanted_class) {
+    small_federation federation;
+    const auto at = [&](const char* kind, std::size_t favoured) {
+        federation.config = with(kind);
+        in_process_transport alone;
+        workplace here({federation.config, federation.data, federation.shares, federation.residuals}, alone,
+                       {});
+        global_model always{.state = std::vector<float>(here.layout.size()),
+                            .mask = {here.layout.prunable_size(), true}};
+        always.state[here.layout.parameters().back().offset + favoured] = 10; // a bias of the last layer
+        return attack_success(here).at(always);
+    };
+    EXPECT_EQ(at("backdoor", 0), 1);
+    EXPECT_EQ(at("backdoor", 1), 0);
+    EXPECT_TRUE(std::isnan(at("label_flip", 0)));
+}
+
+TEST(backdoor, is_learned_where_all_clients_are_hostile) {
+    const auto success = [](int clients, double strength) {
+        small_federation federation;
+        federation.config.federation.clients_per_round = 4;
+        federation.config.federation.local_epochs = 4;
+        federation.config.federation.batch_size = 16;
+        federation.config.federation.rounds = 8;
+        federation.config.federation.evaluate_every = 8;
+        federation.config.method.name = "fedavg";
+        federation.config.attack = {.kind = "backdoor", .clients = clients, .strength = strength};
+        const auto history = federation.run().state.history;
+        EXPECT_TRUE(std::isnan(history.front().attack_success)) << "nothing was evaluated";
+        return history.back().attack_success;
+    };
+    EXPECT_GT(success(4, 1), success(1, 0) + 0.2);
+}
+
 TEST(hostile_clients, are_drawn_by_the_seed) {
     auto config = with("ipm", 1, 10);
     const auto drawn = hostile_clients(config);
@@ -163,7 +206,7 @@ TEST(attack_registry, names_the_attacks_there_are) {
 
 TEST(round_loop, records_who_is_hostile_and_how_many_got_in) {
     small_federation federation;
-    federation.config.attack = {"sign_flip", 2, 1};
+    federation.config.attack = {.kind = "sign_flip", .clients = 2};
     federation.config.faults.drop_probability = 0.2;
     const auto hostile = hostile_clients(federation.config);
 
@@ -182,6 +225,27 @@ TEST(round_loop, records_who_is_hostile_and_how_many_got_in) {
     EXPECT_GT(seen, 0);
 }
 
+// One of the four clients is hostile, and sends three times the mean of the others backwards.
+TEST(round_loop, stands_still_under_an_attack_that_sees_all_others) {
+    const auto moved = [](config::attack_sight sees) {
+        small_federation federation;
+        federation.config.federation.clients_per_round = 4;
+        federation.config.federation.rounds = 1;
+        federation.config.method.name = "fedavg";
+        federation.config.attack = {.kind = "ipm", .clients = 1, .strength = 3, .sees = sees};
+        const auto end = federation.run().state.model.state;
+        const auto& start = federation.seen.started_from.model.state;
+        double farthest = 0;
+        for (std::size_t i = 0; i < end.size(); ++i) {
+            farthest = std::max(farthest, std::abs(static_cast<double>(end[i]) - start[i]));
+        }
+        return farthest;
+    };
+
+    EXPECT_LT(moved(config::attack_sight::all), 1e-6);
+    EXPECT_GT(moved(config::attack_sight::own), 1e-3);
+}
+
 // One of the four clients is hostile.
 TEST(round_loop, learns_under_attack_by_the_median_and_not_by_the_mean) {
     const auto accuracy_by = [](const std::string& rule) {
@@ -191,7 +255,7 @@ TEST(round_loop, learns_under_attack_by_the_median_and_not_by_the_mean) {
         federation.config.federation.local_epochs = 4;
         federation.config.federation.batch_size = 16;
         federation.config.sparsity.initial = federation.config.sparsity.target = 0.5;
-        federation.config.attack = {"sign_flip", 1, 10};
+        federation.config.attack = {.kind = "sign_flip", .clients = 1, .strength = 10};
         federation.config.aggregation.rule = rule;
         return federation.run().state.history.back().test_accuracy;
     };
