@@ -18,6 +18,7 @@
 #include <cmath>
 #include <cstddef>
 #include <numeric>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -29,14 +30,15 @@ struct predicted_rounds {
     std::vector<round_traffic> run, fedavg; // as many of each
 };
 
-predicted_rounds predict(const config::run_config& config, const parameter_layout& layout) {
+predicted_rounds predict(const config::run_config& config, const parameter_layout& layout,
+                         std::span<const double> images) {
     auto plain = config;
     plain.method = {.name = "fedavg"};
     plain.adaptation = {};
     plain.privacy = {};
-    auto run = predict_traffic(config, *fl::make_method(config), layout);
+    auto run = predict_traffic(config, *fl::make_method(config), layout, images);
     plain.federation.rounds = static_cast<int>(run.size());
-    return {.run = std::move(run), .fedavg = predict_traffic(plain, *fl::make_method(plain), layout)};
+    return {.run = std::move(run), .fedavg = predict_traffic(plain, *fl::make_method(plain), layout, images)};
 }
 
 std::string json_seconds(double seconds) {
@@ -62,7 +64,8 @@ void print_json_budgets(const config::run_config& config, const parameter_layout
     fmt::print("{}", classes.empty() ? "" : "]");
 }
 
-// Totals of the whole run, by their names in results files.
+// Totals of the whole run, by their names in results files. No data are read: times take all shares to be
+// equal.
 void print_json(const config::run_config& config, const parameter_layout& layout) {
     const auto to_json = [](const std::vector<round_traffic>& rounds) {
         const auto sum = total(rounds);
@@ -70,7 +73,7 @@ void print_json(const config::run_config& config, const parameter_layout& layout
             R"({{"bytes_down": {:.0f}, "bytes_up": {:.0f}, "bytes_positions": {:.0f}, "simulated_seconds": {}}})",
             sum.down, sum.up, sum.positions + sum.positions_up, json_seconds(sum.seconds));
     };
-    const auto [run, fedavg] = predict(config, layout);
+    const auto [run, fedavg] = predict(config, layout, equal_images(config));
     fmt::print("{{\"run\": {},\n \"fedavg\": {}", to_json(run), to_json(fedavg));
     if (const auto guarantee = fl::guarantee_of(config)) {
         const double epsilon = guarantee->epsilon_after(guarantee->rounds());
@@ -190,21 +193,25 @@ void print_budgets(const config::run_config& config, const parameter_layout& lay
 
 // Of an alarm in the round after the first drift, or halfway.
 void print_answer(const config::run_config& config, const parameter_layout& layout,
-                  const std::vector<round_traffic>& without_alarm) {
+                  std::span<const double> images, const std::vector<round_traffic>& without_alarm) {
     if (config.adaptation.answer == config::answer_kind::none) {
         return;
     }
     const int round = config.drift.kind == config::drift_kind::none ? config.federation.rounds / 2
                                                                     : config.drift.at.front();
+    const int lasts = config::answer_rounds_of(config, round - 1);
+    if (round < 1 || lasts < 1) {
+        return;
+    }
     const auto method = fl::make_method(config);
     const auto bytes = [](const std::vector<round_traffic>& rounds) {
         const auto sum = total(rounds);
         return sum.down + sum.up;
     };
     const double without = bytes(without_alarm);
-    const double more = bytes(predict_traffic(config, *method, layout, round - 1)) - without;
+    const double more = bytes(predict_traffic(config, *method, layout, images, round - 1)) - without;
     fmt::print("  an alarm in round {} would be answered in the next {} and add about {} ({:.1f} %)\n", round,
-               config.adaptation.rounds, format_bytes(more), 100 * more / without);
+               lasts, format_bytes(more), 100 * more / without);
 }
 
 void print_memory(const config::run_config& config, const parameter_layout& layout) {
@@ -214,17 +221,18 @@ void print_memory(const config::run_config& config, const parameter_layout& layo
                "  weights, messages    {:>9}  per rank\n"
                "  activations, batch   {:>9}  per rank\n",
                format_bytes(m.dataset), format_bytes(m.parameters), format_bytes(m.activations));
+    if (m.updates > 0) {
+        fmt::print("  updates of a round   {:>9}  on all ranks together, for aggregation.rule = \"{}\"\n",
+                   format_bytes(m.updates), config.aggregation.rule);
+    }
 }
 
 // Of one round's local training on average, forward and backward. The share of alive weights in each layer is
 // that of an Erdos-Renyi-kernel mask; where magnitudes decide it will differ.
 void print_work(const config::run_config& config, const parameter_layout& layout,
-                const data::partition& shares) {
+                std::span<const double> images_of_clients) {
     const auto flops = forward_flops(config);
-    const double images = std::accumulate(shares.train.begin(), shares.train.end(), 0.0,
-                                          [&](double sum, const auto& share) {
-                                              return sum + seen_of(static_cast<double>(share.size()), config);
-                                          }) /
+    const double images = std::accumulate(images_of_clients.begin(), images_of_clients.end(), 0.0) /
                           config.federation.clients * config.federation.clients_per_round *
                           config.federation.local_epochs * (1 - config.faults.drop_probability);
     const double dense = 3 * images * std::accumulate(flops.begin(), flops.end(), 0.0);
@@ -269,13 +277,14 @@ exit_code check(const check_command& command) {
     }
     fmt::print("\nModel: {} trainable parameters, {} of them prunable\n", layout.trainable_size(),
                layout.prunable_size());
-    const auto predicted = predict(config, layout);
+    const auto images = images_of(shares, config);
+    const auto predicted = predict(config, layout, images);
     print_traffic(config, predicted);
     print_privacy(config, predicted.run);
-    print_answer(config, layout, predicted.run);
+    print_answer(config, layout, images, predicted.run);
     print_budgets(config, layout);
     print_memory(config, layout);
-    print_work(config, layout, shares);
+    print_work(config, layout, images);
     return exit_code::done;
 }
 

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace feddip::app {
 
@@ -37,6 +38,19 @@ double seen_of(double images, const config::run_config& config) {
 double images_per_client(const config::run_config& config) {
     return seen_of(static_cast<double>(data::facts_of(config.data).train_size) / config.federation.clients,
                    config);
+}
+
+std::vector<double> equal_images(const config::run_config& config) {
+    return std::vector<double>(static_cast<std::size_t>(config.federation.clients),
+                               images_per_client(config));
+}
+
+std::vector<double> images_of(const data::partition& shares, const config::run_config& config) {
+    std::vector<double> images;
+    std::ranges::transform(shares.train, std::back_inserter(images), [&](const auto& share) {
+        return seen_of(static_cast<double>(share.size()), config);
+    });
+    return images;
 }
 
 parameter_layout layout_for(const config::run_config& config) {

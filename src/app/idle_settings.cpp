@@ -1,40 +1,122 @@
 #include "app/idle_settings.hpp"
 
+#include "config/names.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
+#include <map>
+#include <span>
 #include <string_view>
 
 namespace feddip::app {
 
 namespace {
 
+using config::run_config;
+
+// A key, or all of a section, which ends with a dot.
 struct idle_keys {
-    std::string_view beginning;
+    std::string_view name;
     std::string why;
+
+    bool have(std::string_view key) const {
+        return key == name || (name.ends_with('.') && key.starts_with(name));
+    }
 };
 
-std::vector<idle_keys> switched_off(const config::run_config& c) {
-    std::vector<idle_keys> off;
-    if (c.attack.kind == "none") {
-        off.push_back({"attack.", "attack.kind is \"none\""});
-    }
-    if (const auto& rule = c.aggregation.rule; rule != "norm_bound" && rule != "centered_clipping") {
-        off.push_back({"aggregation.clip", fmt::format("aggregation.rule is \"{}\"", rule)});
-    }
-    if (c.budget.mode == config::budget_kind::none) {
-        off.push_back({"budget.", "budget.mode is \"none\""});
-    }
-    if (c.drift.kind == config::drift_kind::none) {
-        for (const auto* key : {"drift.pattern", "drift.at", "drift.strength", "drift.clients"}) {
-            off.push_back({key, "drift.kind is \"none\""});
+class idle_list {
+public:
+    void add(std::span<const std::string_view> names, const std::string& why) {
+        for (const auto name : names) {
+            all_.push_back({name, why});
         }
     }
-    if (c.method.name != "feddip") {
-        for (const auto* key : {"communication.upload", "sparsity.layer_floor", "sparsity.start_mask"}) {
-            off.push_back({key, fmt::format("method.name is \"{}\"", c.method.name)});
+    void add_if(bool off, std::initializer_list<std::string_view> names, const std::string& why) {
+        if (off) {
+            add(std::span(names.begin(), names.size()), why);
         }
     }
+    const idle_keys* find(std::string_view key) const {
+        const auto found = std::ranges::find_if(all_, [&](const idle_keys& k) { return k.have(key); });
+        return found == all_.end() ? nullptr : &*found;
+    }
+
+private:
+    std::vector<idle_keys> all_;
+};
+
+// Of [sparsity], for methods that prune in another way than FedDIP.
+const std::map<std::string_view, std::vector<std::string_view>> unread_by{
+    {"dadpfl", {"sparsity.horizon"}},
+    {"dispfl", {"sparsity.initial", "sparsity.horizon"}},
+    {"fedavg", {"sparsity."}},
+    {"feddst", {"sparsity.initial"}},
+    {"fedprox", {"sparsity."}},
+    {"flash", {"sparsity.initial", "sparsity.horizon", "sparsity.start", "sparsity.final_rounds"}},
+    {"prunefl", {"sparsity.start", "sparsity.start_scale"}},
+    {"prunetrain", {"sparsity.horizon", "sparsity.start", "sparsity.start_scale"}},
+    {"snip", {"sparsity.initial", "sparsity.horizon", "sparsity.start", "sparsity.final_rounds"}},
+};
+
+void add_of_method(const run_config& c, idle_list& off) {
+    const auto why = fmt::format("method.name is \"{}\"", c.method.name);
+    for (const std::string_view section :
+         {"fedprox.", "prunefl.", "prunetrain.", "feddst.", "dispfl.", "dadpfl."}) {
+        off.add_if(!section.starts_with(c.method.name), {section}, why);
+    }
+    if (c.method.name == "feddip") {
+        off.add_if(c.regularization.maximum == 0, {"regularization.steps", "regularization.staircase"},
+                   "regularization.maximum is 0");
+        return;
+    }
+    // Of a method that isn't named there, nothing is known.
+    if (const auto found = unread_by.find(c.method.name); found != unread_by.end()) {
+        off.add_if(true,
+                   {"communication.upload", "communication.reconfiguration_upload", "regularization.",
+                    "sparsity.regrow", "sparsity.start_mask", "sparsity.layer_floor"},
+                   why);
+        off.add(found->second, why);
+    }
+}
+
+void add_of_clients(const run_config& c, idle_list& off) {
+    const auto partition = fmt::format("data.partition is \"{}\"", config::name_of(c.data.partition));
+    off.add_if(c.data.partition != config::partition_kind::pathological, {"data.classes_per_client"},
+               partition);
+    off.add_if(c.data.partition != config::partition_kind::dirichlet, {"data.dirichlet_alpha"}, partition);
+    off.add_if(c.links.shares.size() == 1, {"links.order"}, "links.shares has one class");
+    off.add_if(c.faults.slow_probability == 0, {"faults.slow_factor"}, "faults.slow_probability is 0");
+    off.add_if(c.drift.kind == config::drift_kind::none,
+               {"drift.pattern", "drift.at", "drift.strength", "drift.clients"}, "drift.kind is \"none\"");
+    off.add_if(c.adaptation.answer == config::answer_kind::none, {"adaptation."},
+               "adaptation.answer is \"none\"");
+}
+
+void add_of_budgets(const run_config& c, idle_list& off) {
+    using config::budget_kind;
+    const auto mode = fmt::format("budget.mode is \"{}\"", config::name_of(c.budget.mode));
+    off.add_if(c.budget.mode == budget_kind::none, {"budget."}, mode);
+    off.add_if(!c.budget.has_deadline(), {"budget.deadline_s"}, mode);
+    off.add_if(c.budget.mode != budget_kind::bytes, {"budget.bytes_per_round"}, mode);
+    off.add_if(c.budget.mode == budget_kind::drop, {"budget.feedback", "budget.rotate", "budget.layer_floor"},
+               mode);
+}
+
+void add_of_protection(const run_config& c, idle_list& off) {
+    off.add_if(c.attack.kind == "none", {"attack."}, "attack.kind is \"none\"");
+    off.add_if(c.aggregation.rule != "norm_bound" && c.aggregation.rule != "centered_clipping",
+               {"aggregation.clip"}, fmt::format("aggregation.rule is \"{}\"", c.aggregation.rule));
+    off.add_if(c.privacy.clip == 0, {"privacy.delta"}, "privacy.clip is 0");
+}
+
+idle_list switched_off(const run_config& c) {
+    idle_list off;
+    add_of_method(c, off);
+    add_of_clients(c, off);
+    add_of_budgets(c, off);
+    add_of_protection(c, off);
     return off;
 }
 
@@ -45,9 +127,7 @@ std::vector<std::string> idle_settings(const config::run_config& config) {
     const config::run_config defaults;
     std::vector<std::string> sentences;
     for (const auto& [key, usual, now] : config::differences(defaults, config)) {
-        const auto found =
-            std::ranges::find_if(off, [&](const idle_keys& k) { return key.starts_with(k.beginning); });
-        if (found != off.end()) {
+        if (const auto* found = off.find(key)) {
             sentences.push_back(fmt::format("{} = {} does nothing: {}", key, now, found->why));
         }
     }

@@ -47,10 +47,14 @@ double bytes_without_weights(const parameter_layout& layout) {
     return static_cast<double>(fl::header_bytes + sizeof(float) * (layout.size() - layout.prunable_size()));
 }
 
+double of_client(std::span<const double> images, const fl::participant& who) {
+    return images[static_cast<std::size_t>(who.client)];
+}
+
 // Without a server: all messages are alike, and it is known who sends how many (fl/peers.cpp). Where clients
 // prune further, when training has it so, these are the most that there may be.
 std::vector<round_traffic> predict_exchange(const config::run_config& config, const fl::method& method,
-                                            const parameter_layout& layout) {
+                                            const parameter_layout& layout, std::span<const double> images) {
     const auto& f = config.federation;
     const auto mask = method.personal_mask(layout, 0);
     const double positions = expected_positions(layout, mask, 1, false).of_model();
@@ -66,7 +70,7 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
         std::vector<fl::client_work> works;
         round_traffic r{.sparsity = mask.sparsity()};
         for (const auto& who : sampled) {
-            works.push_back(fl::work_of(who, images_per_client(config), f.local_epochs));
+            works.push_back(fl::work_of(who, of_client(images, who), f.local_epochs));
             r.dropped_out += who.answers ? 0 : 1;
         }
         for (std::size_t i = 0; i < sampled.size(); ++i) {
@@ -89,9 +93,10 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
 } // namespace
 
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
-                                           const parameter_layout& layout, int alarm) {
+                                           const parameter_layout& layout, std::span<const double> images,
+                                           int alarm) {
     if (method.neighbours() > 0) {
-        return predict_exchange(config, method, layout);
+        return predict_exchange(config, method, layout, images);
     }
     const auto size = static_cast<double>(layout.prunable_size());
     const double without_weights = bytes_without_weights(layout);
@@ -102,7 +107,6 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
 
     const fl::link_model links(config);
     const fl::fault_model faults(config.faults, config.federation.seed);
-    const double images = images_per_client(config);
     const auto guarantee = fl::guarantee_of(config);
     const int count = guarantee ? guarantee->rounds() : config.federation.rounds;
 
@@ -143,7 +147,7 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         }
         std::vector<fl::client_work> works;
         for (const auto& who : sampled) {
-            works.push_back(fl::work_of(who, images, config.federation.local_epochs));
+            works.push_back(fl::work_of(who, of_client(images, who), config.federation.local_epochs));
             works.back().bytes_down = r.down / clients;
             works.back().bytes_up = uploads > 0 ? r.up / uploads : 0;
         }
@@ -201,6 +205,8 @@ memory_estimate estimate_memory(const config::run_config& config, const paramete
     // (comm/mpi_transport.hpp).
     const auto slots = static_cast<unsigned>(config.federation.clients_per_round);
     const double copies = 5 + 2 * std::bit_width(slots - 1) + 2;
+    // Rules that need all updates hold each as it was trained, and again in the slices of all ranks.
+    const double updates_held = config.aggregation.rule == "mean" ? 0 : 2.0 * slots;
     double values = static_cast<double>(spec.shape(0).size());
     for (const auto& layer : spec.layers()) {
         values += static_cast<double>(layer.output.size());
@@ -208,7 +214,8 @@ memory_estimate estimate_memory(const config::run_config& config, const paramete
     const double batch = std::max(config.federation.batch_size, fl::evaluation_batch);
     return {.dataset = static_cast<double>(data::storage_size(facts)),
             .parameters = copies * static_cast<double>(layout.size()) * sizeof(float),
-            .activations = 2 * batch * values * sizeof(float)};
+            .activations = 2 * batch * values * sizeof(float),
+            .updates = updates_held * static_cast<double>(layout.size()) * sizeof(float)};
 }
 
 } // namespace feddip::app

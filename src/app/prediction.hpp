@@ -6,6 +6,7 @@
 #include "fl/method.hpp"
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 namespace feddip::app {
@@ -24,12 +25,13 @@ struct round_traffic {
 
 // For each round. Values, tails and headers are exact, positions are estimated (expected_positions.hpp).
 // Clients that will be sampled, drop out or be slow are known; times take each with the mean of the round's
-// bytes and of the training images. Of protected clients it isn't known who takes part: the rounds are those
-// that the budget allows, their bytes means over all draws, and there are no times. Where there is no server,
-// bytes of messages between clients, each counted down and up.
+// bytes, and with its `images`, [clients] as many as it trains on in an epoch. Of protected clients it isn't
+// known who takes part: the rounds are those that the budget allows, their bytes means over all draws, and
+// there are no times. Where there is no server, bytes of messages between clients, each counted down and up.
 // `alarm` is a round in which the clients' loss rises (fl/adaptation.hpp), -1: none.
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
-                                           const parameter_layout& layout, int alarm = -1);
+                                           const parameter_layout& layout, std::span<const double> images,
+                                           int alarm = -1);
 round_traffic total(const std::vector<round_traffic>& rounds);
 
 // Multiplications and additions of one image's forward pass, [prunable tensor], all weights alive.
@@ -40,6 +42,7 @@ struct memory_estimate {
     double dataset = 0;     // once per machine
     double parameters = 0;  // weights, gradients, messages; per rank
     double activations = 0; // values and their gradients of one batch; per rank
+    double updates = 0; // of all clients of a round, where the rule of aggregation needs them; over all ranks
 };
 memory_estimate estimate_memory(const config::run_config& config, const parameter_layout& layout);
 

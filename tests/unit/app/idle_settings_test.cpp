@@ -28,6 +28,20 @@ TEST(idle_settings, name_what_another_key_has_switched_off) {
         idle_in("[method]\nname = \"flash\"\n[sparsity]\nlayer_floor = 0.01\nstart_mask = \"per_client\"")
             .size(),
         2U);
+    EXPECT_THAT(idle_in("[data]\npartition = \"iid\"\ndirichlet_alpha = 0.1"),
+                ElementsAre("data.dirichlet_alpha = 0.1 does nothing: data.partition is \"iid\""));
+    EXPECT_THAT(idle_in("[method]\nname = \"prunetrain\"\n[regularization]\nmaximum = 0.01"),
+                ElementsAre("regularization.maximum = 0.01 does nothing: method.name is \"prunetrain\""));
+    EXPECT_EQ(idle_in("[fedprox]\nmu = 1\n[dispfl]\nneighbours = 3").size(), 2U);
+    EXPECT_EQ(
+        idle_in("[method]\nname = \"snip\"\n[sparsity]\ninitial = 0.2\nhorizon = 9\nstart = \"uniform\"")
+            .size(),
+        3U);
+    EXPECT_EQ(
+        idle_in("[adaptation]\nthreshold = 9\n[faults]\nslow_factor = 3\n[privacy]\ndelta = 0.01").size(),
+        3U);
+    EXPECT_THAT(idle_in("[budget]\nmode = \"fixed\"\ndensity = 0.5\ndeadline_s = 3"),
+                ElementsAre("budget.deadline_s = 3.0 does nothing: budget.mode is \"fixed\""));
 }
 
 TEST(idle_settings, are_none_where_all_are_at_work) {
@@ -42,6 +56,11 @@ TEST(idle_settings, are_none_where_all_are_at_work) {
              "[sparsity]\nlayer_floor = 0.01\nstart_mask = \"per_client\"\n[communication]\nupload = "
              "\"dense\"",
              "[method]\nname = \"fedavg\"",
+             "[method]\nname = \"fedprox\"\n[fedprox]\nmu = 1",
+             "[method]\nname = \"feddst\"\n[sparsity]\nstart = \"uniform\"\nstart_scale = "
+             "\"density\"\nhorizon = 9",
+             "[data]\npartition = \"dirichlet\"\ndirichlet_alpha = 0.1",
+             "[data]\npartition = \"pathological\"\nclasses_per_client = 3",
          }) {
         EXPECT_THAT(idle_in(toml), IsEmpty()) << toml;
     }

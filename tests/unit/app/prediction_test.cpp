@@ -19,7 +19,7 @@ config::run_config small_run() {
 }
 
 std::vector<round_traffic> predicted(const config::run_config& c) {
-    return predict_traffic(c, *fl::make_method(c), layout_for(c));
+    return predict_traffic(c, *fl::make_method(c), layout_for(c), equal_images(c));
 }
 
 TEST(Traffic, FedAvgSendsEverythingInEachRoundBothWays) {
@@ -246,6 +246,14 @@ TEST(Memory, HoldsTheDataSetAndGrowsWithTheBatch) {
     EXPECT_EQ(small.dataset, 70'000.0 * 785);
     EXPECT_GT(large.activations, 3 * small.activations);
     EXPECT_EQ(large.parameters, small.parameters);
+}
+
+TEST(Memory, HoldsAllUpdatesOfARoundWhereTheRuleNeedsThem) {
+    config::run_config c;
+    const auto layout = layout_for(c);
+    EXPECT_EQ(estimate_memory(c, layout).updates, 0);
+    c.aggregation.rule = "median";
+    EXPECT_EQ(estimate_memory(c, layout).updates, 2.0 * 5 * 4 * static_cast<double>(layout.size()));
 }
 
 } // namespace
