@@ -15,6 +15,7 @@
 #include "data/dataset.hpp"
 #include "data/drift.hpp"
 #include "data/partition.hpp"
+#include "fl/packing.hpp"
 #include "fl/round_loop.hpp"
 #include "io/checkpoint.hpp"
 #include "io/client_files.hpp"
@@ -28,6 +29,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace feddip::app {
@@ -73,12 +75,24 @@ void ensure_complete_with_same_data(const std::string& before, const config::dat
     }
 }
 
+// A node's crash may have left them torn.
+io::results read_results_to_resume(const std::filesystem::path& path) {
+    try {
+        return io::read_results(path);
+    } catch (const error& unreadable) {
+        throw input_error(
+            "can't resume", path.string(),
+            fmt::format("there is no checkpoint, and it can't be read ({}); remove it to start anew",
+                        unreadable.what()));
+    }
+}
+
 // Throws input_error for results without a checkpoint that starting anew would lose.
 void ensure_nothing_is_lost(const observation& o, const config::run_config& config) {
     if (!std::filesystem::exists(o.results)) {
         return;
     }
-    const auto found = io::read_results(o.results);
+    const auto found = read_results_to_resume(o.results);
     io::ensure_same_run(found.header.info.config_toml, config::to_toml(config), o.results);
     const auto before = config::parse(found.header.info.config_toml, o.results.string(), {});
     if (io::had_checkpoint(before.checkpoint, found.rounds) ||
@@ -157,6 +171,20 @@ exit_code end(const fl::run_result& result, const observation& o, const config::
     return exit_code::stopped;
 }
 
+// Collective. Without new checkpoints nothing needs more than the newest versions but the one gone on from.
+io::client_files client_files_of(const config::run_config& config, const train_command& command,
+                                 const std::optional<fl::run_state>& resumed, fl::transport& ranks) {
+    auto stem = io::checkpoint_stem(results_path(config, command.out), config.checkpoint.path);
+    if (!config.checkpoint.none()) {
+        return {std::move(stem), io::versions::all};
+    }
+    std::int32_t checkpointed = resumed ? resumed->rounds_done : 0;
+    if (command.resume) {
+        checkpointed = fl::broadcast(ranks, std::span<const std::int32_t>(&checkpointed, 1)).front();
+    }
+    return {std::move(stem), io::versions::newest, checkpointed};
+}
+
 exit_code train_on(comm::communicator& world, const train_command& command) {
     const stop_signals signals;
     const bool first = world.rank() == 0;
@@ -217,8 +245,7 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
         observers.insert(observers.begin(), observed.lease.get());
     }
 
-    io::client_files residuals(io::checkpoint_stem(results_path(config, command.out), config.checkpoint.path),
-                               config.checkpoint.none() ? io::versions::newest : io::versions::all);
+    auto residuals = client_files_of(config, command, observed.resumed, ranks);
     const auto result = fl::run(
         {.config = config, .data = dataset, .shares = shares, .clients = residuals}, ranks, info, observers,
         [&] { return signals.stop_requested(); }, std::move(observed.resumed));

@@ -68,7 +68,8 @@ void remove_all(versions_of_client::const_iterator first, versions_of_client::co
 
 } // namespace
 
-client_files::client_files(std::filesystem::path stem, versions kept) : stem_(std::move(stem)), kept_(kept) {}
+client_files::client_files(std::filesystem::path stem, versions kept, int checkpointed)
+    : stem_(std::move(stem)), kept_(kept), checkpointed_(checkpointed) {}
 
 std::vector<float> client_files::load(int client, int round) {
     const auto path = path_of(client, round, residual_suffix);
@@ -114,7 +115,11 @@ void client_files::put(int client, int round, std::string_view suffix, std::span
             if (suffix == model_suffix && first_kept != files->second.begin()) {
                 --first_kept;
             }
-            remove_all(files->second.begin(), first_kept);
+            const auto first = files->second.lower_bound(checkpointed_);
+            if (first != files->second.end() && first_kept != files->second.end() &&
+                first->first < first_kept->first) {
+                remove_all(first, first_kept);
+            }
         }
     }
 }

@@ -20,7 +20,8 @@ enum class versions {
 // residual (residual_codec.hpp) or the message; replaced atomically.
 class client_files : public fl::client_store {
 public:
-    client_files(std::filesystem::path stem, versions kept);
+    // What the first `checkpointed` rounds left stays, for that checkpoint may be gone back to.
+    client_files(std::filesystem::path stem, versions kept, int checkpointed = 0);
 
     std::vector<float> load(int client, int round) override;
     void save(int client, int round, std::span<const float> residual) override;
@@ -34,6 +35,7 @@ private:
 
     std::filesystem::path stem_;
     versions kept_;
+    int checkpointed_;
 };
 
 // Removes what neither a checkpoint after `rounds_done` rounds nor a later one needs: of each client all but

@@ -135,7 +135,7 @@ void results_writer::on_start(const fl::run_info& info, const fl::run_state& sta
         header.made_by.data_checksum.clear();
     }
     file_ = std::make_unique<growing_results>(header);
-    write(state, flush::later);
+    write(state, flush::now); // what a node's crash left torn, no start could go on from
 }
 
 void results_writer::on_round(const fl::run_state& state) {

@@ -3,6 +3,7 @@
 #include "io/files.hpp"
 #include "io/residual_codec.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -150,6 +151,27 @@ TEST_F(client_files, give_back_the_bytes_of_models_and_refuse_damage) {
         io::replace_file(path, std::span(whole).first(i));
         EXPECT_THROW(store.load_model(3, 5), error) << i;
     }
+}
+
+TEST_F(client_files, keep_what_the_checkpoint_gone_on_from_needs) {
+    const auto rounds_left = [&](int checkpointed) {
+        io::client_files before(stem(), io::versions::all);
+        io::client_files store(stem(), io::versions::newest, checkpointed);
+        before.save(3, 5, some);
+        before.save(3, 8, some);
+        for (const int round : {12, 15}) {
+            store.save(3, round, some);
+        }
+        std::vector<int> left;
+        for (const int round : {5, 8, 12, 15}) {
+            if (std::filesystem::exists(fmt::format("{}.client-3-{}.residual", stem().string(), round))) {
+                left.push_back(round);
+            }
+        }
+        return left;
+    };
+    EXPECT_EQ(rounds_left(10), (std::vector{5, 8, 15}));
+    EXPECT_EQ(rounds_left(0), std::vector{15});
 }
 
 TEST_F(client_files, keep_models_as_long_as_checkpoints_need_them) {
