@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tables of results files, as Markdown: accuracy over differential privacy and sparsity, and accuracy of each rule of
 aggregation under each attack. In %, the mean of the last three rounds that were evaluated, and the range of the seeds.
-Without RESULTS the tables of analysis/results/attacks.md, from the files beside it, in the page."""
+Without RESULTS the tables of analysis/results/privacy.md and attacks.md, and a figure, from the files beside these pages."""
 
 from __future__ import annotations
 
@@ -10,19 +10,29 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
-import xarray as xr
-from feddip_analysis import collect, documents, results, tables
+import matplotlib
 
-LAST_EVALUATIONS = 3
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+import xarray as xr  # noqa: E402
+from feddip_analysis import collect, documents, plots, protection, results, tables  # noqa: E402
+
 MISSING = "–"
+BACKDOOR = "backdoor"
+SEES_ALL = ", sees all"
 FLOOR = 84.0  # %, that a rule is asked to stay at where the mean does not
-PAGE = Path(__file__).resolve().parent / "results" / "attacks.md"
+ROOT = Path(__file__).resolve().parent
+ATTACKS = ROOT / "results" / "attacks.md"
+PRIVACY = ROOT / "results" / "privacy.md"
+FIGURE = ROOT / "figures" / "privacy.png"
+USUAL_CLIP = 0.5
+FEDERATIONS = {100: "published", 1000: "thousand", 50: "fifty"}  # by clients: the parts of jobs/privacy_study.sh
 
 
 def end_accuracy(run: xr.Dataset) -> float:
-    measured = run.accuracy.values[~np.isnan(run.accuracy.values)]
-    return 100 * float(measured[-LAST_EVALUATIONS:].mean()) if measured.size else float("nan")
+    return 100 * protection.end_accuracy(run)
 
 
 def sparsity(run: xr.Dataset) -> float:
@@ -77,8 +87,13 @@ def attack_grids(runs: list[xr.Dataset]) -> dict[float, dict[str, dict[str, list
         if not c.get("attack.clients"):
             continue
         strength = c["attack.strength"]
-        attack = c["attack.kind"] + (f" x{strength:g}" if strength != 1 and c["attack.kind"] != "none" else "")
-        found[sparsity(run)][c["aggregation.rule"]][attack].append(end_accuracy(run))
+        attack = c["attack.kind"]
+        if attack != "none":
+            attack += (f" x{strength:g}" if strength != 1 else "") + (SEES_ALL if c.get("attack.sees") == "all" else "")
+        cells = found[sparsity(run)][c["aggregation.rule"]]
+        cells[attack].append(end_accuracy(run))
+        if c["attack.kind"] == BACKDOOR and "attack_success" in run:
+            cells[f"{attack}: success"].append(100 * protection.at_end(run.attack_success))
     return dict(sorted(found.items()))
 
 
@@ -93,8 +108,8 @@ def attack_verdicts(at: float, rules: dict[str, dict[str, list[float]]]) -> list
     said = []
     means = {attack: float(np.mean(values)) for attack, values in rules.get("mean", {}).items()}
     for attack, left in means.items():
-        if attack == "none" or "none" not in means:
-            continue
+        if attack == "none" or "none" not in means or attack.startswith(BACKDOOR):
+            continue  # what a backdoor does, accuracy does not show
         said.append(f"s = {at:g}, {attack}: the mean goes from {means['none']:.1f} to {left:.1f} %")
         if left >= FLOOR:
             continue
@@ -106,25 +121,61 @@ def attack_verdicts(at: float, rules: dict[str, dict[str, list[float]]]) -> list
     return said
 
 
-def update_page(check: bool) -> int:
-    runs, _ = collect([PAGE.with_suffix("")])
+def attack_blocks(runs: list[xr.Dataset]) -> dict[str, str]:
     grids = attack_grids(runs)
-    blocks = {f"attacks-{at:g}": attack_table(rules) for at, rules in grids.items()}
     verdicts = [line for at, rules in grids.items() for line in attack_verdicts(at, rules)]
-    blocks["verdicts"] = "\n".join(f"- {line}" for line in verdicts)
-    current = documents.update(PAGE, blocks, check)
-    if check and not current:
-        print(f"{PAGE}: its tables are not those of the files: analysis/privacy_tables.py", file=sys.stderr)
-    return int(check and not current)
+    return {f"attacks-{at:g}": attack_table(rules) for at, rules in grids.items()} | {
+        "verdicts": "\n".join(f"- {line}" for line in verdicts)
+    }
+
+
+def privacy_rows(runs: list[xr.Dataset]) -> dict[str, dict[tuple[float, float], protection.Row]]:
+    parts = defaultdict(list)
+    for run in runs:
+        config = results.config(run)
+        clip = "" if config["privacy.clip"] == USUAL_CLIP else f"-clip-{config['privacy.clip']:g}"
+        parts[FEDERATIONS[config["federation.clients"]] + clip].append(run)
+    return {name: protection.by_noise(of_part) for name, of_part in parts.items()}
+
+
+def privacy_blocks(parts: dict[str, dict[tuple[float, float], protection.Row]]) -> dict[str, str]:
+    tables_of = {"": protection.accuracy_table, "-against-dense": protection.against_dense}
+    return {name + ending: table(rows) for name, rows in parts.items() for ending, table in tables_of.items()}
+
+
+def draw(parts: dict[str, dict[tuple[float, float], protection.Row]]) -> None:
+    with plots.style():
+        drawn, panels = plt.subplots(1, len(parts), figsize=(3.7 * len(parts), 3.2), squeeze=False)
+        for axes, (clients, rows) in zip(panels[0], ((n, parts[name]) for n, name in FEDERATIONS.items() if name in parts)):
+            protection.over_sparsity(axes, rows)
+            axes.set_title(f"{clients} clients")
+        drawn.savefig(FIGURE, dpi=110, metadata={"Software": None})
+        plt.close(drawn)
+
+
+def update_pages(check: bool) -> int:
+    attacks, private = (collect([page.with_suffix("")])[0] for page in (ATTACKS, PRIVACY))
+    parts = privacy_rows(private)
+    stale = [
+        page
+        for page, blocks in ((ATTACKS, attack_blocks(attacks)), (PRIVACY, privacy_blocks(parts)))
+        if not documents.update(page, blocks, check)
+    ]
+    if not check:
+        draw(parts)
+        return 0
+    for page in stale:
+        print(f"{page}: its tables are not those of the files: analysis/privacy_tables.py", file=sys.stderr)
+    return int(bool(stale))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", nargs="*", type=Path, metavar="RESULTS", help="results files, or folders of them")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page would change")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a page would change")
     args = parser.parse_args()
     if not args.results:
-        return update_page(args.check)
+        return update_pages(args.check)
     runs, skipped = collect(args.results)
     for left_out in skipped:
         print(f"left out: {left_out.path}: {left_out.reason}", file=sys.stderr)

@@ -49,7 +49,7 @@ def results_among(words):
 
 def listed_runs(path):
     """Results files of a list, line by line."""
-    return [results_among(line.split()) for line in path.read_text().splitlines()]
+    return [results_among(line.split()) for line in path.read_text().splitlines() if line.strip()]
 
 
 def holds_something_else(path):

@@ -69,6 +69,15 @@ def _is_private(run: xr.Dataset) -> bool:
     return c.get("privacy.clip", 0) > 0 and bool(c.get("privacy.noise_multiplier", 0) or c.get("privacy.epsilon", 0))
 
 
+def _of_one_run(runs: int) -> str:
+    if runs == 1:
+        return ""
+    return (
+        f" of one run. Whoever sees those of all {runs}, where they are over the same clients, is bounded by the sums of "
+        "epsilon and delta alone"
+    )
+
+
 def _privacy(groups: Sequence[results.Group], count: int, safety: Safety) -> None:
     private = [group for group in groups if _is_private(group.first)]
     for group in private:
@@ -88,8 +97,8 @@ def _privacy(groups: Sequence[results.Group], count: int, safety: Safety) -> Non
             Statement(
                 f"Epsilon {max(spent):.3g} at delta {c.get('privacy.delta', 1e-5):g}",
                 f"{group.label}: differential privacy of clients after {group.first.sizes['round']} rounds "
-                f"({sampling}), towards whoever sees all models and the results file. The noise is on the sum: whoever sees "
-                "single uploads, or the checkpoints, is not covered.",
+                f"({sampling}), towards whoever sees all models and the results file{_of_one_run(len(group.runs))}. The noise "
+                "is on the sum: whoever sees single uploads, or the checkpoints, is not covered.",
             )
         )
     if len(private) < len(groups):
@@ -135,7 +144,12 @@ def _hostile(groups: Sequence[results.Group], safety: Safety) -> None:
             accuracy = percent(np.mean([results.final_accuracy(run, last) for run in group.runs]))
             share = f"{c.get('attack.clients', '?')} of {c.get('federation.clients', '?')} clients hostile"
             how = f"{rule.replace('_', ' ')}, {share}, {n} run{'' if n == 1 else 's'}"
-            under.setdefault(kind, []).append(f"{group.label} ({how}): {accuracy}")
+            said = f"{group.label} ({how}): {accuracy}"
+            if kind == "backdoor":
+                success = [results.last_measured(run.attack_success) for run in group.runs if "attack_success" in run]
+                fell = percent(np.mean(success), 0) if success else "not measured"
+                said += f"; marked images taken for its class: {fell}"
+            under.setdefault(kind, []).append(said)
     for kind, accuracies in under.items():
         safety.measured.append(Statement(f"Accuracy under {ATTACKS.get(kind, kind)}", "; ".join(accuracies) + "."))
     if rules:
@@ -184,7 +198,7 @@ def _leakage(audited: Mapping[Path, dict], safety: Safety) -> None:
     inverted = any(audit["inversion"] for audit in audited.values())
     if not inverted:
         safety.missing.append(
-            Statement("Images from uploads", "Not audited here: analysis/audit.py CHECKPOINT.h5 does.")
+            Statement("Images from uploads", "Not audited here: analysis/audit.py CHECKPOINT.h5 does it for LeNet-5 on Fashion-MNIST.")
         )
     elif not control:
         safety.missing.append(
@@ -195,7 +209,7 @@ def _leakage(audited: Mapping[Path, dict], safety: Safety) -> None:
             )
         )
     if not members:
-        safety.missing.append(Statement("Membership", "Not audited here: analysis/audit.py CHECKPOINT.h5 does."))
+        safety.missing.append(Statement("Membership", "Not audited here: analysis/audit.py CHECKPOINT.h5 does it for LeNet-5 on Fashion-MNIST."))
     safety.missing.append(
         Statement(
             "Better attacks",

@@ -180,7 +180,7 @@ void print_budgets(const config::run_config& config, const parameter_layout& lay
     fmt::print(
         "\nBudgets: what a client holds of the prunable weights; traffic and times above are without them\n"
         "  {:<8} {:>8} {:>12} {:>10} {:>12} {:>10}\n",
-        "class", "clients", "first round", "time", "last round", "time");
+        "class", "clients", "first mask", "time", "last mask", "time");
     for (std::size_t c = 0; c < classes.size(); ++c) {
         const auto& b = classes[c];
         const auto time = [](double seconds) {
@@ -188,6 +188,10 @@ void print_budgets(const config::run_config& config, const parameter_layout& lay
         };
         fmt::print("  {:<8} {:>6.1f} % {:>10.1f} % {:>10} {:>10.1f} % {:>10}\n", c + 1, 100 * b.share,
                    100 * b.first, time(b.first_seconds), 100 * b.last, time(b.last_seconds));
+    }
+    if (config.budget.mode == config::budget_kind::deadline) {
+        fmt::print("  once a client's times are known; the first time that it takes part it gets a tenth of the model. In rounds "
+                   "that train all\n  weights it holds, as far as it can, those outside the mask too\n");
     }
 }
 
@@ -230,7 +234,7 @@ void print_memory(const config::run_config& config, const parameter_layout& layo
 // Of one round's local training on average, forward and backward. The share of alive weights in each layer is
 // that of an Erdos-Renyi-kernel mask; where magnitudes decide it will differ.
 void print_work(const config::run_config& config, const parameter_layout& layout,
-                std::span<const double> images_of_clients) {
+                std::span<const double> images_of_clients, double sparsity_in_the_end) {
     const auto flops = forward_flops(config);
     const double images = std::accumulate(images_of_clients.begin(), images_of_clients.end(), 0.0) /
                           config.federation.clients * config.federation.clients_per_round *
@@ -240,13 +244,12 @@ void print_work(const config::run_config& config, const parameter_layout& layout
                "  {:.0f} images forward and backward, all weights: {}FLOP\n",
                images, format_count(dense));
 
-    const double target = fl::make_method(config)->plan(config.federation.rounds - 1).target_sparsity;
-    if (target > 0) {
-        const auto densities = sparse::erk_densities(layout, target);
+    if (sparsity_in_the_end > 0) {
+        const auto densities = sparse::erk_densities(layout, sparsity_in_the_end);
         const double alive =
             3 * images * std::inner_product(flops.begin(), flops.end(), densities.begin(), 0.0);
         fmt::print("  of them on weights in the mask in the end, at {:.1f} % sparsity: {}FLOP ({:.1f} %)\n",
-                   100 * target, format_count(alive), 100 * alive / dense);
+                   100 * sparsity_in_the_end, format_count(alive), 100 * alive / dense);
     }
 }
 
@@ -284,7 +287,7 @@ exit_code check(const check_command& command) {
     print_answer(config, layout, images, predicted.run);
     print_budgets(config, layout);
     print_memory(config, layout);
-    print_work(config, layout, images);
+    print_work(config, layout, images, predicted.run.back().sparsity);
     return exit_code::done;
 }
 

@@ -222,8 +222,12 @@ partition make_partition(const dataset& data, const config::data_section& settin
     const std::size_t dealt_to = clients < 1 ? 0 : static_cast<std::size_t>(clients);
     if (dealt_to == 0 || dealt_to * needed > data.train.size()) {
         cannot_deal("federation.clients",
-                    fmt::format("{} training images are not enough for {} clients with at least {} each",
-                                data.train.size(), clients, needed));
+                    fmt::format("{} training images are not enough for {} clients with at least {} each{}",
+                                data.train.size(), clients, needed,
+                                needed > 1 ? fmt::format(", which data.partition = \"dirichlet\" asks for; take {} clients "
+                                                         "or fewer, or \"iid\" or \"pathological\"",
+                                                         data.train.size() / needed)
+                                           : ""));
     }
     random_stream for_train(seed, 0, 0, purpose::partition_train);
     random_stream for_test(seed, 0, 0, purpose::partition_test);

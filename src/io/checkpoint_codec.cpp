@@ -36,7 +36,11 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 // The HDF5 part of a checkpoint that is whole.
 std::span<const std::byte> verified_content(std::span<const std::byte> bytes, const std::string& name) {
     if (!looks_like_checkpoint(bytes)) {
-        throw error("can't read checkpoint", name, "it is not a checkpoint of this version of feddip");
+        constexpr std::string_view hdf5 = "\x89HDF\r\n";
+        throw error("can't read checkpoint", name,
+                    text_of(bytes).starts_with(hdf5)
+                        ? "it has no checkpoint's preface; of a run's results the model is in RESULTS.ckpt-ROUND.h5 beside them"
+                        : "it is not a checkpoint of this version of feddip");
     }
     if (bytes.size() < preface_size) {
         throw error("can't read checkpoint", name, "it is cut off");

@@ -120,7 +120,7 @@ class Check(program.Program):
         self.assertEqual((quick["share"], slow["share"]), (0.7, 0.3))
         self.assertEqual(quick["first_density"], 1 - 0.5)  # all of the mask: sparsity.initial
         self.assertLess(slow["first_density"], 0.2)
-        self.assertAlmostEqual(slow["first_seconds"], 5, places=3)
+        self.assertAlmostEqual(slow["first_seconds"], 0.9 * 5, places=3)  # what is aimed at
 
     def test_the_table_of_whole_schedules_has_what_the_prediction_says(self):
         done = subprocess.run([sys.executable, ANALYSIS / "traffic_table.py", "--feddip", program.FEDDIP, "--set", "federation.rounds=20"],

@@ -16,6 +16,9 @@ struct past_round {
     double seconds = 0; // over the links of the config
 };
 
+// What of a deadline is aimed at, for what positions take varies from round to round.
+inline constexpr double deadline_aim = 0.9;
+
 // Decides from recorded values alone, so that a resumed run decides the same.
 class controller {
 public:

@@ -15,13 +15,12 @@ namespace feddip::fl {
 
 namespace {
 
-constexpr double margin = 0.9;      // of the deadline, which is aimed at: positions vary from round to round
 constexpr double first_share = 0.1; // of the model whole, down and up, for a client that nothing is known of
 constexpr double clearly = 0.1;     // relative difference of bytes
 
 class deadline final : public controller {
 public:
-    deadline(double seconds, double first_bytes) : aim_(margin * seconds), first_bytes_(first_bytes) {}
+    deadline(double seconds, double first_bytes) : aim_(deadline_aim * seconds), first_bytes_(first_bytes) {}
 
     double bytes(std::span<const past_round> past) const override {
         if (past.empty()) {

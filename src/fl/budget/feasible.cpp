@@ -134,10 +134,12 @@ public:
     double holds(double alive) const {
         const double beyond = std::min(alive, largest_density(config_.budget, class_) *
                                                   static_cast<double>(layout_.prunable_size()));
-        if (affords(beyond)) {
-            return beyond;
-        }
-        return last_for_which(0.0, beyond, [&](double weights) { return affords(weights); });
+        const auto fits = [&](double weights) {
+            return config_.budget.mode == config::budget_kind::deadline
+                       ? seconds(weights) <= deadline_aim * config_.budget.deadline_s
+                       : affords(weights);
+        };
+        return fits(beyond) ? beyond : last_for_which(0.0, beyond, fits);
     }
 
     void require_smallest_part(double alive) const {
