@@ -26,6 +26,9 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -62,6 +65,15 @@ std::optional<io::results_header> find_complete(const config::run_config& config
 // Of data that nothing but data.path names; else empty.
 std::string checksum_of(const config::data_section& settings, const data::dataset& data) {
     return settings.dataset == config::dataset_name::file ? data::checksum(data) : "";
+}
+
+// What it gets who takes every image for the most frequent class.
+double majority_share(std::span<const std::uint8_t> labels) {
+    std::array<std::size_t, 256> images{};
+    for (const std::uint8_t label : labels) {
+        ++images[label];
+    }
+    return static_cast<double>(std::ranges::max(images)) / static_cast<double>(labels.size());
 }
 
 // For complete results nothing else reads the data.
@@ -227,6 +239,7 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
     auto made_by = provenance_of(layout);
     together(ranks, [&] {
         if (first) {
+            made_by.majority_share = majority_share(dataset.test.labels);
             made_by.data_checksum = checksum_of(config.data, dataset);
             io::ensure_same_data(observed.resumed_data, made_by.data_checksum, observed.checkpoints);
         }

@@ -3,6 +3,7 @@
 #include "io/columns.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <numeric>
 #include <string>
@@ -48,6 +49,9 @@ void write_header(h5::file& file, const results_header& h) {
     file.set_attribute("/", "dataset", h.info.dataset);
     if (!h.made_by.data_checksum.empty()) {
         file.set_attribute("/", "data_checksum", h.made_by.data_checksum);
+    }
+    if (!std::isnan(h.made_by.majority_share)) {
+        file.set_attribute("/", "majority_share", h.made_by.majority_share);
     }
     file.set_attribute("/", "seed", h.info.seed);
     file.set_attribute("/", "rounds", h.info.rounds);

@@ -33,6 +33,9 @@ results_header read_header(const h5::file& file) {
     if (file.has_attribute("/", "data_checksum")) {
         h.made_by.data_checksum = file.string_attribute("/", "data_checksum");
     }
+    if (file.has_attribute("/", "majority_share")) {
+        h.made_by.majority_share = file.attribute<double>("/", "majority_share");
+    }
     h.made_by.parameters = file.attribute<std::uint64_t>("/", "parameters");
     h.made_by.prunable_parameters = file.attribute<std::uint64_t>("/", "prunable_parameters");
     h.info.mpi_ranks = file.attribute<int>("/", "mpi_ranks");

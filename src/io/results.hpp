@@ -22,6 +22,7 @@ struct provenance {
     std::uint64_t parameters = 0;              // trainable
     std::uint64_t prunable_parameters = 0;
     std::string data_checksum{}; // of data.dataset = "file" (data/checksum.hpp); empty: not known
+    double majority_share = fl::not_measured; // of the test images, those of the most frequent class
 };
 
 struct results_header {

@@ -85,6 +85,18 @@ TEST(results, know_which_data_they_are_of_unless_clients_are_protected) {
     EXPECT_EQ(checksum_in(state), "");
 }
 
+TEST(results, say_what_always_naming_the_most_frequent_class_gets) {
+    auto made_by = example_provenance();
+    const scratch_folder folder;
+    const auto share_in = [&] {
+        results_writer(folder / "a.h5", made_by).on_start(example_info(1), {});
+        return read_results(folder / "a.h5").header.made_by.majority_share;
+    };
+    EXPECT_TRUE(std::isnan(share_in())) << "not known";
+    made_by.majority_share = 0.75;
+    EXPECT_EQ(share_in(), 0.75);
+}
+
 TEST(results, of_a_run_without_a_round_are_a_whole_file) {
     const scratch_folder folder;
     results_writer writer(folder / "a.h5", example_provenance());
