@@ -1,6 +1,7 @@
 #include "config/nearest.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace feddip::config {
@@ -29,8 +30,13 @@ std::size_t edit_distance(std::string_view left, std::string_view right) {
 std::string_view nearest(std::string_view typed, std::span<const std::string_view> words) {
     // A whole page typed as a key is no nearer to one word than to another.
     constexpr std::size_t most = 64;
+    constexpr std::size_t telling = 4; // letters
+    typed = typed.substr(0, most);
+    const auto lacks = [&](std::string_view word) {
+        return typed.size() < telling || word.find(typed) == std::string_view::npos;
+    };
     return *std::ranges::min_element(
-        words, {}, [&](std::string_view word) { return edit_distance(typed.substr(0, most), word); });
+        words, {}, [&](std::string_view word) { return std::pair(lacks(word), edit_distance(typed, word)); });
 }
 
 } // namespace feddip::config

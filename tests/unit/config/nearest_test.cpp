@@ -4,6 +4,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 namespace feddip::config {
 namespace {
@@ -28,6 +29,12 @@ TEST(nearest, takes_the_first_of_the_nearest) {
     EXPECT_EQ(nearest("rat", words), "cat");
     EXPECT_EQ(nearest("hrose", words), "horse");
     EXPECT_EQ(nearest("", words), "cat");
+}
+
+TEST(nearest, prefers_words_that_have_in_them_what_was_typed) {
+    const std::vector<std::string_view> words{"rounds", "local_epochs", "seed"};
+    EXPECT_EQ(nearest("epochs", words), "local_epochs");
+    EXPECT_EQ(nearest("ed", words), "seed") << "two letters say little";
 }
 
 TEST(nearest, does_not_choke_on_a_very_long_word) {
