@@ -29,7 +29,7 @@ def end_accuracy(run: xr.Dataset) -> float:
 
 def scheduled_sparsity(run: xr.Dataset) -> float:
     config = results.config(run)
-    return 0.0 if config["method.name"] == "fedavg" else float(config["sparsity.target"])
+    return 0.0 if config["method.name"] in ("fedavg", "fedprox") else float(config["sparsity.target"])
 
 
 def spent(run: xr.Dataset) -> float:

@@ -92,10 +92,10 @@ io::results read_results_to_resume(const std::filesystem::path& path) {
     try {
         return io::read_results(path);
     } catch (const error& unreadable) {
-        throw input_error(
-            "can't resume", path.string(),
-            fmt::format("there is no checkpoint, and it can't be read ({}); remove it to start anew",
-                        unreadable.what()));
+        throw input_error("can't resume", path.string(),
+                          fmt::format("there is no checkpoint, and it can't be read ({}); if it is this "
+                                      "run's, remove it to start anew",
+                                      unreadable.what()));
     }
 }
 

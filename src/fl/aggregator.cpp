@@ -88,7 +88,8 @@ std::optional<aggregate> aggregator::close(aggregation& updates, const training_
     const auto usable = included(now.record.clients, now.plan.round);
     now.record.train_loss = usable.train_loss;
     if (usable.samples == 0) {
-        log::warning("round {}: no client answered; the model stays as it is", now.record.round);
+        log::warning("round {}: no client sent an update that could be used; the model stays as it is",
+                     now.record.round);
         return std::nullopt;
     }
     if (usable.updates < rule_->least_updates()) {

@@ -13,8 +13,10 @@ data::image_copies attackers::poisoned(const data::seen_images& seen) const {
 }
 
 bool attackers::see(const participant& who, const cast& all) const {
-    const bool own = here_.what.config.attack.sees == config::attack_sight::own;
-    return own ? who.hostile : !who.hostile && all.hostile() > 0;
+    const auto hostile = all.hostile();
+    const bool own =
+        here_.what.config.attack.sees == config::attack_sight::own || hostile == all.slots.size();
+    return own ? who.hostile : !who.hostile && hostile > 0;
 }
 
 // Owners ascend with slots, so that what ranks send, one after the other, is in slot order.

@@ -16,7 +16,8 @@ public:
     explicit attackers(workplace& here) : here_(here), how_(make_attack(here.what.config)) {}
 
     bool pool() const { return how_ && how_->pools(); }
-    // Whether hostile ones of the round know what this one trains, where they pool.
+    // Whether hostile ones of the round know what this one trains, where they pool: their own where none is
+    // honest.
     bool see(const participant& who, const cast& all) const;
     bool poison() const { return how_ && how_->poisons(); }
     // What a hostile client trains on that sees these images.

@@ -108,9 +108,11 @@ privacy_guarantee::privacy_guarantee(const config::run_config& config)
 void privacy_guarantee::refuse_failing_sums(int rounds) const {
     throw input_error(
         "no guarantee with so few clients", "privacy.secure_sum",
-        fmt::format("the sum of one of {} rounds can't be taken with probability {:.2g}, which shows "
-                    "who took part; sample more clients, or take false",
-                    rounds, failure_ * rounds));
+        fmt::format(
+            "with probability {:.2g} the sum of a round can't be taken, once in {} rounds with {:.2g}, which "
+            "shows who took part; sample more clients, take fewer rounds, give noise_multiplier, or take "
+            "secure_sum = false",
+            failure_, rounds, -std::expm1(rounds * std::log1p(-failure_))));
 }
 
 // What was found so far lasts where no sum fails.
@@ -163,6 +165,7 @@ round_record released(const round_record& round, const privacy_guarantee& guaran
     r.test_accuracy = round.test_accuracy;
     r.test_loss = round.test_loss;
     r.test_top5_accuracy = round.test_top5_accuracy;
+    r.attack_success = round.attack_success;
     r.learning_rate = round.learning_rate;
     r.regularization = round.regularization;
     r.target_sparsity = round.target_sparsity;

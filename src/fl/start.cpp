@@ -7,6 +7,9 @@
 #include "sparse/codec.hpp"
 #include "sparse/start.hpp"
 
+#include <fmt/format.h>
+
+#include <cmath>
 #include <utility>
 
 namespace feddip::fl {
@@ -62,6 +65,23 @@ started start_afresh(workplace& here) {
     return all;
 }
 
+// What the rounds so far have spent follows from their noise, which other versions may have found otherwise.
+void ensure_same_noise(const privacy_guarantee& guarantee, std::span<const round_record> history) {
+    if (history.empty()) {
+        return;
+    }
+    const auto& last = history.back();
+    const double now = guarantee.epsilon_after(last.round);
+    if (std::abs(last.epsilon - now) > 1e-9 * std::abs(now)) {
+        throw error(
+            "can't go on with protected clients", "checkpoint",
+            fmt::format(
+                "its {} rounds have spent epsilon {}, with this version's noise they would have spent {}; "
+                "start anew",
+                last.round, last.epsilon, now));
+    }
+}
+
 // What every rank needs to know of a resumed run beside the model: [rounds done | version of the mask that is
 // ranked | round of what each client keeps], and the ranking.
 void share_progress(workplace& here, run_state& state) {
@@ -82,6 +102,9 @@ started start(workplace& here, std::optional<run_state> resumed) {
     if (continues && here.at_server() && here.guarantee && !all.state.protection) {
         throw error("can't go on with protected clients", "checkpoint",
                     "it has no key, so that noise could be drawn twice; start anew");
+    }
+    if (continues && here.at_server() && here.guarantee) {
+        ensure_same_noise(*here.guarantee, all.state.history);
     }
     if (continues) {
         share_progress(here, all.state);

@@ -62,7 +62,7 @@ training_report training::run(const ongoing_round& now, const global_model& mode
     return report;
 }
 
-// They train once more when their turn comes, to the same bits: so no rank keeps more of them than it needs.
+// They train once more when their turn comes, to the same bits.
 void training::pool_seen(const ongoing_round& now, const global_model& model) {
     std::vector<std::vector<float>> trained;
     for (const std::size_t s : now.who.slots_of(here_.ranks.rank())) {

@@ -13,7 +13,7 @@ namespace feddip::io {
 
 enum class versions {
     all,   // until remove_client_files
-    newest // and of models the one before; where there are no checkpoints, which alone look back further
+    newest // and of models the one before; where there are no new checkpoints, which alone look back further
 };
 
 // One file per client and round, `stem`.client-CLIENT-ROUND.residual or .model: a checksum (XXH3-64) and the

@@ -73,7 +73,8 @@ inline constexpr round_column round_columns[] = {
     {"hostile_included", "1", "hostile clients whose updates entered the average, -1 where that is not told",
      &fl::round_record::hostile_included, true},
     {"attack_success", "1",
-     "share of test images with the mark of hostile clients that the model takes for the class these want",
+     "share of test images of other classes, with the mark of hostile clients, that the model takes for the "
+     "class these want",
      &fl::round_record::attack_success, true},
     {"epsilon", "1", "differential privacy of each client spent so far, at the delta of the config",
      &fl::round_record::epsilon, true},

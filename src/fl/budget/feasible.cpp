@@ -108,22 +108,19 @@ public:
         return static_cast<double>(message_bytes(0, tail)) + sizeof(float) * weights;
     }
 
-    // Down and up in the first round, with the positions of a part drawn at random.
-    double bytes_of_part(double weights) const {
-        random_stream random(config_.federation.seed, 0, 0, purpose::probing);
-        const double density = std::min(1.0, weights / static_cast<double>(layout_.prunable_size()));
-        const auto part =
-            sparse::random_mask(layout_, std::vector<double>(layout_.weights().size(), density), random);
-        return 2 * bytes_each_way(weights) +
-               static_cast<double>(sparse::encode(part, layout_, nullptr).size());
-    }
+    // Down and up in the first round.
+    double bytes_of_part(double weights) const { return 2 * bytes_each_way(weights) + positions_of(weights); }
 
-    double seconds(double weights) const { return seconds(weights, bytes_each_way(weights)); }
+    double seconds(double weights) const { return seconds(bytes_each_way(weights), bytes_each_way(weights)); }
 
-    // Of a client that gets and trains the whole of a mask with `alive` weights.
+    // Of a client that gets and trains the whole of a mask with `alive` weights, in the first round one that
+    // it doesn't know yet.
     double seconds_of_all(const round_plan& plan, double alive) const {
-        const double sent = plan.trains_all_weights() ? static_cast<double>(layout_.prunable_size()) : alive;
-        return seconds(alive, bytes_each_way(0) + static_cast<double>(bytes_per_value(plan.values)) * sent);
+        const auto all = static_cast<double>(layout_.prunable_size());
+        const double sent = plan.trains_all_weights() ? all : alive;
+        const double positions = plan.round == 0 && alive < all ? positions_of(alive) : 0;
+        return seconds(bytes_each_way(alive) + positions,
+                       bytes_each_way(0) + static_cast<double>(bytes_per_value(plan.values)) * sent);
     }
 
     bool affords(double weights) const {
@@ -170,9 +167,18 @@ public:
     }
 
 private:
-    double seconds(double weights, double bytes_up) const {
+    // Of a mask drawn at random.
+    double positions_of(double weights) const {
+        random_stream random(config_.federation.seed, 0, 0, purpose::probing);
+        const double density = std::min(1.0, weights / static_cast<double>(layout_.prunable_size()));
+        const auto mask =
+            sparse::random_mask(layout_, std::vector<double>(layout_.weights().size(), density), random);
+        return static_cast<double>(sparse::encode(mask, layout_, nullptr).size());
+    }
+
+    double seconds(double bytes_down, double bytes_up) const {
         return links_.seconds(
-            {.client = *id_, .bytes_down = bytes_each_way(weights), .bytes_up = bytes_up, .images = images_});
+            {.client = *id_, .bytes_down = bytes_down, .bytes_up = bytes_up, .images = images_});
     }
 
     const config::run_config& config_;
@@ -182,6 +188,12 @@ private:
     double images_;
     std::optional<int> id_;
 };
+
+// To three digits.
+double rounded_up(double value) {
+    const double digit = std::pow(10, std::floor(std::log10(value)) - 2);
+    return std::ceil(value / digit) * digit;
+}
 
 // What a client of a class holds in a round, and how long that takes.
 struct held_in_round {
@@ -243,7 +255,7 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
             fmt::format(
                 "no class of [links] has sent all that the first round asks for by then; allow {:.3g} s or "
                 "more",
-                quickest));
+                rounded_up(quickest)));
     }
     return classes;
 }

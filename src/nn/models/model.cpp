@@ -43,11 +43,25 @@ void declare_norm(std::vector<parameter>& into, const layer_spec& layer) {
 
 } // namespace
 
+bool model_spec::gives_vector(const layer_spec& layer) const {
+    switch (layer.kind) {
+    case layer_kind::fully_connected:
+        return true;
+    case layer_kind::convolution:
+    case layer_kind::max_pool:
+    case layer_kind::global_average_pool:
+        return false;
+    default:
+        return std::ranges::any_of(layer.inputs, [this](int input) { return is_vector(input); });
+    }
+}
+
 int model_spec::append(layer_spec layer) {
     if (layer.output.channels < 1 || layer.output.height < 1 || layer.output.width < 1) {
         throw input_error("can't build the network", fmt::format("layer {}", layers_.size() + 1),
                           "its input is too small for it");
     }
+    vectors_.push_back(gives_vector(layer));
     layers_.push_back(std::move(layer));
     return last_value();
 }
@@ -139,23 +153,6 @@ int model_spec::add(int other) {
     }
     return append(
         {.kind = layer_kind::add, .name = {}, .inputs = {last_value(), other}, .output = shape(other)});
-}
-
-bool model_spec::is_vector(int value) const {
-    if (value == 0) {
-        return false;
-    }
-    const layer_spec& layer = layers_[static_cast<std::size_t>(value) - 1];
-    switch (layer.kind) {
-    case layer_kind::fully_connected:
-        return true;
-    case layer_kind::convolution:
-    case layer_kind::max_pool:
-    case layer_kind::global_average_pool:
-        return false;
-    default:
-        return std::ranges::any_of(layer.inputs, [this](int input) { return is_vector(input); });
-    }
 }
 
 parameter_layout model_spec::layout() const {

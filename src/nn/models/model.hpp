@@ -70,7 +70,7 @@ public:
     }
     // Whether a value has no height and width: it comes from a fully connected layer, or was added to one
     // that does.
-    bool is_vector(int value) const;
+    bool is_vector(int value) const { return value > 0 && vectors_[static_cast<std::size_t>(value) - 1]; }
     int last_value() const { return static_cast<int>(layers_.size()); }
     const std::vector<layer_spec>& layers() const { return layers_; }
 
@@ -79,9 +79,11 @@ public:
 private:
     static constexpr int last = -1;
     int append(layer_spec layer);
+    bool gives_vector(const layer_spec& layer) const;
 
     data::image_shape input_;
     std::vector<layer_spec> layers_;
+    std::vector<bool> vectors_; // by layer
 };
 
 } // namespace feddip::nn

@@ -361,10 +361,12 @@ TEST(privacy_guarantee, lets_what_everybody_knows_be_released) {
     r.drift = 0.5;
     r.ever_alive = 0.75;
     r.mask_distance = 0.25;
+    r.attack_success = 0.125;
     const auto shown = released(r, *guarantee);
     EXPECT_EQ(shown.drift, 0.5);
     EXPECT_EQ(shown.ever_alive, 0.75);
     EXPECT_EQ(shown.mask_distance, 0.25);
+    EXPECT_EQ(shown.attack_success, 0.125);
 }
 
 TEST(privacy_guarantee, is_refused_where_something_else_shows_data) {

@@ -537,6 +537,21 @@ TEST(budgets, that_cannot_be_met_are_refused_beforehand) {
         c.links.uplink_mbit = c.links.downlink_mbit = {10};
     });
 
+    // What is advised is enough, positions included.
+    config::run_config advised;
+    advised.links.uplink_mbit = advised.links.downlink_mbit = {10};
+    advised.budget.mode = budget_kind::drop;
+    advised.budget.deadline_s = 0.25;
+    try {
+        budgets_by_class(advised, *make_method(advised), layout, 1200);
+        FAIL();
+    } catch (const input_error& e) {
+        const std::string said = e.what();
+        advised.budget.deadline_s = std::stod(said.substr(said.find("allow ") + 6));
+        EXPECT_GT(advised.budget.deadline_s, 0.3023) << "which the first round takes";
+        EXPECT_NO_THROW(budgets_by_class(advised, *make_method(advised), layout, 1200));
+    }
+
     config::run_config c;
     c.budget.mode = budget_kind::fixed;
     c.budget.density = {5.1e-4};
