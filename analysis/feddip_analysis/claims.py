@@ -138,7 +138,7 @@ def _count(count: int, what: str) -> str:
 
 def check(families: Sequence[Family], limits: Limits = Limits(), plan: Plan | None = None) -> list[Claim]:
     """All claims, in the paper's order."""
-    there = _There(families, plan)
+    there = _There(study.complete(families), plan)
     rules = (_near_fedavg, _as_good_as_others, _regularization_matters, _more_for_the_bytes, _stable)
     return [rule(there, limits) for rule in rules]
 

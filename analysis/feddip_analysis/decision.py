@@ -89,7 +89,7 @@ class Decision:
 
 def decide(families: Sequence[Family], question: Question = Question()) -> Decision:
     """Raises ValueError where no runs fit the question."""
-    family, setting = _runs_for(families, question)
+    family, setting = _runs_for(study.complete(families), question)
     recorded = (_recorded(family, "clients", 50), _recorded(family, "clients_per_round", 5))
     clients = question.clients or recorded[0]
     per_round = question.clients_per_round or min(recorded[1], clients)
@@ -150,7 +150,7 @@ def _runs_for(families: Sequence[Family], question: Question) -> tuple[Family, S
     ]
     if not found:
         there = sorted({f"{f.model} {f.dataset} {_partition(s)}" for f in families for s in f.settings})
-        raise ValueError("no runs fit; there are: " + ", ".join(there))
+        raise ValueError(f"no runs fit; there are: {', '.join(there)}" if there else "no run is complete")
 
     def weight(candidate: tuple[Family, Setting]) -> tuple:
         family, setting = candidate

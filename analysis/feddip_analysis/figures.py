@@ -381,9 +381,9 @@ def _running_averages(axes: Axes, entries: Sequence[Entry], name: str) -> None:
 
 
 def pictures(
-    family: Family, finals: Sequence[Final], reached: Sequence[ToTarget], goal: str
+    family: Family, whole: Family, finals: Sequence[Final], reached: Sequence[ToTarget], goal: str
 ) -> list[Picture]:
-    """All that the family's runs have data for."""
+    """All that the family's runs have data for. `whole` is what of it is complete: runs that are not have curves only."""
     setting, sparsity = family.focus()
     focus = setting.partition + ("" if sparsity is None else f", sparsity {sparsity:g}")
     where = setting.partition.rstrip(".")
@@ -403,14 +403,14 @@ def pictures(
             "sparsity-accuracy",
             "Sparsity against accuracy",
             "Final accuracy; bars are one standard deviation over seeds.",
-            sparsity_against_accuracy(family, finals),
+            sparsity_against_accuracy(whole, finals),
         ),
         (
             "traffic-to-target",
             "Traffic to the target",
             f"Bytes until the smoothed accuracy reached {goal}, as a share of FedAvg's; methods are shown "
             "where every run got there and the final accuracy still is.",
-            traffic_to_target(family, reached),
+            traffic_to_target(whole, reached),
         ),
         (
             "variations",

@@ -206,17 +206,28 @@ def collect(paths: Iterable[str | Path], incomplete: bool = False) -> tuple[list
         except NotAResultsFile as problem:
             skipped.append(Skipped(path, str(problem).removeprefix(f"{path}: ")))
             continue
-        done, wanted = run.sizes["round"], run.attrs.get("rounds", "?")
         key = (_key(run), int(run.attrs["seed"]))
-        if not done:
+        if not run.sizes["round"]:
             skipped.append(Skipped(path, "no round is done yet"))
-        elif not run.attrs["complete"] and not incomplete:
-            skipped.append(Skipped(path, f"not complete: {done} of {wanted} rounds"))
-        elif key in runs:
+        elif not is_complete(run) and not incomplete:
+            skipped.append(Skipped(path, progress(run)))
+        elif key in runs and (is_complete(runs[key]) or not is_complete(run)):
             skipped.append(Skipped(path, f"same experiment and seed as {runs[key].attrs['path']}"))
         else:
+            if key in runs:
+                skipped.append(Skipped(Path(runs[key].attrs["path"]), f"same experiment and seed as {path}, which is complete"))
             runs[key] = run
     return list(runs.values()), skipped
+
+
+def is_complete(run: xr.Dataset) -> bool:
+    """Whether the run has come to its end: only then has it a final accuracy, a whole traffic, a place in a comparison."""
+    return bool(run.attrs["complete"])
+
+
+def progress(run: xr.Dataset) -> str:
+    """Of one that is not complete."""
+    return f"not complete: {run.sizes['round']} of {run.attrs.get('rounds', '?')} rounds"
 
 
 def config(run: xr.Dataset) -> dict[str, object]:

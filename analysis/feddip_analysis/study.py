@@ -272,8 +272,24 @@ def _family(groups: Sequence[Group], title: str) -> Family:
     return Family(str(problem["model"]), str(problem["dataset"]), federation, title, settings, problem)
 
 
+def complete(found: Iterable[Family]) -> list[Family]:
+    """The same without the runs that are not: what is said of ends is said of these."""
+    return [replace(family, settings=_complete(family.settings)) for family in found]
+
+
+def _complete(settings: Sequence[Setting]) -> list[Setting]:
+    kept = []
+    for setting in settings:
+        groups = [(e, [run for run in e.group.runs if results.is_complete(run)]) for e in setting.entries]
+        entries = [replace(entry, group=replace(entry.group, runs=runs)) for entry, runs in groups if runs]
+        if entries:
+            kept.append(replace(setting, entries=entries))
+    return kept
+
+
 def _measured_alike(entries: Sequence[Entry]) -> list[Entry]:
-    last = results.last_rounds(run for entry in entries for run in entry.group.runs)
+    whole = [run for entry in entries for run in entry.group.runs if results.is_complete(run)]
+    last = results.last_rounds(whole)
     return [replace(entry, last=last) for entry in entries]
 
 
@@ -435,7 +451,7 @@ def bytes_to_target(entry: Entry, target: float, window: int = targets.WINDOW) -
 def as_dataset(found: Iterable[Family], fraction: float = 0.95) -> xr.Dataset:
     """One row per run, for a notebook: what it was and where it ended up."""
     columns: dict[str, list] = defaultdict(list)
-    for family in found:
+    for family in complete(found):
         for setting in family.settings:
             goal = setting.target(fraction)
             for entry in setting.entries:

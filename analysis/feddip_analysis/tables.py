@@ -153,21 +153,31 @@ def _total(run: xr.Dataset, name: str) -> float:
 
 
 def summary_rows(groups: Sequence[Group]) -> list[dict[str, str]]:
-    """One row per group, cells as text; mean and standard deviation over seeds."""
-    return [
-        {
-            "run": plain(group.label),
-            "seeds": str(len(group.runs)),
-            "rounds": str(min(run.sizes["round"] for run in group.runs)),
-            "accuracy": _spread([results.last_measured(run.accuracy) for run in group.runs]),
-            "mean of last 10": _spread([results.mean_of_last(run.accuracy) for run in group.runs]),
-            "sparsity": percent(np.mean([results.last_measured(run.sparsity) for run in group.runs])),
-            "down": readable_bytes(np.mean([_total(run, "bytes_down") for run in group.runs])),
-            "up": readable_bytes(np.mean([_total(run, "bytes_up") for run in group.runs])),
-            "s per round": f"{np.mean([float(run.seconds_round.mean()) for run in group.runs]):.3g}",
-        }
-        for group in groups
+    """One row per group, cells as text; mean and standard deviation over seeds. Runs that are not complete are named."""
+    return [row for group in groups for row in _rows_of(group)]
+
+
+def _rows_of(group: Group) -> list[dict[str, str]]:
+    name = plain(group.label)
+    done = [run for run in group.runs if results.is_complete(run)]
+    whole = {
+        "run": name,
+        "seeds": str(len(done)),
+        "rounds": str(min((run.sizes["round"] for run in done), default=0)),
+        "accuracy": _spread([results.last_measured(run.accuracy) for run in done]),
+        "mean of last 10": _spread([results.mean_of_last(run.accuracy) for run in done]),
+        "sparsity": percent(mean_of([results.last_measured(run.sparsity) for run in done]).mean),
+        "down": readable_bytes(mean_of([_total(run, "bytes_down") for run in done]).mean),
+        "up": readable_bytes(mean_of([_total(run, "bytes_up") for run in done]).mean),
+        "s per round": f"{mean_of([float(run.seconds_round.mean()) for run in done]).mean:.3g}",
+    }
+    others = [
+        dict.fromkeys(whole, MISSING)
+        | {"run": f"{name}, seed {run.attrs['seed']}", "seeds": "1", "rounds": results.progress(run)}
+        for run in group.runs
+        if not results.is_complete(run)
     ]
+    return [whole, *others] if done else others
 
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:

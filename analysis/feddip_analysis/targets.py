@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from .results import mean_of_last
+from .results import is_complete, mean_of_last
 
 WINDOW = 5  # rounds
 
@@ -60,11 +60,13 @@ class Bought:
 
 def bought(run: xr.Dataset, budget: float, last: int, window: int = WINDOW) -> Bought | None:
     """After the last round that the budget, bytes down and up, allows for; None where it allows for none. A run
-    that ends within it keeps its final accuracy, that of the last `last` rounds."""
+    that ends within it keeps its final accuracy, that of the last `last` rounds; of one that only stopped there nothing
+    is known."""
     rounds = int((run.bytes_total <= budget).sum())
-    if not rounds:
+    ended = rounds == run.sizes["round"]
+    if not rounds or ended and not is_complete(run):
         return None
-    if rounds == run.sizes["round"]:
+    if ended:
         accuracy = mean_of_last(run.accuracy, last)
     else:
         so_far = smoothed(run.accuracy, window).sel(round=slice(None, int(run["round"][rounds - 1])))
@@ -73,7 +75,7 @@ def bought(run: xr.Dataset, budget: float, last: int, window: int = WINDOW) -> B
         round=int(run["round"][rounds - 1]),
         accuracy=accuracy,
         sparsity=float(run.sparsity[rounds - 1]),
-        ended=rounds == run.sizes["round"],
+        ended=ended,
     )
 
 

@@ -123,6 +123,14 @@ class Numbers(Scratch):
         self.assertAlmostEqual(results.mean_of_last(run.accuracy), float(np.nanmean(last)))
         self.assertEqual(results.last_measured(run.accuracy), float(run.accuracy.sel(round=60)))
 
+    def test_runs_that_are_not_complete_are_named_and_have_no_numbers(self):
+        runs = [self.run_of("a.h5", seed=1), self.run_of("b.h5", seed=2, rounds=20, planned=60, complete=0)]
+        whole, cut = summary_rows(group_runs(runs))
+        self.assertEqual((whole["seeds"], whole["rounds"]), ("1", "60"))
+        self.assertNotIn("±", whole["accuracy"])
+        self.assertEqual((cut["run"], cut["rounds"]), ("FedDIP, seed 2", "not complete: 20 of 60 rounds"))
+        self.assertEqual({cut[name] for name in ("accuracy", "mean of last 10", "up", "s per round")}, {"–"})
+
     def test_dense_bytes_are_four_per_parameter_client_and_round(self):
         self.assertEqual(results.dense_bytes(self.run_of(rounds=60)), 4 * PARAMETERS * SLOTS * 60)
 

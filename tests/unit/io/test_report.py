@@ -20,7 +20,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import collect, figures, links, results, study, tables, targets
+from feddip_analysis import claims, collect, figures, links, results, study, tables, targets
 from feddip_analysis.decision import Question, decide
 from feddip_analysis.links import Links
 from made_runs import ROUNDS, Made, Runs
@@ -121,6 +121,59 @@ class Collected(Made):
         deep.mkdir(parents=True)
         write_results(deep / "a.h5")
         self.assertEqual(len(collect([self.folder])[0]), 1)
+
+
+class NotComplete(Made):
+    """Runs that were cut: 8 of 40 rounds, in which they had not risen yet, nor spent much."""
+
+    def setUp(self):
+        super().setUp()
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.8, done=8)
+        self.write_seeds("feddip", 0.8, sparsity=0.8, per_round=40)
+        self.write("feddip", 4, 0.8, sparsity=0.8, per_round=40, done=8)
+        self.runs = collect([self.folder], incomplete=True)[0]
+        self.found = study.families(self.runs)
+
+    def test_their_ends_are_not_compared(self):
+        for claim in claims.check(self.found):
+            self.assertNotIn("s = 0.9", " ".join(case.where for case in claim.cases))
+        (whole,) = study.complete(self.found)
+        self.assertEqual([(e.method, e.sparsity, e.n) for e in whole.entries], [("FedAvg", None, 3), ("FedDIP", 0.8, 3)])
+        self.assertEqual(study.as_dataset(self.found).sizes["run"], 6)
+        self.assertEqual(len(self.found[0].entries), 3)
+
+    def test_what_they_would_have_had_for_their_bytes_is_not_known(self):
+        cut = next(run for run in self.runs if run.sizes["round"] == 8)
+        self.assertIsNone(targets.bought(cut, float(cut.bytes_total[-1]), last=3))
+        self.assertEqual(targets.bought(cut, float(cut.bytes_total[4]), last=3).round, 5)
+
+    def test_nothing_is_advised_from_them(self):
+        made = decide(self.found, Question(target=0.1))
+        self.assertEqual([o.name for o in made.options], ["FedAvg", "FedDIP at sparsity 0.8"])
+        self.assertEqual({o.entry.n for o in made.options}, {3})
+
+    def test_the_page_draws_and_names_them(self):
+        done = self.script("report.py", self.folder, "--incomplete", "--out", self.folder / "out")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        text = (self.folder / "out/report.html").read_text().replace("\u00a0", " ")
+        self.assertIn("4 runs are not complete", text)
+        self.assertEqual(text.count("not complete: 8 of 40 rounds"), 4)
+        self.assertNotIn("<td>FedDIP</td><td class=\"number\">0.9</td>", text)
+        self.assertIn("sparsity 0.9", (self.folder / "out/figures/accuracy-over-rounds.svg").read_text())
+
+    def test_a_page_of_them_alone_has_curves_only(self):
+        cut = [run.attrs["path"] for run in self.runs if run.sizes["round"] == 8]
+        done = self.script("report.py", *cut, "--incomplete", "--out", self.folder / "out")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("no run is complete", (self.folder / "out/report.html").read_text().replace("\u00a0", " "))
+
+    def test_of_two_files_of_a_run_the_complete_one_is_taken(self):
+        self.write("fedavg", 9, 0.8, done=8).rename(self.folder / "a.h5")
+        self.write("fedavg", 9, 0.8).rename(self.folder / "b.h5")
+        runs, skipped = collect([self.folder], incomplete=True)
+        self.assertEqual([run.sizes["round"] for run in runs if run.attrs["seed"] == 9], [ROUNDS])
+        self.assertEqual([s.path.name for s in skipped], ["a.h5"])
 
 
 class Order(Made):
