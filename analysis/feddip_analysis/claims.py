@@ -156,6 +156,7 @@ class _There:
             for family in families
             for setting in family.settings
             for entry in setting.main
+            if not entry.unlike_paper
         }
         self._planned = plan.cells(families) if plan else {}
         self._cells = sorted({**self._entries, **self._planned}, key=self._order)

@@ -435,6 +435,7 @@ def describe(links: Links) -> str:
 def facts(decision: Decision) -> dict[str, str]:
     """What the decision rests on."""
     family = decision.family
+    unlike = "; ".join(f"{method}: {plain(how)}" for method, how in family.unlike_paper().items())
     return {
         "Model and data": (
             f"{study.display(family.model)} on {study.display(family.dataset)}, {decision.setting.partition}"
@@ -443,7 +444,7 @@ def facts(decision: Decision) -> dict[str, str]:
         "Links": f"{describe(decision.links)} ({decision.links_from})",
         "Target accuracy": percent(decision.target),
         "Recorded runs": f"{sum(o.entry.n for o in decision.options)}, {family.title}",
-    }
+    } | ({"Not the paper's": unlike} if unlike else {})
 
 
 def brief(decision: Decision) -> list[Option]:

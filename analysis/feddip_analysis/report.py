@@ -179,7 +179,11 @@ def _description(family: Family) -> str:
         return ", ".join(parts) + ". No run is complete."
     counts = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     runs = sum(entry.n for entry in family.entries)
-    return ", ".join(parts) + f". Runs: {runs}, of {counts} seed{'' if counts == '1' else 's'} each."
+    unlike = [
+        f" {method} stands for {tables.plain(how)}, which is not the paper's configuration and in none of its claims."
+        for method, how in family.unlike_paper().items()
+    ]
+    return ", ".join(parts) + f". Runs: {runs}, of {counts} seed{'' if counts == '1' else 's'} each." + "".join(unlike)
 
 
 def _lead(runs: Sequence[xr.Dataset], families: Sequence[Family]) -> str:

@@ -36,6 +36,7 @@ _PROBLEM = (
     "links.",
     "model",
     "optimizer.",
+    "privacy.",
 )
 _PARTITION = ("data.partition", "data.classes_per_client", "data.dirichlet_alpha")
 _PARTITION_ORDER = ("iid", "pathological", "dirichlet")
@@ -54,6 +55,7 @@ PAPER = {
     "sparsity.start": "erk",
     "sparsity.start_mask": "global",
 }
+_PAPER_HORIZON = {"lenet5": 5, "alexnet": 20, "resnet18": 20}  # of other models it says nothing
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ class Entry:
     def others(self) -> Mean:
         """Final accuracy of the seeds that did not end near chance."""
         return statistics.mean_of([value for seed, value in self.accuracy.items() if seed not in self.fates])
+
+    @property
+    def unlike_paper(self) -> str:
+        """What it sets otherwise than the paper, whose claims are not about it then; "" where nothing is."""
+        return _said({key: results.setting(key, value) for key, value in _unlike_paper(self.group).items()})
 
     def mean(self, measure: Callable[[xr.Dataset], float]) -> Mean:
         return statistics.mean_of(list(self.group.by_seed(measure).values()))
@@ -207,6 +214,10 @@ class Family:
         setting = max(self.settings, key=lambda s: len({e.method for e in s.main}))
         methods = {s: sum(e.sparsity == s for e in setting.main) for s in setting.sparsities()}
         return setting, max(methods, key=lambda s: (methods[s], -abs(s - 0.9)), default=None)
+
+    def unlike_paper(self) -> dict[str, str]:
+        """Of each method whose main configuration is not the paper's, what it sets otherwise."""
+        return {entry.method: entry.unlike_paper for s in self.settings for entry in s.main if entry.unlike_paper}
 
     def in_focus(self) -> list[Entry]:
         setting, sparsity = self.focus()
@@ -328,10 +339,25 @@ def _variation(own: dict[str, object], main: dict[str, object]) -> str:
         elif key not in own:
             other, value = results.where_off(key) or (key, None)
             said[other] = f"no {key.split('.')[1].replace('_', ' ')}" if value is None else results.setting(other, value)
+    return _said(said)
+
+
+def _said(said: dict[str, str]) -> str:
+    """In words; keys of the same name in two sections are told apart."""
     names = [key.split(".")[-1] for key in said]
     return ", ".join(
         f"{key.split('.')[0]} {text}" if names.count(key.split(".")[-1]) > 1 else text for key, text in said.items()
     )
+
+
+def _unlike_paper(group: Group) -> dict[str, object]:
+    usual = PAPER | {"sparsity.horizon": _PAPER_HORIZON.get(group.experiment["model"])}
+    unused = ("sparsity.",) if group.method in WITHOUT_PRUNING else ()
+
+    def differs(key: str, value: object) -> bool:
+        return usual[key] not in (None, value) if key in usual else results.where_off(key) is not None
+
+    return {k: v for k, v in sorted(_solution(group).items()) if not k.startswith(unused) and differs(k, v)}
 
 
 def _method_order(method: str) -> tuple[int, str]:
@@ -352,9 +378,8 @@ def _main_solution(groups: Sequence[Group]) -> dict[str, object]:
         alike[_frozen(_solution(group))].append(group)
 
     def weight(members: list[Group]) -> tuple:
-        solution = _solution(members[0])
-        near = sum(solution.get(k) == v for k, v in PAPER.items())
-        return len(members), sum(len(g.runs) for g in members), near, str(_frozen(solution))
+        off = len(_unlike_paper(members[0]))
+        return len(members), sum(len(g.runs) for g in members), -off, str(_frozen(_solution(members[0])))
 
     return _solution(max(alike.values(), key=weight)[0])
 

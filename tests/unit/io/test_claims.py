@@ -12,7 +12,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import claims, plan, results, statistics, study, targets
+from feddip_analysis import claims, decision, plan, report, results, statistics, study, targets
 from feddip_analysis.claims import (
     CONTRADICTED,
     MIXED,
@@ -153,17 +153,16 @@ class Entries(Made):
         self.write_seeds("feddip", 0.8, config=self.REGROWS)
         self.write_seeds("feddip", 0.8, seeds=(1, 2), config=self.FROZEN)
         self.write("feddip", 1, 0.8)
-        self.write("feddip", 1, 0.8, config=self.REGROWS | {"privacy.clip": 1.0})
         self.write("feddip", 1, 0.8, config=self.REGROWS | {"aggregation.rule": "norm_bound", "aggregation.clip": 1.0})
         self.write("feddip", 1, 0.8, config=self.REGROWS | {"communication.newer": "b"})
         (setting,) = self.families()[0].settings
         self.assertEqual([e.variation for e in setting.main], [""])
         self.assertEqual(setting.find("FedDIP", 0.9).n, 3)
         variations = [e.variation for e in setting.entries]
-        self.assertEqual(len(set(variations)), 6, variations)
+        self.assertEqual(len(set(variations)), 5, variations)
         self.assertIn("answer none", variations)
         self.assertIn("answer none, final rounds 0", variations)
-        self.assertEqual(sum("clip 1" in v for v in variations), 2)
+        self.assertEqual(sum("clip 1" in v for v in variations), 1)
 
     def test_keys_that_only_the_usual_runs_have_are_named_too(self):
         self.write_seeds("feddip", 0.8, config={"communication.newer": "b"})
@@ -183,6 +182,20 @@ class Entries(Made):
             kinds = [results.config(e.group.first).get("attack.kind") for e in family.entries]
             self.assertEqual(len(set(kinds)), 1)
             self.assertIsNotNone(family.settings[0].fedavg)
+
+
+    def test_runs_that_protect_clients_otherwise_are_another_problem(self):
+        for method, epsilon in (("fedavg", 1.0), ("feddip", 8.0)):
+            self.write_seeds(method, 0.8, config={"privacy.clip": 1.0, "privacy.epsilon": epsilon})
+        found = self.families()
+        self.assertEqual(sorted(f.title.split(", ")[-1] for f in found), ["epsilon 1", "epsilon 8"])
+        self.assertEqual([c.cases for c in claims.check(found)], [[]] * 5)
+
+    def test_of_two_run_as_often_the_main_one_has_nothing_that_the_paper_has_not(self):
+        rests = {"sparsity.final_rounds": 10.0, "sparsity.horizon": 5}
+        for config in (rests, {"sparsity.horizon": 20}, {"sparsity.horizon": 5}):
+            self.write_seeds("feddip", 0.8, config=config)
+        self.assertEqual(sorted(e.variation for e in self.families()[0].entries), ["", "$R$ = 20", "final rounds 10"])
 
 
 class Fates(Made):
@@ -413,6 +426,30 @@ class Claims(Checked):
         self.assertEqual(verdict(open_, untested), UNDECIDED)
         self.assertEqual(verdict((NOT_COMPARABLE, None)), UNDECIDED)
         self.assertEqual(verdict(), UNDECIDED)
+
+
+class UnlikeThePaper(Checked):
+    BEYOND = {"sparsity.initial": 0.0, "sparsity.final_rounds": 400.0}
+
+    def test_what_the_paper_has_not_is_no_case_and_is_named(self):
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.7, config=self.BEYOND)
+        found = self.families()
+        self.assertEqual([c.cases for c in claims.check(found)], [[]] * 5)
+        self.assertEqual(found[0].unlike_paper(), {"FedDIP": "final rounds 400, $s_0$ = 0"})
+        said = "FedDIP stands for final rounds 400, s_0 = 0, which is not the paper's configuration"
+        self.assertIn(said, report._description(found[0]))
+        made = decision.decide(found, decision.Question(target=0.5))
+        self.assertEqual(decision.facts(made)["Not the paper's"], "FedDIP: final rounds 400, s_0 = 0")
+
+    def test_the_papers_horizon_is_that_of_the_model(self):
+        for horizon, cases in ((5, 1), (20, 0)):
+            self.write_seeds("fedavg", 0.8, partition="iid")
+            self.write_seeds("feddip", 0.8, config={"sparsity.horizon": horizon})
+            with self.subTest(horizon):
+                self.assertEqual(len(self.claim("near-fedavg").cases), cases)
+            for path in self.folder.iterdir():
+                path.unlink()
 
 
 class Plans(Checked):
