@@ -66,6 +66,14 @@ class Planned:
         return results.method_name(self.keys | {"method": self.keys["method.name"]})
 
     @property
+    def partition(self) -> str:
+        return study.partition_name(self.keys)
+
+    @property
+    def what(self) -> tuple:
+        return self.problem, self.partition, self.method, self.sparsity, self.seed
+
+    @property
     def sparsity(self) -> float | None:
         return None if self.method in study.WITHOUT_PRUNING else float(self.keys["sparsity.target"])
 
@@ -82,15 +90,17 @@ class Plan:
     runs: list[Planned]
 
     def missing(self, runs: Iterable[xr.Dataset]) -> list[Planned]:
-        """Of files that the lists name in several folders the last folder counts as well: `10-fold/a.h5`."""
-        paths = [Path(run.attrs["path"]).resolve() for run in runs]
-        there = {path.name for path in paths}, {(path.parent.name, path.name) for path in paths}
+        """A run is there where a file has its name and says that it is this one: files of another length or another study
+        may be called the same. Of those that the lists name in several folders the last folder counts as well:
+        `10-fold/a.h5`."""
+        recorded = [_recorded(run) for run in runs]
+        there = {(run.file, run.what) for run in recorded}, {(run.folder, run.file, run.what) for run in recorded}
         folders = Counter(file for file, _ in {(planned.file, planned.folder) for planned in self.runs})
         return [
             planned
             for planned in self.runs
-            if (planned.file not in there[0])
-            or (folders[planned.file] > 1 and (planned.folder, planned.file) not in there[1])
+            if (planned.file, planned.what) not in there[0]
+            or (folders[planned.file] > 1 and (planned.folder, planned.file, planned.what) not in there[1])
         ]
 
     def cells(self, families: Sequence[Family]) -> dict[Cell, set[int]]:
@@ -101,9 +111,15 @@ class Plan:
         found: dict[Cell, set[int]] = {}
         for planned in self.runs:
             title = titles.setdefault(planned.problem, _title(planned))
-            cell = Cell(title, study.partition_name(planned.keys), planned.method, planned.sparsity)
+            cell = Cell(title, planned.partition, planned.method, planned.sparsity)
             found.setdefault(cell, set()).add(planned.seed)
         return found
+
+
+def _recorded(run: xr.Dataset) -> Planned:
+    """As if it had been planned so."""
+    path = Path(run.attrs["path"]).resolve()
+    return Planned(path.name, _DEFAULTS | results.config(run), path.parent.name)
 
 
 def _title(planned: Planned) -> str:

@@ -12,7 +12,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import claims, decision, plan, report, results, statistics, study, targets
+from feddip_analysis import claims, collect, decision, plan, report, results, statistics, study, targets
 from feddip_analysis.claims import (
     CONTRADICTED,
     MIXED,
@@ -528,11 +528,21 @@ class Plans(Checked):
         runs = [run for f in self.families() for e in f.entries for run in e.group.runs]
         self.assertEqual([r.file for r in made.missing(runs)], ["other.h5"])
 
+    def test_a_file_of_the_same_name_is_another_run_where_it_says_so(self):
+        self.write("feddip", 1, 0.8, sparsity=0.8).rename(self.folder / "a.h5")
+        runs = collect([self.folder])[0]
+        for other in (f"federation.rounds={25 * ROUNDS}", "method.name=snip", "sparsity.target=0.9", "federation.seed=2",
+                      "data.partition=dirichlet", "federation.clients=20"):
+            with self.subTest(other):
+                made = self.planned(("a.h5", other))
+                self.assertEqual(made.missing(runs), made.runs)
+        self.assertEqual(self.planned(("a.h5",)).missing(runs), [])
+
     def test_files_of_the_same_name_are_told_apart_by_their_folders(self):
-        made = self.planned(("alike/a.h5",), ("10-fold/a.h5",), ("alike/b.h5",))
+        made = self.planned(("alike/a.h5",), ("10-fold/a.h5",), ("alike/b.h5", "federation.seed=2"))
         (self.folder / "10-fold").mkdir()
-        self.write("feddip", 1, 0.8).rename(self.folder / "10-fold" / "a.h5")
-        self.write("feddip", 2, 0.8).rename(self.folder / "b.h5")  # moved, and there is no other of that name
+        self.write("feddip", 1, 0.8, sparsity=0.8).rename(self.folder / "10-fold" / "a.h5")
+        self.write("feddip", 2, 0.8, sparsity=0.8).rename(self.folder / "b.h5")  # moved, and there is no other of that name
         runs = [run for f in self.families() for e in f.entries for run in e.group.runs]
         self.assertEqual([(r.folder, r.file) for r in made.missing(runs)], [("alike", "a.h5")])
 
