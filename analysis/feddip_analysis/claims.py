@@ -401,7 +401,7 @@ def _more_for_the_bytes(there: _There, limits: Limits) -> Claim:
         title="For the same traffic FedDIP is more accurate than FedAvg",
         rule=f"Cases are budgets of {budgets} % of the bytes that FedAvg sends in its whole run (down and up, "
         "positions and headers included), and compare the accuracies, smoothed over "
-        f"{targets.WINDOW} rounds, that both have for as much; a run that ends within the budget keeps its "
+        f"{targets.WINDOW} evaluations, that both have for as much; a run that ends within the budget keeps its "
         "final accuracy. A case is for the claim where FedDIP is superior, or equivalent after it has "
         "ended; against it otherwise. The sparsity at that moment, which may be far from the last, is said. "
         "What all of FedAvg's bytes buy is the first claim.",
@@ -437,8 +437,8 @@ def _budget_pair(there: _There, ours: Cell, theirs: Cell, share: float, margin: 
 
 
 def fluctuation(run: xr.Dataset) -> float:
-    """Standard deviation of the accuracy over the last rounds."""
-    last = run.accuracy.isel(round=slice(-results.LAST_ROUNDS, None)).dropna("round")
+    """Standard deviation of the accuracy over the last evaluations."""
+    last = run.accuracy.dropna("round").isel(round=slice(-results.LAST_ROUNDS, None))
     return float(last.std(ddof=1)) if last.size > 1 else float("nan")
 
 
@@ -452,7 +452,7 @@ def _stable(there: _There, limits: Limits) -> Claim:
         a, b = there.entry(cell), there.entry(fedavg)
         ours, theirs = (e.mean(fluctuation).mean if e else float("nan") for e in (a, b))
         if a and b:
-            swing = f"from round to round ±{100 * ours:.2f} points, FedAvg ±{100 * theirs:.2f}"
+            swing = f"from evaluation to evaluation ±{100 * ours:.2f} points, FedAvg ±{100 * theirs:.2f}"
             pair = replace(pair, remarks=[swing, *pair.remarks])
         pairs.append(pair)
         restless.append(ours > limits.swing * theirs)
@@ -464,7 +464,7 @@ def _stable(there: _There, limits: Limits) -> Claim:
         key="stable",
         title="FedDIP is stable on data that is not i.i.d.",
         rule="On each such partition, as for the first claim; but a case that would be for the claim is against "
-        f"it where over the last {results.LAST_ROUNDS} rounds the accuracy fluctuates more than "
+        f"it where over the last {results.LAST_ROUNDS} evaluations the accuracy fluctuates more than "
         f"{limits.swing:g} times as much as FedAvg's.",
         cases=cases,
         margin=limits.margin,

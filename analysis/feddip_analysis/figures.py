@@ -388,7 +388,7 @@ def pictures(
     focus = setting.partition + ("" if sparsity is None else f", sparsity {sparsity:g}")
     where = setting.partition.rstrip(".")
     spread = (
-        f"Accuracy is smoothed over the last {targets.WINDOW} rounds; lines are means over seeds, bands one "
+        f"Accuracy is smoothed over the last {targets.WINDOW} evaluations; lines are means over seeds, bands one "
         "standard deviation."
     )
     drawn = [

@@ -130,6 +130,7 @@ _UNUSED_BY_METHOD = {
 
 
 LAST_ROUNDS = 10
+FEWEST_EVALUATIONS = 5
 FEWEST_RESTED = 3
 
 
@@ -383,10 +384,23 @@ def settles(run: xr.Dataset) -> bool:
     return rested(run) >= FEWEST_RESTED
 
 
+def evaluated(values: xr.DataArray) -> np.ndarray:
+    """The rounds that were."""
+    return values["round"].values[values.notnull().values]
+
+
+def evaluations(values: xr.DataArray, rounds: int = LAST_ROUNDS) -> int:
+    """Among the last rounds."""
+    return int(values.isel(round=slice(-rounds, None)).notnull().sum())
+
+
 def last_rounds(runs: Iterable[xr.Dataset]) -> int:
     """Over how many rounds at the end the final accuracy of runs that are compared is averaged: those since
-    the last of their masks last changed, ten at most. Runs whose mask changes to the end have no say."""
-    return min([LAST_ROUNDS, *(rested(run) for run in runs if settles(run))])
+    the last of their masks last changed; of these ten at most, or what holds five evaluations where there are fewer in
+    ten. Runs whose mask changes to the end have no say."""
+    runs = list(runs)
+    most = [FEWEST_EVALUATIONS * int(np.median(np.diff(r))) for run in runs if (r := evaluated(run.accuracy)).size > 1]
+    return min([max([LAST_ROUNDS, *most]), *(rested(run) for run in runs if settles(run))])
 
 
 def final_accuracy(run: xr.Dataset, rounds: int = LAST_ROUNDS) -> float:

@@ -189,6 +189,11 @@ class Setting:
         """Rounds at the end that final accuracies are means of, the same for all."""
         return self.entries[0].last
 
+    @property
+    def evaluations(self) -> int:
+        """In these rounds; of the run with fewest."""
+        return min(results.evaluations(run.accuracy, self.last) for e in self.entries for run in e.group.runs)
+
 
 @dataclass(frozen=True)
 class Family:
@@ -299,9 +304,20 @@ def _complete(settings: Sequence[Setting]) -> list[Setting]:
 
 
 def _measured_alike(entries: Sequence[Entry]) -> list[Entry]:
+    """At the rounds that all of them evaluated, as far as each has got."""
+    runs = [run for entry in entries for run in entry.group.runs]
+    rounds = [set(results.evaluated(run.accuracy)) for run in runs]
+    ends = [int(run["round"][-1]) for run in runs]
+    common = {r for r in set().union(*rounds) if all(r in own or r > end for own, end in zip(rounds, ends) if own)}
+    if any(own - common for own in rounds):
+        entries = [replace(e, group=replace(e.group, runs=[_at(run, common) for run in e.group.runs])) for e in entries]
     whole = [run for entry in entries for run in entry.group.runs if results.is_complete(run)]
     last = results.last_rounds(whole)
     return [replace(entry, last=last) for entry in entries]
+
+
+def _at(run: xr.Dataset, rounds: set[int]) -> xr.Dataset:
+    return run.assign(accuracy=run.accuracy.where(run["round"].isin(sorted(rounds))))
 
 
 def _partition_order(keys: dict[str, object]) -> int:

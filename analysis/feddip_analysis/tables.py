@@ -157,6 +157,12 @@ def summary_rows(groups: Sequence[Group]) -> list[dict[str, str]]:
     return [row for group in groups for row in _rows_of(group)]
 
 
+def _evaluations(runs: Sequence[xr.Dataset]) -> str:
+    """How many the last rounds have, where these were not all evaluated."""
+    fewest = min((results.evaluations(run.accuracy) for run in runs), default=results.LAST_ROUNDS)
+    return f" ({fewest} evaluation{'' if fewest == 1 else 's'})" if 0 < fewest < results.LAST_ROUNDS else ""
+
+
 def _rows_of(group: Group) -> list[dict[str, str]]:
     name = plain(group.label)
     done = [run for run in group.runs if results.is_complete(run)]
@@ -165,7 +171,7 @@ def _rows_of(group: Group) -> list[dict[str, str]]:
         "seeds": str(len(done)),
         "rounds": str(min((run.sizes["round"] for run in done), default=0)),
         "accuracy": _spread([results.last_measured(run.accuracy) for run in done]),
-        "mean of last 10": _spread([results.mean_of_last(run.accuracy) for run in done]),
+        "mean of last 10": _spread([results.mean_of_last(run.accuracy) for run in done]) + _evaluations(done),
         "sparsity": percent(mean_of([results.last_measured(run.sparsity) for run in done]).mean),
         "down": readable_bytes(mean_of([_total(run, "bytes_down") for run in done]).mean),
         "up": readable_bytes(mean_of([_total(run, "bytes_up") for run in done]).mean),
@@ -230,7 +236,7 @@ def summary_lines(run: xr.Dataset) -> list[str]:
     return [
         ran,
         f"accuracy  {percent(results.last_measured(run.accuracy))} at the end, "
-        f"{percent(results.mean_of_last(run.accuracy))} mean of the last 10 rounds",
+        f"{percent(results.mean_of_last(run.accuracy))} mean of the last 10 rounds{_evaluations([run])}",
         f"sparsity  {percent(results.last_measured(run.sparsity))} of {a['prunable_parameters']:,} prunable "
         "weights",
         f"traffic   {_traffic(run, 'bytes_down')} down, {_traffic(run, 'bytes_up')} up",
@@ -314,6 +320,9 @@ def measured(family: Family) -> str:
     lengths = list(dict.fromkeys(setting.last for setting in family.settings))
     rounds = " or ".join(map(str, lengths))
     where = " (by partition)" if len(lengths) > 1 else ""
+    counts = list(dict.fromkeys(setting.evaluations for setting in family.settings))
+    if counts != lengths:
+        where += f", {' or '.join(map(str, counts))} evaluation{'' if counts == [1] else 's'}"
     dagger = "" if all(entry.settles for entry in family.entries) else "; † the mask changes to the end"
     return f"the mean of the last {rounds} rounds{where}, in which no mask changes{dagger}"
 

@@ -38,9 +38,11 @@ class ToTarget(Made):
         reached = targets.reach(self.ramp(), 0.3 - 1e-9)  # the mean of rounds 30 .. 34 lies at 32
         self.assertEqual((reached.round, reached.bytes), (32, 320.0))
 
-    def test_takes_what_was_evaluated_within_the_window(self):
-        reached = targets.reach(self.ramp(every=4), 0.31 - 1e-9)  # rounds 32 and 36 make 0.34
-        self.assertEqual((reached.round, reached.bytes), (36, 360.0))
+    def test_is_as_smooth_where_few_rounds_are_evaluated(self):
+        reached = targets.reach(self.ramp(every=4), 0.31 - 1e-9)  # the mean of rounds 24, 28 .. 40 is 0.32
+        self.assertEqual((reached.round, reached.bytes), (40, 400.0))
+        lucky = np.where(np.arange(1, 61) == 40, 0.9, 0.5)
+        self.assertIsNone(targets.reach(self.run_of(columns={"test_accuracy": lucky}, every=10), 0.6))
 
     def test_is_not_a_single_lucky_round(self):
         curve = np.full(60, 0.5)
@@ -49,7 +51,7 @@ class ToTarget(Made):
 
     def test_has_the_simulated_time_where_there_is_one(self):
         run = self.run_of(columns={"test_accuracy": 0.5, "simulated_seconds": 2.5})
-        self.assertEqual(targets.reach(run, 0.5).simulated_seconds, 2.5)
+        self.assertEqual(targets.reach(run, 0.5).simulated_seconds, 5 * 2.5)
         self.assertTrue(math.isnan(targets.reach(self.ramp(), 0.3).simulated_seconds))
 
     def test_is_a_share_of_what_fedavg_took(self):
@@ -58,6 +60,42 @@ class ToTarget(Made):
         setting = self.families()[0].settings[0]
         row = study.to_target(setting, setting.find("FedDIP", 0.9), setting.target(0.95))
         self.assertEqual((row.reached, row.traffic_share), (3, 0.25))
+
+
+class Cadence(Made):
+    """Runs that are not evaluated in each round."""
+
+    def test_runs_evaluated_at_different_rounds_are_compared_at_those_that_they_share(self):
+        t = np.arange(1, ROUNDS + 1)
+        lucky = {"test_accuracy": np.where(t % 10 == 0, 0.5, 0.9)}
+        self.write("fedavg", 1, 0.8, columns=lucky)
+        self.write("feddip", 1, 0.5, rise=1, every=10, columns={"mask_change": 0.0})
+        (family,) = self.families()
+        (setting,) = family.settings
+        self.assertAlmostEqual(setting.fedavg.final.mean, 0.5)
+        self.assertIsNone(targets.reach(setting.fedavg.group.first, 0.6))
+        self.assertEqual((setting.last, setting.evaluations), (ROUNDS, 4))
+        self.assertIn(f"the mean of the last {ROUNDS} rounds, 4 evaluations, in which", tables.measured(family))
+
+    def test_a_run_that_has_not_got_so_far_does_not_keep_the_others_back(self):
+        self.write("fedavg", 1, 0.8)
+        self.write("fedavg", 2, 0.8, done=8)
+        found = study.families(collect([self.folder], incomplete=True)[0])
+        self.assertEqual(results.evaluated(found[0].entries[0].group.runs[0].accuracy).size, ROUNDS)
+
+    def test_a_mask_that_changes_late_leaves_few_evaluations_and_that_is_said(self):
+        self.write("feddip", 1, 0.8, every=4, columns={"mask_change": (np.arange(1, ROUNDS + 1) == 36) * 0.1})
+        (family,) = self.families()
+        self.assertIn("the last 4 rounds, 1 evaluation, in which", tables.measured(family))
+
+    def test_where_each_round_is_evaluated_nothing_is_said_of_evaluations(self):
+        self.write("fedavg", 1, 0.8)
+        (family,) = self.families()
+        self.assertEqual(tables.measured(family), "the mean of the last 10 rounds, in which no mask changes")
+
+    def test_a_table_of_runs_says_how_many_evaluations_its_last_rounds_have(self):
+        rows = tables.summary_rows(results.group_runs([self.run_of(every=5)]))
+        self.assertTrue(rows[0]["mean of last 10"].endswith("% (2 evaluations)"), rows)
 
 
 class LinkModel(Made):
