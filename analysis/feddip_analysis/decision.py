@@ -140,17 +140,22 @@ def _recorded(family: Family, key: str, default: int) -> int:
 
 def _runs_for(families: Sequence[Family], question: Question) -> tuple[Family, Setting]:
     """Those that fit, the nearest to the number of clients, then those with FedAvg and most runs."""
-    found = [
+    recorded = [
         (family, setting)
         for family in families
         for setting in family.settings
+        if any(entry.method not in study.PERSONAL for entry in setting.entries)
+    ]
+    found = [
+        (family, setting)
+        for family, setting in recorded
         if question.model in (None, family.model)
         and question.dataset in (None, family.dataset)
         and question.partition in (None, _partition(setting))
     ]
     if not found:
-        there = sorted({f"{f.model} {f.dataset} {_partition(s)}" for f in families for s in f.settings})
-        raise ValueError(f"no runs fit; there are: {', '.join(there)}" if there else "no run is complete")
+        there = sorted({f"{f.model} {f.dataset} {_partition(s)}" for f, s in recorded})
+        raise ValueError(f"no runs fit; there are: {', '.join(there) or 'no complete ones of a model for all'}")
 
     def weight(candidate: tuple[Family, Setting]) -> tuple:
         family, setting = candidate
@@ -177,7 +182,7 @@ def _options(
     setting: Setting, target: float, links: Links, clients: int, per_round: int, recorded_per_round: int
 ) -> list[Option]:
     found = []
-    for entry in setting.main:
+    for entry in (e for e in setting.main if e.method not in study.PERSONAL):
         arrived = [_spent(run, target, links, per_round) for run in entry.group.runs]
         arrived = [spent for spent in arrived if spent is not None]
         scale = per_round / recorded_per_round
@@ -408,6 +413,8 @@ def _warnings(
         )
     if setting.fedavg is None:
         said.append("There is no run of FedAvg in this setting to compare with.")
+    if personal := study.personal_models(setting):
+        said.append(personal)
     if not any(option.entry.method == "FedDIP" for option in options):
         said.append("There is no run of FedDIP in this setting.")
     return said

@@ -129,11 +129,13 @@ def _section(family: Family, whole: Family, several: bool, limits: Limits, folde
         for setting in whole.settings
         if (target := setting.target(limits.fraction, limits.target)) is not None
         for entry in setting.entries
+        if entry.method not in study.PERSONAL
     ]
+    personal = dict.fromkeys(said for setting in whole.settings if (said := study.personal_models(setting)))
     shown: dict[str, Table] = {
         "matrix": tables.matrix_table(whole, finals, f"{prefix}accuracy-matrix"),
         "final": tables.final_table(whole, finals, f"{prefix}final-accuracy"),
-        "target": tables.target_table(reached, f"{prefix}to-target"),
+        "target": tables.target_table(reached, f"{prefix}to-target", personal),
     }
     for table in shown.values():
         table.save(folder / "tables")

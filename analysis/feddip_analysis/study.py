@@ -126,6 +126,12 @@ def equal_densities(a: float, b: float) -> bool:
     return most <= (1 + DENSITY_TOLERANCE) * least
 
 
+def personal_models(setting: Setting) -> str:
+    """Why they are left out where a model for all is asked for; "" where there are none."""
+    names = " and ".join(dict.fromkeys(entry.method for entry in setting.entries if entry.method in PERSONAL))
+    return names and f"{names}: left out, as clients have models of their own there, which is another task, and no server."
+
+
 def intended_density(method: str, model: str, sparsity: float) -> float:
     """What a run with this target is to keep in the end."""
     whole = _NEVER_PRUNED.get((method, model), 0.0)

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -403,7 +403,7 @@ def matrix_table(family: Family, rows: Sequence[Final], name: str = "accuracy-ma
     return Table(name, caption, columns, [_Matrix(*key, cells) for key, cells in by_line.items()])
 
 
-def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
+def target_table(rows: Sequence[ToTarget], name: str = "to-target", left_out: Iterable[str] = ()) -> Table:
     columns = [
         *_identity(),
         Column("target", lambda r: percent(r.target), {"target": lambda r: r.target}),
@@ -431,7 +431,7 @@ def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
         "not held where not all runs reach it or the final accuracy is lower. Traffic is down and up, summed "
         "over the sampled clients."
     )
-    return Table(name, caption, columns, list(rows))
+    return Table(name, " ".join([caption, *left_out]), columns, list(rows))
 
 
 def _count(mean: Mean) -> str:

@@ -204,7 +204,7 @@ class NotComplete(Made):
         cut = [run.attrs["path"] for run in self.runs if run.sizes["round"] == 8]
         done = self.script("report.py", *cut, "--incomplete", "--out", self.folder / "out")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertIn("no run is complete", (self.folder / "out/report.html").read_text().replace("\u00a0", " "))
+        self.assertIn("no complete ones of a model for all", (self.folder / "out/report.html").read_text().replace("\u00a0", " "))
 
     def test_of_two_files_of_a_run_the_complete_one_is_taken(self):
         self.write("fedavg", 9, 0.8, done=8).rename(self.folder / "a.h5")
@@ -380,6 +380,24 @@ class Decisions(Made):
     def test_a_setting_that_misses_the_target_with_one_seed_is_not_piloted(self):
         self.write("feddip", 4, 0.5, per_round=20, sparsity=0.9)
         self.assertEqual(self.decide(links=self.SLOW, target=0.7).pilot.name, "FedDIP at sparsity 0.8")
+
+    def test_models_of_clients_own_are_no_candidates_and_that_is_said(self):
+        self.write_seeds("dispfl", 0.8, per_round=1)
+        made = self.decide(links=self.SLOW, target=0.7)
+        self.assertEqual(made.pilot.name, "FedDIP at sparsity 0.9")
+        self.assertNotIn("DisPFL", {option.entry.method for option in made.options})
+        self.assertIn("DisPFL: left out, as clients have models of their own", " ".join(made.warnings))
+        self.script("report.py", self.folder, "--out", self.folder / "out")
+        self.assertNotIn("DisPFL", (self.folder / "out/tables/to-target.md").read_text())
+        page = (self.folder / "out/report.html").read_text().replace("\u00a0", " ")
+        self.assertEqual(page.count("DisPFL: left out, as clients have models of their own"), 2)
+
+    def test_where_clients_have_models_of_their_own_alone_nothing_is_advised(self):
+        for path in self.folder.iterdir():
+            path.unlink()
+        self.write_seeds("dispfl", 0.8)
+        with self.assertRaisesRegex(ValueError, "no complete ones of a model for all"):
+            self.decide(target=0.7)
 
     def test_a_question_that_no_run_answers_is_refused_with_what_there_is(self):
         with self.assertRaisesRegex(ValueError, "lenet5 fashion-mnist iid"):
