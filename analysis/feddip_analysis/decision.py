@@ -3,6 +3,7 @@ runs."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -13,6 +14,7 @@ import xarray as xr
 from . import deadline as deadline_module
 from . import links as links_module
 from . import results, statistics, study, targets
+from .defaults import PROGRAM
 from .links import Links, with_links
 from .statistics import Mean
 from .study import Entry, Family, Setting
@@ -26,6 +28,7 @@ _SAID_TO_CHECK = (
     "federation.rounds",
     "sparsity.target",
 )
+ITS_CONFIG = "CONFIG.toml is an empty file, or has the layers of a network of yours"
 CLOSE = 1.1  # times the least cost: such settings count as equally cheap
 
 
@@ -367,10 +370,12 @@ def watch(pilot: Option, target: float) -> str:
 def check_command(
     pilot: Option, links: Links, clients: int, per_round: int, budget: Mapping[str, object] = MappingProxyType({})
 ) -> str:
-    """The program's own prediction for the whole schedule, made without a run."""
-    recorded = results.config(pilot.entry.group.first)
+    """The program's own prediction for the whole schedule, made without a run: all that its config has to say beside the
+    program's defaults, but for the layers of a network of one's own."""
+    recorded, chosen = results.config(pilot.entry.group.first), pilot.entry.group.experiment
     wanted = {key: recorded[key] for key in _SAID_TO_CHECK if key in recorded}
-    wanted |= {key: recorded[key] for key, usual in study.PAPER.items() if recorded.get(key, usual) != usual}
+    wanted |= {key: recorded[key] for key in chosen if key in recorded and recorded[key] != PROGRAM.get(key)}
+    wanted.pop("model.layers", None)
     wanted |= {"federation.clients": clients, "federation.clients_per_round": per_round}
     wanted |= {f"links.{name}": [*getattr(links, name)] for name in Links.__dataclass_fields__}
     wanted |= budget
@@ -380,8 +385,11 @@ def check_command(
 
 def _toml(value: object) -> str:
     if isinstance(value, list):
-        return "[" + ",".join(f"{number:g}" for number in value) + "]"
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+        return "[" + ",".join(map(_toml, value)) + "]"
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value).lower() if isinstance(value, bool) else shlex.quote(str(value))
 
 
 def _warnings(
@@ -527,7 +535,7 @@ def text(decision: Decision) -> str:
     lines += [f"  {reason}" for reason in decision.reasons]
     lines += [f"  {said}" for said in (decision.deadline, decision.watch) if said]
     lines += (
-        ["", "The program's prediction for the whole schedule:", f"  {decision.check}"]
+        ["", f"The program's prediction for the whole schedule ({ITS_CONFIG}):", f"  {decision.check}"]
         if decision.check
         else []
     )

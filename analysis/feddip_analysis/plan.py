@@ -11,24 +11,25 @@ from pathlib import Path
 import xarray as xr
 
 from . import results, study
+from .defaults import PROGRAM
 from .study import Family
 
 NAME = "plan.txt"  # of a list beside its results
-# The program's own values of the keys that say what a run is; a test holds them against recorded runs.
-_DEFAULTS = {
-    "data.dataset": "fashion-mnist",
-    "data.partition": "iid",
-    "data.classes_per_client": 2,
-    "data.dirichlet_alpha": 0.5,
-    "model.name": "lenet5",
-    "federation.clients": 50,
-    "federation.clients_per_round": 5,
-    "federation.rounds": 1000,
-    "federation.seed": 1,
-    "method.name": "feddip",
-    "sparsity.target": 0.9,
-    "regularization.maximum": 1e-3,
-}
+_SAY_WHAT_A_RUN_IS = (
+    "data.dataset",
+    "data.partition",
+    "data.classes_per_client",
+    "data.dirichlet_alpha",
+    "model.name",
+    "federation.clients",
+    "federation.clients_per_round",
+    "federation.rounds",
+    "federation.seed",
+    "method.name",
+    "sparsity.target",
+    "regularization.maximum",
+)
+_DEFAULTS = {key: PROGRAM[key] for key in _SAY_WHAT_A_RUN_IS}
 
 
 class NotAPlan(Exception):

@@ -58,6 +58,7 @@ def write(
         no_decision=no_decision,
         sections=sections,
         window=targets.WINDOW,
+        its_config=decision_module.ITS_CONFIG,
         rested=results.FEWEST_RESTED,
         near_chance=f"{100 * study.NEAR_CHANCE:g}",
         tolerance=f"{100 * study.DENSITY_TOLERANCE:g}",
@@ -82,6 +83,7 @@ def write_decision(
         **content,
         safety=safety.assess(runs, audits),
         window=targets.WINDOW,
+        its_config=decision_module.ITS_CONFIG,
         provenance=provenance(runs),
     )
     path = folder / "decision.html"

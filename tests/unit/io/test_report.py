@@ -4,6 +4,7 @@ import html.parser
 import itertools
 import math
 import re
+import shlex
 import sys
 import tempfile
 import unittest
@@ -416,6 +417,28 @@ class Prediction(Made):
         self.assertIn("--set federation.clients=200", made.check)
         self.assertIn("--set links.uplink_mbit=[0.001]", made.check)
         self.assertNotIn("sparsity.regrow", made.check)
+
+    def test_all_that_was_chosen_is_said_and_what_has_no_effect_is_not(self):
+        said = {
+            "sparsity.final_rounds": 400.0,
+            "sparsity.start_scale": "density",
+            "sparsity.layer_floor": 0.01,
+            "method.variant": "authors",
+            "privacy.clip": 0.123456789,
+            "privacy.epsilon": 8.0,
+            "federation.local_epochs": 1,
+            "federation.batch_size": 32,
+            "data.dataset": "file",
+            "data.path": "/Sites/of one/A.h5",
+        }
+        unsaid = {"optimizer.decay": 0.998, "attack.clients": 4, "attack.kind": "none", "snip.x": 1, "output.path": "x",
+                  "federation.evaluate_every": 5}
+        self.write_seeds("feddip", 0.8, config=said | unsaid)
+        check = decide(self.families(), Question(target=0.5, links=Decisions.SLOW)).check
+        words = dict(word.split("=", 1) for word in shlex.split(check) if "=" in word)
+        for key, value in said.items():
+            self.assertEqual(words[key], f"{value:g}" if isinstance(value, float) and value > 1 else str(value), key)
+        self.assertEqual(unsaid.keys() & words.keys(), set())
 
 
 class Looks(unittest.TestCase):
