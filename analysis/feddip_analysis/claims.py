@@ -35,6 +35,12 @@ DECIDED = (SUPERIOR, EQUIVALENT, INFERIOR)
 # Of a claim.
 SUPPORTED, CONTRADICTED, MIXED = "supported", "contradicted", "mixed"
 PARTLY_SUPPORTED, PARTLY_CONTRADICTED = "partly supported", "partly contradicted"
+WORDS = (
+    f"A claim is {SUPPORTED} where all its comparable cases are for it and {CONTRADICTED} where all are against it; partly, "
+    f"where some are and the rest is open, be it for want of runs or inconclusive; {MIXED} where some are for and some against, "
+    f"and {UNDECIDED} where none is either. Inferior alone is not against a claim of nearness: the loss must be sure to be "
+    "beyond the margin."
+)
 IID = "i.i.d."
 
 

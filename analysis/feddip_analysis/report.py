@@ -53,6 +53,7 @@ def write(
         unfinished=[(run.attrs["path"], results.progress(run)) for run in runs if not results.is_complete(run)],
         planned=_planned(done, families, plan),
         claims=checked,
+        claim_words=claims_module.WORDS,
         claim_pictures=of_claims,
         decision=decision,
         no_decision=no_decision,

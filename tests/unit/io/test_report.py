@@ -25,7 +25,7 @@ from feddip_analysis import claims, collect, figures, links, results, study, tab
 from feddip_analysis.decision import Question, decide
 from feddip_analysis.links import Links
 from made_runs import ROUNDS, Made, Runs
-from scratch import run_script
+from scratch import ANALYSIS, run_script
 from synthetic import SLOTS, write_results
 
 
@@ -544,6 +544,13 @@ class WholeReport(unittest.TestCase):
             )
             self.assertGreater(len(md), 2, name)
             self.assertEqual((len(csv), len(tex)), (len(md) - 1, len(md) + 5), name)
+
+    def test_explains_verdicts_as_the_study_does(self):
+        words = claims.WORDS
+        for verdict in ("supported", "contradicted", "partly", "mixed", "not decided"):
+            self.assertIn(verdict, words)
+        for text in (self.out / "report.html", ANALYSIS / "results" / "study.md"):
+            self.assertIn(words, text.read_text().replace("\u00a0", " "))
 
     def test_is_one_page_that_loads_nothing(self):
         page = Page((self.out / "report.html").read_text())
