@@ -142,6 +142,7 @@ class Verdict:
     frozen: Row
     seeds: tuple[int, ...]
     faster: float  # rounds of the frozen mask until it has recovered, by those of the answer
+    within: float  # the rounds that both had, where no run of either has recovered; else NaN
     dearer: float  # bytes of the whole run, by those of the frozen mask
 
     @property
@@ -151,10 +152,10 @@ class Verdict:
     def text(self) -> str:
         said = "holds" if self.holds else "does not hold"
         faster = MISSING if np.isnan(self.faster) else f"{self.faster:.2f} times as fast"
-        return (
-            f"{self.answer.system}: {faster} back as with the frozen mask, for {self.dearer:.2f} times its bytes "
-            f"({self.answer.stream}; {len(self.seeds)} seeds): the claim {said}."
-        )
+        back = f"{faster} back as with the frozen mask, for {self.dearer:.2f} times its bytes"
+        if not np.isnan(self.within):
+            back = f"neither it nor the frozen mask recovered within {self.within:.0f} rounds; {self.dearer:.2f} times the bytes"
+        return f"{self.answer.system}: {back} ({self.answer.stream}; {len(self.seeds)} seeds): the claim {said}."
 
 
 def verdicts(all_rows: Sequence[Row]) -> list[Verdict]:
@@ -183,7 +184,9 @@ def _verdict(answer: Row, frozen: Row, seeds: tuple[int, ...]) -> Verdict:
     """A run that has not recovered counts with the rounds that it was given, which favours the slower one."""
     rounds = [row.mean(_rounds_or_all) for row in (frozen, answer)]
     bytes_ = [row.of_runs(results.whole_traffic) for row in (answer, frozen)]
-    return Verdict(answer, frozen, seeds, rounds[0] / rounds[1], bytes_[0] / bytes_[1])
+    back = [r.rounds for row in (frozen, answer) for r in row.recoveries() if not np.isnan(r.rounds)]
+    within = max(rounds) if back and np.isinf(back).all() else float("nan")
+    return Verdict(answer, frozen, seeds, rounds[0] / rounds[1], within, bytes_[0] / bytes_[1])
 
 
 def _rounds_or_all(r: Recovery) -> float:

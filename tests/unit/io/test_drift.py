@@ -150,6 +150,15 @@ class Drift(Scratch):
         self.assertAlmostEqual(verdict.faster, 40 / 18)
         self.assertIn("> 40 (1 of 1 not)", drift.table(self.rows()).markdown())
 
+    def test_where_no_run_recovers_none_is_as_fast_as_the_other(self):
+        frozen = {"sparsity.final_rounds": 50.0}
+        for answer in ("none", "relax"):
+            drifting(self.folder, f"{answer}.h5", 1000, config=frozen | {"adaptation.answer": answer})
+        (verdict,) = drift.verdicts(self.rows())
+        self.assertFalse(verdict.holds)
+        self.assertIn("neither it nor the frozen mask recovered within 40 rounds; 1.00 times the bytes", verdict.text())
+        self.assertNotIn("as fast", verdict.text())
+
     def test_the_script_writes_table_figure_and_verdict(self):
         self.families()
         done = self.script("drift.py", self.folder, "--out", self.folder / "out")
