@@ -16,7 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
-from feddip_analysis import collect, documents, drift, group_runs, options, plots, results  # noqa: E402
+from feddip_analysis import collect, documents, drift, group_runs, markdown, options, plots, results  # noqa: E402
 
 ROUNDS_BEFORE = 100  # in the figure
 ROOT = Path(__file__).resolve().parent
@@ -74,13 +74,14 @@ def main() -> int:
         print("feddip: error: no run with drift (results): there is none in what was given", file=sys.stderr)
         return 2
     table = drift.table(rows)
+    seeds = markdown(drift.by_seed(rows))
     verdicts = [verdict.text() for verdict in drift.verdicts(rows)]
     if args.results:
         table.save(args.out)
-        print(table.markdown(), *verdicts, sep="\n")
+        print(table.markdown(), seeds, *verdicts, sep="\n")
         draw(shown, args.out)
         return 0
-    blocks = {"drift": table.markdown(), "verdicts": "\n".join(f"- {text}" for text in verdicts)}
+    blocks = {"drift": table.markdown(), "by-seed": seeds, "verdicts": "\n".join(f"- {text}" for text in verdicts)}
     current = documents.update(PAGE, blocks, args.check)
     if args.check:
         if not current:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from .tables import MISSING, Column, Table
 MADE_UP = 0.9  # of the loss, for a run to have recovered
 BEFORE = 50  # rounds whose mean accuracy is that before
 SMOOTHED = 3  # evaluations whose median has to reach it
+FIRST, LAST = 10, 100  # rounds since the drift began, and at its end, for the seeds one by one
 FEWER_ROUNDS, MORE_BYTES = 2.0, 1.25  # what an answer has to be worth, beside the frozen mask
 
 
@@ -215,6 +216,43 @@ def _alarm(row: Row) -> str:
     after = [r.alarm_after for r in row.recoveries()]
     heard = [a for a in after if np.isfinite(a)]
     return f"{np.mean(heard):.0f} ({len(heard)} of {len(after)})" if heard else MISSING
+
+
+def by_seed(all_rows: Sequence[Row]) -> list[dict[str, str]]:
+    """How each run went through each drift after the first round."""
+    return [_by_seed(row, event) for row in all_rows for event in events(row.group.first) if event.first > 1]
+
+
+def _by_seed(row: Row, event: Event) -> dict[str, str]:
+    runs = sorted(row.group.runs, key=lambda run: int(run.attrs["seed"]))
+    since = [run.accuracy.sel(round=slice(event.first, event.last)).dropna("round") for run in runs]
+    first = [values.sel(round=slice(None, event.first + FIRST - 1)) for values in since]
+    last = [values.sel(round=slice(event.last - LAST + 1, None)) for values in since]
+
+    def means(of: Sequence[xr.DataArray]) -> str:
+        counts = sorted({values.size for values in of})
+        return f"{_each(_number(float(v.mean()), '.1f', 100) for v in of)} ({' or '.join(map(str, counts))})"
+
+    return {
+        "stream": row.stream,
+        "system": row.system,
+        "seeds": _each(str(run.attrs["seed"]) for run in runs),
+        "from round": str(event.first),
+        f"its first {FIRST} rounds (%)": means(first),
+        "lowest (%), in round": _each(_lowest(values) for values in since),
+        f"its last {LAST} rounds (%)": means(last),
+    }
+
+
+def _lowest(values: xr.DataArray) -> str:
+    if not values.size:
+        return MISSING
+    at = int(np.argmin(values.values))
+    return f"{100 * float(values[at]):.1f} in {int(values['round'][at])}"
+
+
+def _each(texts: Iterable[str]) -> str:
+    return " / ".join(texts)
 
 
 def table(all_rows: Sequence[Row]) -> Table:
