@@ -292,8 +292,10 @@ def layer_densities(family: Family) -> Figure | None:
     return plots.layer_densities(_shown(family), columns=2)
 
 
-def time_per_phase(family: Family) -> Figure:
-    groups = _shown(family)
+def time_per_phase(family: Family) -> Figure | None:
+    groups = plots.timed(_shown(family))
+    if not groups:
+        return None
     figure, axes = plt.subplots(figsize=(7.2, 0.95 + 0.27 * len(groups)))
     plots.time_per_phase(axes, groups)
     return figure

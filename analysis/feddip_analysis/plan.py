@@ -81,7 +81,8 @@ class Planned:
 
 def _problem(keys: dict[str, object]) -> tuple:
     names = ("model.name", "data.dataset", "federation.clients", "federation.clients_per_round")
-    return tuple(keys.get(name, _DEFAULTS[name]) for name in (*names, "federation.rounds"))
+    own = tuple(keys.get(name, _DEFAULTS[name]) for name in (*names, "federation.rounds"))
+    return *own, *study.beside_the_claims(keys).items()
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,10 @@ class Plan:
             or (folders[planned.file] > 1 and (planned.folder, planned.file, planned.what) not in there[1])
         ]
 
+    def of_the_paper(self) -> Plan:
+        """What the paper's claims are about."""
+        return Plan([planned for planned in self.runs if not study.beside_the_claims(planned.keys)])
+
     def cells(self, families: Sequence[Family]) -> dict[Cell, set[int]]:
         """The seeds that each was to have. Families of runs lend their titles to what was planned for them."""
         titles: dict[tuple, str] = {}
@@ -124,11 +129,11 @@ def _recorded(run: xr.Dataset) -> Planned:
 
 
 def _title(planned: Planned) -> str:
-    model, dataset, _, per_round, rounds = planned.problem
-    usual = per_round == _DEFAULTS["federation.clients_per_round"]
-    return f"{study.display(model)} on {study.display(dataset)}, {rounds} rounds" + (
-        "" if usual else f", clients per round {per_round}"
-    )
+    model, dataset, _, per_round, rounds, *beside = planned.problem
+    said = [f"{study.display(model)} on {study.display(dataset)}", f"{rounds} rounds"]
+    if per_round != _DEFAULTS["federation.clients_per_round"]:
+        said.append(f"clients per round {per_round}")
+    return ", ".join([*said, *(results.setting(key, value) for key, value in beside)])
 
 
 def read(paths: Iterable[Path]) -> Plan:

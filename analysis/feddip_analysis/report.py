@@ -188,7 +188,13 @@ def _description(family: Family) -> str:
         f" {method} stands for {tables.plain(how)}, which is not the paper's configuration and in none of its claims."
         for method, how in family.unlike_paper().items()
     ]
-    return ", ".join(parts) + f". Runs: {runs}, of {counts} seed{'' if counts == '1' else 's'} each." + "".join(unlike)
+    return ", ".join(parts) + f". Runs: {runs}, of {counts} seed{'' if counts == '1' else 's'} each." + "".join(unlike + _untimed(family))
+
+
+def _untimed(family: Family) -> list[str]:
+    if all(results.is_timed(run) for entry in family.entries for run in entry.group.runs):
+        return []
+    return [" Runs that protect their clients record no times, and have no picture of them."]
 
 
 def _lead(runs: Sequence[xr.Dataset], families: Sequence[Family]) -> str:

@@ -427,6 +427,11 @@ def dense_bytes(run: xr.Dataset) -> float:
     return 4.0 * float(run.attrs["parameters"]) * client_rounds(run)
 
 
+def is_timed(run: xr.Dataset) -> bool:
+    """Runs that protect their clients record no times, which would tell of them."""
+    return _measures(run, "seconds_round")
+
+
 def seconds_by_phase(run: xr.Dataset) -> dict[str, float]:
     """Mean seconds per round; `other` is what the phases leave of the round."""
     phases = ("train", "communicate", "aggregate", "evaluate")

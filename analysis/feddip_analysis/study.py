@@ -38,6 +38,15 @@ _PROBLEM = (
     "optimizer.",
     "privacy.",
 )
+# What is done to clients or their data that the paper's claims don't speak of, and what says that nothing is.
+_BESIDE_THE_CLAIMS = {
+    "attack.kind": "none",
+    "drift.kind": "none",
+    "privacy.clip": 0.0,
+    "privacy.epsilon": 0.0,
+    "privacy.noise_multiplier": 0.0,
+    "privacy.secure_sum": False,
+}
 _PARTITION = ("data.partition", "data.classes_per_client", "data.dirichlet_alpha")
 _PARTITION_ORDER = ("iid", "pathological", "dirichlet")
 # The configuration of the paper: of two that were run equally often, the one nearer to it is a method's main
@@ -233,6 +242,16 @@ class Family:
     def in_focus(self) -> list[Entry]:
         setting, sparsity = self.focus()
         return [e for e in setting.main if e.sparsity in (None, sparsity)]
+
+
+def beside_the_claims(keys: dict[str, object]) -> dict[str, object]:
+    """Of a configuration or a family's keys: attacks, drift and protection of clients, where there are any."""
+    return {key: keys[key] for key, off in _BESIDE_THE_CLAIMS.items() if keys.get(key, off) != off}
+
+
+def of_the_paper(found: Iterable[Family]) -> list[Family]:
+    """Those that the paper's claims are about."""
+    return [family for family in found if not beside_the_claims(family.keys)]
 
 
 def families(runs: Iterable[xr.Dataset]) -> list[Family]:

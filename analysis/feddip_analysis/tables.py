@@ -163,6 +163,14 @@ def _evaluations(runs: Sequence[xr.Dataset]) -> str:
     return f" ({fewest} evaluation{'' if fewest == 1 else 's'})" if 0 < fewest < results.LAST_ROUNDS else ""
 
 
+NO_TIMES = "not recorded: it protects its clients"
+
+
+def _seconds(runs: Sequence[xr.Dataset]) -> str:
+    timed = [float(run.seconds_round.mean()) for run in runs if results.is_timed(run)]
+    return f"{np.mean(timed):.3g}" if timed else NO_TIMES
+
+
 def _rows_of(group: Group) -> list[dict[str, str]]:
     name = plain(group.label)
     done = [run for run in group.runs if results.is_complete(run)]
@@ -175,7 +183,7 @@ def _rows_of(group: Group) -> list[dict[str, str]]:
         "sparsity": percent(mean_of([results.last_measured(run.sparsity) for run in done]).mean),
         "down": readable_bytes(mean_of([_total(run, "bytes_down") for run in done]).mean),
         "up": readable_bytes(mean_of([_total(run, "bytes_up") for run in done]).mean),
-        "s per round": f"{mean_of([float(run.seconds_round.mean()) for run in done]).mean:.3g}",
+        "s per round": _seconds(done),
     }
     others = [
         dict.fromkeys(whole, MISSING)
@@ -231,8 +239,10 @@ def summary_lines(run: xr.Dataset) -> list[str]:
     )
     if run.sizes["round"] == 0:
         return [ran, "accuracy  not measured", "sparsity  -", "traffic   -", "time      -"]
-    phases = results.seconds_by_phase(run)
-    shares = ", ".join(f"{name} {seconds:.2g}" for name, seconds in phases.items())
+    time = NO_TIMES
+    if results.is_timed(run):
+        shares = ", ".join(f"{name} {seconds:.2g}" for name, seconds in results.seconds_by_phase(run).items())
+        time = f"{_seconds([run])} s per round ({shares})"
     return [
         ran,
         f"accuracy  {percent(results.last_measured(run.accuracy))} at the end, "
@@ -240,7 +250,7 @@ def summary_lines(run: xr.Dataset) -> list[str]:
         f"sparsity  {percent(results.last_measured(run.sparsity))} of {a['prunable_parameters']:,} prunable "
         "weights",
         f"traffic   {_traffic(run, 'bytes_down')} down, {_traffic(run, 'bytes_up')} up",
-        f"time      {float(run.seconds_round.mean()):.3g} s per round ({shares})",
+        f"time      {time}",
     ]
 
 

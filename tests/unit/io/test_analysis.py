@@ -157,6 +157,34 @@ class Numbers(Scratch):
         self.assertEqual(len(markdown(rows).splitlines()), 4)
 
 
+class Untimed(Scratch):
+    """A run that protects its clients records no times."""
+
+    def setUp(self):
+        super().setUp()
+        phases = ("train", "communicate", "aggregate", "evaluate", "round")
+        columns = {f"seconds_{phase}": np.nan for phase in phases}
+        self.path = write_results(self.folder / "a.h5", columns=columns, config={"privacy.clip": 1.0, "privacy.epsilon": 8.0})
+
+    def test_its_summary_says_so(self):
+        done = self.script("summary.py", self.path)
+        self.assertEqual(done.stdout.splitlines()[4], "time      not recorded: it protects its clients")
+
+    def test_its_row_says_so_and_it_has_no_picture_of_times(self):
+        done = self.script("plot.py", self.path, "--out", self.folder)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertFalse((self.folder / "time.png").exists())
+        self.assertNotIn("nan", (self.folder / "table.md").read_text())
+
+    def test_the_report_says_so(self):
+        done = self.script("report.py", self.path, "--out", self.folder / "out")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertFalse((self.folder / "out/figures/time.png").exists())
+        page = (self.folder / "out/report.html").read_text().replace("\u00a0", " ")
+        self.assertIn("Runs that protect their clients record no times", page)
+        self.assertNotIn("Time per phase", page)
+
+
 class Scripts(Scratch):
     def test_plot_draws_every_picture_as_svg_and_png(self):
         paths = [write_results(self.folder / f"{s}.h5", seed=s) for s in (1, 2)]

@@ -12,7 +12,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import claims, collect, decision, plan, report, results, statistics, study, targets
+from feddip_analysis import claim_figures, claims, collect, decision, plan, plots, report, results, statistics, study, targets
 from feddip_analysis.claims import (
     CONTRADICTED,
     MIXED,
@@ -450,6 +450,36 @@ class UnlikeThePaper(Checked):
                 self.assertEqual(len(self.claim("near-fedavg").cases), cases)
             for path in self.folder.iterdir():
                 path.unlink()
+
+
+class BesideTheClaims(Checked):
+    KINDS = ({"attack.kind": "alie"}, {"drift.kind": "rotation"}, {"privacy.clip": 1.0}, {"privacy.secure_sum": True})
+
+    def test_runs_under_attack_or_drift_or_protection_are_no_cases_and_correct_no_p(self):
+        self.write_seeds("fedavg", 0.80)
+        self.write_seeds("feddip", 0.78, gap=0.0005)
+        alone = self.claim("near-fedavg")
+        self.assertEqual(len(alone.cases), 1)
+        for config in self.KINDS:
+            self.write_seeds("fedavg", 0.80, config=config)
+            self.write_seeds("feddip", 0.60, config=config)
+        found = self.families()
+        self.assertEqual(len(found), 5)
+        self.assertEqual(self.claim("near-fedavg"), alone)
+        with plots.style():
+            drawn = claim_figures.pictures(claims.check(found), found)["traffic"].figure
+        self.assertEqual(len(drawn.axes), 2)
+
+    def test_they_are_planned_for_themselves(self):
+        planned = [plan.Planned(f"{i}.h5", plan._DEFAULTS | kind) for i, kind in enumerate(({}, *self.KINDS))]
+        cells = plan.Plan(planned).cells([])
+        self.assertEqual(len(cells), 5)
+        self.assertIn("LeNet-5 on Fashion-MNIST, 1000 rounds, kind alie", {cell.family for cell in cells})
+        self.assertEqual(plan.Plan(planned).of_the_paper().runs, planned[:1])
+        self.write_seeds("fedavg", 0.8, config=self.KINDS[0])
+        (family,) = self.families()
+        attacked = plan.Planned("a.h5", plan._DEFAULTS | {"federation.rounds": ROUNDS} | self.KINDS[0])
+        self.assertEqual([cell.family for cell in plan.Plan([attacked]).cells([family])], [family.title])
 
 
 class Plans(Checked):
