@@ -64,7 +64,7 @@ PAPER = {
     "sparsity.start": "erk",
     "sparsity.start_mask": "global",
 }
-_PAPER_HORIZON = {"lenet5": 5, "alexnet": 20, "resnet18": 20}  # of other models it says nothing
+_PAPER_HORIZON = {"lenet5": 5, "alexnet": 20, "resnet18": 20}  # of other models and methods it says nothing
 
 
 @dataclass(frozen=True)
@@ -392,7 +392,8 @@ def _said(said: dict[str, str]) -> str:
 
 
 def _unlike_paper(group: Group) -> dict[str, object]:
-    usual = PAPER | {"sparsity.horizon": _PAPER_HORIZON.get(group.experiment["model"])}
+    horizon = _PAPER_HORIZON.get(group.experiment["model"]) if group.method in ("FedDIP", "FedDP") else None
+    usual = PAPER | {"sparsity.horizon": horizon}
     unused = ("sparsity.",) if group.method in WITHOUT_PRUNING else ()
 
     def differs(key: str, value: object) -> bool:

@@ -442,6 +442,11 @@ class UnlikeThePaper(Checked):
         made = decision.decide(found, decision.Question(target=0.5))
         self.assertEqual(decision.facts(made)["Not the paper's"], "FedDIP: final rounds 400, s_0 = 0")
 
+    def test_of_the_others_horizon_the_paper_says_nothing(self):
+        self.write_seeds("feddip", 0.8, config={"sparsity.horizon": 5})
+        self.write_seeds("snip", 0.7, config={"sparsity.horizon": 20})
+        self.assertEqual(len(self.claim("others").cases), 1)
+
     def test_the_papers_horizon_is_that_of_the_model(self):
         for horizon, cases in ((5, 1), (20, 0)):
             self.write_seeds("fedavg", 0.8, partition="iid")
