@@ -188,7 +188,8 @@ def _description(family: Family) -> str:
         f" {method} stands for {tables.plain(how)}, which is not the paper's configuration and in none of its claims."
         for method, how in family.unlike_paper().items()
     ]
-    return ", ".join(parts) + f". Runs: {runs}, of {counts} seed{'' if counts == '1' else 's'} each." + "".join(unlike + _untimed(family))
+    recorded = f". Runs: {runs}, of {counts} seed{'' if counts == '1' else 's'} each."
+    return ", ".join(parts) + "".join([recorded, *unlike, *_untimed(family)])
 
 
 def _untimed(family: Family) -> list[str]:

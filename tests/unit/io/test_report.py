@@ -205,6 +205,7 @@ class NotComplete(Made):
         cut = [run.attrs["path"] for run in self.runs if run.sizes["round"] == 8]
         done = self.script("report.py", *cut, "--incomplete", "--out", self.folder / "out")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertNotIn("Final accuracy in percent", (self.folder / "out/report.html").read_text())
         self.assertIn("no complete ones of a model for all", (self.folder / "out/report.html").read_text().replace("\u00a0", " "))
 
     def test_of_two_files_of_a_run_the_complete_one_is_taken(self):
