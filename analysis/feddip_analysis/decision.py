@@ -142,7 +142,8 @@ def _recorded(family: Family, key: str, default: int) -> int:
 
 
 def _runs_for(families: Sequence[Family], question: Question) -> tuple[Family, Setting]:
-    """Those that fit, the nearest to the number of clients, then those with FedAvg and most runs."""
+    """Those that fit, the nearest to the number of clients, then those without attack, drift or protection, then those with
+    FedAvg and most runs."""
     recorded = [
         (family, setting)
         for family in families
@@ -164,7 +165,8 @@ def _runs_for(families: Sequence[Family], question: Question) -> tuple[Family, S
         family, setting = candidate
         off = abs(_recorded(family, "clients", 50) - question.clients) if question.clients else 0
         prunes = any(e.sparsity is not None for e in setting.main)
-        return -off, setting.fedavg is not None and prunes, sum(e.n for e in setting.entries)
+        plain_runs = not study.beside_the_claims(family.keys)
+        return -off, plain_runs, setting.fedavg is not None and prunes, sum(e.n for e in setting.entries)
 
     return max(found, key=weight)
 

@@ -401,6 +401,13 @@ class Decisions(Made):
         with self.assertRaisesRegex(ValueError, "no complete ones of a model for all"):
             self.decide(target=0.7)
 
+    def test_runs_under_attack_advise_only_where_there_are_no_others(self):
+        attacked = {"attack.kind": "alie"}
+        for method in ("fedavg", "feddip"):
+            self.write_seeds(method, 0.9, range(1, 9), per_round=1, config=attacked)
+        self.assertEqual(len(study.families(collect([self.folder])[0])), 2)
+        self.assertNotIn("attack.kind", self.decide(target=0.7).family.keys)
+
     def test_a_question_that_no_run_answers_is_refused_with_what_there_is(self):
         with self.assertRaisesRegex(ValueError, "lenet5 fashion-mnist iid"):
             self.decide(model="alexnet")
