@@ -32,6 +32,7 @@ OWN_CLASSES = [8, 9]  # of the last clients alone: the defaults of jobs/own_clas
 SLOW = 2  # the last class of [links]
 PARTS = 3  # of a run, to follow the slow clients through
 LONG = 50  # rounds, beside the last ten: accuracy swings from round to round
+HELD = ((1, 10), (26, 75), (291, 300))  # rounds, first and last
 SMOOTH = 30  # rounds, in the figure
 MEGABYTE = 1e6
 
@@ -56,6 +57,12 @@ def own(run: xr.Dataset, rounds: int) -> float:
     return float(run.class_accuracy[-rounds:, OWN_CLASSES].mean())
 
 
+def span(run: xr.Dataset) -> str:
+    """Of single rounds."""
+    rounds = run.class_accuracy[-LONG:, OWN_CLASSES].mean("class")
+    return f"{percent(float(rounds.min()))} to {percent(float(rounds.max()))}"
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
@@ -73,14 +80,16 @@ def costs(systems: dict[str, xr.Dataset], deadline: float) -> str:
             name,
             percent(results.final_accuracy(run)),
             f"{percent(own(run, results.LAST_ROUNDS))} ({percent(own(run, LONG))})",
+            span(run),
             f"{float(budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.1f}",
             f"{results.whole_traffic(run) / MEGABYTE:.0f}",
             f"{float(budgets.simulated_time(run)[-1]):.0f}",
             *(percent(kept[of_class == c].mean()) for c in range(SLOW + 1)),
         ]
 
-    head = ["system", "accuracy", f"own classes (last {LONG})", "busiest client (MB)", "all (MB)", "simulated time (s)"]
-    return tables.markdown_lines([[*head, "quick in time", "medium", "slow"], *(line(*item) for item in systems.items())])
+    head = ["system", "accuracy", f"own classes (last {LONG})", f"single rounds of the last {LONG}", "busiest client (MB)", "all (MB)"]
+    head += ["simulated time (s)", "quick in time", "medium", "slow"]
+    return tables.markdown_lines([head, *(line(*item) for item in systems.items())])
 
 
 def slow_clients(systems: dict[str, xr.Dataset], deadline: float) -> str:
@@ -95,6 +104,17 @@ def slow_clients(systems: dict[str, xr.Dataset], deadline: float) -> str:
     parts = [slice(*pair) for pair in zip(bounds, bounds[1:])]
     head = ["slow clients", *(f"rounds {part.start + 1} to {part.stop}" for part in parts)]
     return tables.markdown_lines([head, *([name, *(cell(run, part) for part in parts)] for name, run in systems.items())])
+
+
+def held(systems: dict[str, xr.Dataset]) -> str:
+    """What the slow clients hold changes within the first third."""
+    name, run = "FedDIP, budgets", systems["FedDIP, budgets"]
+    slow = link_class(run) == SLOW
+    shares = []
+    for first, last in HELD:
+        rounds = slice(first - 1, last)
+        shares.append(f"{percent(run.client_density.values[rounds][slow[rounds]].mean())} % in rounds {first} to {last}")
+    return f"{name}, mean share of the weights that slow clients hold: {', '.join(shares)}.\n"
 
 
 def times(systems: dict[str, xr.Dataset]) -> str:
@@ -152,6 +172,7 @@ def blocks(systems: dict[str, xr.Dataset]) -> dict[str, str]:
         "classes": by_class(systems),
         "costs": costs(systems, deadline),
         "slow": slow_clients(systems, deadline),
+        "held": held(systems),
         "swings": swings(systems),
         "times": times(systems),
     }

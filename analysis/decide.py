@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = arguments()
-    runs, skipped = collect(args.results, incomplete=args.incomplete)
+    runs, skipped = collect(args.results)
     audits, skipped = safety.audits(skipped)
     for file in skipped:
         print(f"decide.py: left out {file.path}: {file.reason}", file=sys.stderr)

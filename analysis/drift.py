@@ -16,7 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
-from feddip_analysis import collect, documents, drift, group_runs, options, plots  # noqa: E402
+from feddip_analysis import collect, documents, drift, group_runs, markdown, options, plots, results  # noqa: E402
 
 ROUNDS_BEFORE = 100  # in the figure
 ROOT = Path(__file__).resolve().parent
@@ -58,24 +58,30 @@ def draw(rows: list[drift.Row], folder: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     options.add_results(parser, "*")
+    options.add_incomplete(parser)
     options.add_out(parser, "drift")
     parser.add_argument("--check", action="store_true", help="write nothing; fail where the page would change")
     args = parser.parse_args()
     runs, skipped = collect(args.results or [PAGE.with_suffix("")], args.incomplete)
     for left_out in skipped:
         print(f"left out: {left_out.path}: {left_out.reason}", file=sys.stderr)
-    rows = drift.rows(group_runs(run for run in runs if "drift" in run))
+    runs = [run for run in runs if "drift" in run]
+    shown, rows = drift.rows(group_runs(runs)), drift.rows(group_runs(filter(results.is_complete, runs)))
+    for run in runs:
+        if not results.is_complete(run):
+            print(f"in the figure alone: {run.attrs['path']}: {results.progress(run)}", file=sys.stderr)
     if not rows:
         print("feddip: error: no run with drift (results): there is none in what was given", file=sys.stderr)
         return 2
     table = drift.table(rows)
+    seeds = markdown(drift.by_seed(rows))
     verdicts = [verdict.text() for verdict in drift.verdicts(rows)]
     if args.results:
         table.save(args.out)
-        print(table.markdown(), *verdicts, sep="\n")
-        draw(rows, args.out)
+        print(table.markdown(), seeds, *verdicts, sep="\n")
+        draw(shown, args.out)
         return 0
-    blocks = {"drift": table.markdown(), "verdicts": "\n".join(f"- {text}" for text in verdicts)}
+    blocks = {"drift": table.markdown(), "by-seed": seeds, "verdicts": "\n".join(f"- {text}" for text in verdicts)}
     current = documents.update(PAGE, blocks, args.check)
     if args.check:
         if not current:

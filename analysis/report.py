@@ -23,6 +23,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_results(parser)
+    options.add_incomplete(parser)
     options.add_out(parser, "report")
     options.add_target(parser)
     options.add_links(parser)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import figures, plots, targets
+from . import figures, plots, study, targets
 from .claims import NOT_COMPARABLE, Claim
 from .figures import Picture
 from .statistics import EQUIVALENT, INFERIOR, SUPERIOR
@@ -24,7 +24,7 @@ FEWEST_BYTES = 0.003  # of the whole traffic: where curves begin
 
 def pictures(claims: Sequence[Claim], families: Sequence[Family]) -> dict[str, Picture]:
     """By the claims' keys; none where nothing was run."""
-    found = {}
+    families, found = study.of_the_paper(families), {}
     for claim in claims:
         traffic = claim.key == "traffic"
         figure = trade_off(families) if traffic else intervals(claim)
@@ -40,7 +40,7 @@ _INTERVALS = (
     "inferior, grey: inconclusive, not decided or, crossed, not comparable."
 )
 _TRADE_OFF = (
-    f"Above, accuracy, smoothed over {targets.WINDOW} rounds, for all bytes so far, down and up; below, how "
+    f"Above, accuracy, smoothed over {targets.WINDOW} evaluations, for all bytes so far, down and up; below, how "
     "much was pruned by then. Lines are means over seeds, bands one standard deviation; a curve ends where its "
     "run does."
 )
@@ -92,7 +92,7 @@ def trade_off(families: Sequence[Family]) -> Figure | None:
         (family, setting)
         for family in families
         for setting in family.settings
-        if setting.fedavg and any(e.method == "FedDIP" and e.sparsity is not None for e in setting.main)
+        if setting.fedavg and _feddip(setting)
     ]
     if not settings:
         return None
@@ -112,6 +112,11 @@ def trade_off(families: Sequence[Family]) -> Figure | None:
     return figure
 
 
+def _feddip(setting: Setting) -> list[Entry]:
+    """As the paper configures it."""
+    return [e for e in setting.main if e.method == "FedDIP" and e.sparsity is not None and not e.unlike_paper]
+
+
 def _settle(figure: Figure) -> None:
     """Fixes the layout at rounded positions: panels of unequal heights come out differently in the last bits
     from one time to the next, and the same runs are to give the same bytes."""
@@ -122,7 +127,7 @@ def _settle(figure: Figure) -> None:
 
 
 def _one_trade_off(above: Axes, below: Axes, setting: Setting) -> None:
-    feddip = [e for e in setting.main if e.method == "FedDIP" and e.sparsity]
+    feddip = _feddip(setting)
     shown = [setting.fedavg, *feddip]
     largest = max(float(run.bytes_total[-1]) for entry in shown for run in entry.group.runs)
     unit = plots.label_bytes(below, largest)

@@ -35,6 +35,12 @@ DECIDED = (SUPERIOR, EQUIVALENT, INFERIOR)
 # Of a claim.
 SUPPORTED, CONTRADICTED, MIXED = "supported", "contradicted", "mixed"
 PARTLY_SUPPORTED, PARTLY_CONTRADICTED = "partly supported", "partly contradicted"
+WORDS = (
+    f"A claim is {SUPPORTED} where all its comparable cases are for it and {CONTRADICTED} where all are against it; partly, "
+    f"where some are and the rest is open, be it for want of runs or inconclusive; {MIXED} where some are for and some against, "
+    f"and {UNDECIDED} where none is either. Inferior alone is not against a claim of nearness: the loss must be sure to be "
+    "beyond the margin."
+)
 IID = "i.i.d."
 
 
@@ -137,8 +143,9 @@ def _count(count: int, what: str) -> str:
 
 
 def check(families: Sequence[Family], limits: Limits = Limits(), plan: Plan | None = None) -> list[Claim]:
-    """All claims, in the paper's order."""
-    there = _There(families, plan)
+    """All claims, in the paper's order. What is under attack, drifts or is protected has no case, nor a test in their
+    families."""
+    there = _There(study.of_the_paper(study.complete(families)), plan.of_the_paper() if plan else None)
     rules = (_near_fedavg, _as_good_as_others, _regularization_matters, _more_for_the_bytes, _stable)
     return [rule(there, limits) for rule in rules]
 
@@ -156,6 +163,7 @@ class _There:
             for family in families
             for setting in family.settings
             for entry in setting.main
+            if not entry.unlike_paper
         }
         self._planned = plan.cells(families) if plan else {}
         self._cells = sorted({**self._entries, **self._planned}, key=self._order)
@@ -400,7 +408,7 @@ def _more_for_the_bytes(there: _There, limits: Limits) -> Claim:
         title="For the same traffic FedDIP is more accurate than FedAvg",
         rule=f"Cases are budgets of {budgets} % of the bytes that FedAvg sends in its whole run (down and up, "
         "positions and headers included), and compare the accuracies, smoothed over "
-        f"{targets.WINDOW} rounds, that both have for as much; a run that ends within the budget keeps its "
+        f"{targets.WINDOW} evaluations, that both have for as much; a run that ends within the budget keeps its "
         "final accuracy. A case is for the claim where FedDIP is superior, or equivalent after it has "
         "ended; against it otherwise. The sparsity at that moment, which may be far from the last, is said. "
         "What all of FedAvg's bytes buy is the first claim.",
@@ -436,8 +444,8 @@ def _budget_pair(there: _There, ours: Cell, theirs: Cell, share: float, margin: 
 
 
 def fluctuation(run: xr.Dataset) -> float:
-    """Standard deviation of the accuracy over the last rounds."""
-    last = run.accuracy.isel(round=slice(-results.LAST_ROUNDS, None)).dropna("round")
+    """Standard deviation of the accuracy over the last evaluations."""
+    last = run.accuracy.dropna("round").isel(round=slice(-results.LAST_ROUNDS, None))
     return float(last.std(ddof=1)) if last.size > 1 else float("nan")
 
 
@@ -451,7 +459,7 @@ def _stable(there: _There, limits: Limits) -> Claim:
         a, b = there.entry(cell), there.entry(fedavg)
         ours, theirs = (e.mean(fluctuation).mean if e else float("nan") for e in (a, b))
         if a and b:
-            swing = f"from round to round ±{100 * ours:.2f} points, FedAvg ±{100 * theirs:.2f}"
+            swing = f"from evaluation to evaluation ±{100 * ours:.2f} points, FedAvg ±{100 * theirs:.2f}"
             pair = replace(pair, remarks=[swing, *pair.remarks])
         pairs.append(pair)
         restless.append(ours > limits.swing * theirs)
@@ -463,7 +471,7 @@ def _stable(there: _There, limits: Limits) -> Claim:
         key="stable",
         title="FedDIP is stable on data that is not i.i.d.",
         rule="On each such partition, as for the first claim; but a case that would be for the claim is against "
-        f"it where over the last {results.LAST_ROUNDS} rounds the accuracy fluctuates more than "
+        f"it where over the last {results.LAST_ROUNDS} evaluations the accuracy fluctuates more than "
         f"{limits.swing:g} times as much as FedAvg's.",
         cases=cases,
         margin=limits.margin,

@@ -3,6 +3,7 @@ runs."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -13,6 +14,7 @@ import xarray as xr
 from . import deadline as deadline_module
 from . import links as links_module
 from . import results, statistics, study, targets
+from .defaults import PROGRAM
 from .links import Links, with_links
 from .statistics import Mean
 from .study import Entry, Family, Setting
@@ -26,6 +28,7 @@ _SAID_TO_CHECK = (
     "federation.rounds",
     "sparsity.target",
 )
+ITS_CONFIG = "CONFIG.toml is an empty file, or has the layers of a network of yours"
 CLOSE = 1.1  # times the least cost: such settings count as equally cheap
 
 
@@ -89,7 +92,7 @@ class Decision:
 
 def decide(families: Sequence[Family], question: Question = Question()) -> Decision:
     """Raises ValueError where no runs fit the question."""
-    family, setting = _runs_for(families, question)
+    family, setting = _runs_for(study.complete(families), question)
     recorded = (_recorded(family, "clients", 50), _recorded(family, "clients_per_round", 5))
     clients = question.clients or recorded[0]
     per_round = question.clients_per_round or min(recorded[1], clients)
@@ -139,24 +142,31 @@ def _recorded(family: Family, key: str, default: int) -> int:
 
 
 def _runs_for(families: Sequence[Family], question: Question) -> tuple[Family, Setting]:
-    """Those that fit, the nearest to the number of clients, then those with FedAvg and most runs."""
-    found = [
+    """Those that fit, the nearest to the number of clients, then those without attack, drift or protection, then those with
+    FedAvg and most runs."""
+    recorded = [
         (family, setting)
         for family in families
         for setting in family.settings
+        if any(entry.method not in study.PERSONAL for entry in setting.entries)
+    ]
+    found = [
+        (family, setting)
+        for family, setting in recorded
         if question.model in (None, family.model)
         and question.dataset in (None, family.dataset)
         and question.partition in (None, _partition(setting))
     ]
     if not found:
-        there = sorted({f"{f.model} {f.dataset} {_partition(s)}" for f in families for s in f.settings})
-        raise ValueError("no runs fit; there are: " + ", ".join(there))
+        there = sorted({f"{f.model} {f.dataset} {_partition(s)}" for f, s in recorded})
+        raise ValueError(f"no runs fit; there are: {', '.join(there) or 'no complete ones of a model for all'}")
 
     def weight(candidate: tuple[Family, Setting]) -> tuple:
         family, setting = candidate
         off = abs(_recorded(family, "clients", 50) - question.clients) if question.clients else 0
         prunes = any(e.sparsity is not None for e in setting.main)
-        return -off, setting.fedavg is not None and prunes, sum(e.n for e in setting.entries)
+        plain_runs = not study.beside_the_claims(family.keys)
+        return -off, plain_runs, setting.fedavg is not None and prunes, sum(e.n for e in setting.entries)
 
     return max(found, key=weight)
 
@@ -177,7 +187,7 @@ def _options(
     setting: Setting, target: float, links: Links, clients: int, per_round: int, recorded_per_round: int
 ) -> list[Option]:
     found = []
-    for entry in setting.main:
+    for entry in (e for e in setting.main if e.method not in study.PERSONAL):
         arrived = [_spent(run, target, links, per_round) for run in entry.group.runs]
         arrived = [spent for spent in arrived if spent is not None]
         scale = per_round / recorded_per_round
@@ -362,10 +372,12 @@ def watch(pilot: Option, target: float) -> str:
 def check_command(
     pilot: Option, links: Links, clients: int, per_round: int, budget: Mapping[str, object] = MappingProxyType({})
 ) -> str:
-    """The program's own prediction for the whole schedule, made without a run."""
-    recorded = results.config(pilot.entry.group.first)
+    """The program's own prediction for the whole schedule, made without a run: all that its config has to say beside the
+    program's defaults, but for the layers of a network of one's own."""
+    recorded, chosen = results.config(pilot.entry.group.first), pilot.entry.group.experiment
     wanted = {key: recorded[key] for key in _SAID_TO_CHECK if key in recorded}
-    wanted |= {key: recorded[key] for key, usual in study.PAPER.items() if recorded.get(key, usual) != usual}
+    wanted |= {key: recorded[key] for key in chosen if key in recorded and recorded[key] != PROGRAM.get(key)}
+    wanted.pop("model.layers", None)
     wanted |= {"federation.clients": clients, "federation.clients_per_round": per_round}
     wanted |= {f"links.{name}": [*getattr(links, name)] for name in Links.__dataclass_fields__}
     wanted |= budget
@@ -375,8 +387,11 @@ def check_command(
 
 def _toml(value: object) -> str:
     if isinstance(value, list):
-        return "[" + ",".join(f"{number:g}" for number in value) + "]"
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+        return "[" + ",".join(map(_toml, value)) + "]"
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value).lower() if isinstance(value, bool) else shlex.quote(str(value))
 
 
 def _warnings(
@@ -408,6 +423,8 @@ def _warnings(
         )
     if setting.fedavg is None:
         said.append("There is no run of FedAvg in this setting to compare with.")
+    if personal := study.personal_models(setting):
+        said.append(personal)
     if not any(option.entry.method == "FedDIP" for option in options):
         said.append("There is no run of FedDIP in this setting.")
     return said
@@ -435,6 +452,7 @@ def describe(links: Links) -> str:
 def facts(decision: Decision) -> dict[str, str]:
     """What the decision rests on."""
     family = decision.family
+    unlike = "; ".join(f"{method}: {plain(how)}" for method, how in family.unlike_paper().items())
     return {
         "Model and data": (
             f"{study.display(family.model)} on {study.display(family.dataset)}, {decision.setting.partition}"
@@ -443,7 +461,7 @@ def facts(decision: Decision) -> dict[str, str]:
         "Links": f"{describe(decision.links)} ({decision.links_from})",
         "Target accuracy": percent(decision.target),
         "Recorded runs": f"{sum(o.entry.n for o in decision.options)}, {family.title}",
-    }
+    } | ({"Not the paper's": unlike} if unlike else {})
 
 
 def brief(decision: Decision) -> list[Option]:
@@ -519,7 +537,7 @@ def text(decision: Decision) -> str:
     lines += [f"  {reason}" for reason in decision.reasons]
     lines += [f"  {said}" for said in (decision.deadline, decision.watch) if said]
     lines += (
-        ["", "The program's prediction for the whole schedule:", f"  {decision.check}"]
+        ["", f"The program's prediction for the whole schedule ({ITS_CONFIG}):", f"  {decision.check}"]
         if decision.check
         else []
     )

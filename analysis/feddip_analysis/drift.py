@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from .tables import MISSING, Column, Table
 MADE_UP = 0.9  # of the loss, for a run to have recovered
 BEFORE = 50  # rounds whose mean accuracy is that before
 SMOOTHED = 3  # evaluations whose median has to reach it
+FIRST, LAST = 10, 100  # rounds since the drift began, and at its end, for the seeds one by one
 FEWER_ROUNDS, MORE_BYTES = 2.0, 1.25  # what an answer has to be worth, beside the frozen mask
 
 
@@ -142,6 +143,7 @@ class Verdict:
     frozen: Row
     seeds: tuple[int, ...]
     faster: float  # rounds of the frozen mask until it has recovered, by those of the answer
+    within: float  # the rounds that both had, where no run of either has recovered; else NaN
     dearer: float  # bytes of the whole run, by those of the frozen mask
 
     @property
@@ -151,10 +153,10 @@ class Verdict:
     def text(self) -> str:
         said = "holds" if self.holds else "does not hold"
         faster = MISSING if np.isnan(self.faster) else f"{self.faster:.2f} times as fast"
-        return (
-            f"{self.answer.system}: {faster} back as with the frozen mask, for {self.dearer:.2f} times its bytes "
-            f"({self.answer.stream}; {len(self.seeds)} seeds): the claim {said}."
-        )
+        back = f"{faster} back as with the frozen mask, for {self.dearer:.2f} times its bytes"
+        if not np.isnan(self.within):
+            back = f"neither it nor the frozen mask recovered within {self.within:.0f} rounds; {self.dearer:.2f} times the bytes"
+        return f"{self.answer.system}: {back} ({self.answer.stream}; {len(self.seeds)} seeds): the claim {said}."
 
 
 def verdicts(all_rows: Sequence[Row]) -> list[Verdict]:
@@ -183,7 +185,9 @@ def _verdict(answer: Row, frozen: Row, seeds: tuple[int, ...]) -> Verdict:
     """A run that has not recovered counts with the rounds that it was given, which favours the slower one."""
     rounds = [row.mean(_rounds_or_all) for row in (frozen, answer)]
     bytes_ = [row.of_runs(results.whole_traffic) for row in (answer, frozen)]
-    return Verdict(answer, frozen, seeds, rounds[0] / rounds[1], bytes_[0] / bytes_[1])
+    back = [r.rounds for row in (frozen, answer) for r in row.recoveries() if not np.isnan(r.rounds)]
+    within = max(rounds) if back and np.isinf(back).all() else float("nan")
+    return Verdict(answer, frozen, seeds, rounds[0] / rounds[1], within, bytes_[0] / bytes_[1])
 
 
 def _rounds_or_all(r: Recovery) -> float:
@@ -212,6 +216,43 @@ def _alarm(row: Row) -> str:
     after = [r.alarm_after for r in row.recoveries()]
     heard = [a for a in after if np.isfinite(a)]
     return f"{np.mean(heard):.0f} ({len(heard)} of {len(after)})" if heard else MISSING
+
+
+def by_seed(all_rows: Sequence[Row]) -> list[dict[str, str]]:
+    """How each run went through each drift after the first round."""
+    return [_by_seed(row, event) for row in all_rows for event in events(row.group.first) if event.first > 1]
+
+
+def _by_seed(row: Row, event: Event) -> dict[str, str]:
+    runs = sorted(row.group.runs, key=lambda run: int(run.attrs["seed"]))
+    since = [run.accuracy.sel(round=slice(event.first, event.last)).dropna("round") for run in runs]
+    first = [values.sel(round=slice(None, event.first + FIRST - 1)) for values in since]
+    last = [values.sel(round=slice(event.last - LAST + 1, None)) for values in since]
+
+    def means(of: Sequence[xr.DataArray]) -> str:
+        counts = sorted({values.size for values in of})
+        return f"{_each(_number(float(v.mean()), '.1f', 100) for v in of)} ({' or '.join(map(str, counts))})"
+
+    return {
+        "stream": row.stream,
+        "system": row.system,
+        "seeds": _each(str(run.attrs["seed"]) for run in runs),
+        "from round": str(event.first),
+        f"its first {FIRST} rounds (%)": means(first),
+        "lowest (%), in round": _each(_lowest(values) for values in since),
+        f"its last {LAST} rounds (%)": means(last),
+    }
+
+
+def _lowest(values: xr.DataArray) -> str:
+    if not values.size:
+        return MISSING
+    at = int(np.argmin(values.values))
+    return f"{100 * float(values[at]):.1f} in {int(values['round'][at])}"
+
+
+def _each(texts: Iterable[str]) -> str:
+    return " / ".join(texts)
 
 
 def table(all_rows: Sequence[Row]) -> Table:

@@ -292,8 +292,10 @@ def layer_densities(family: Family) -> Figure | None:
     return plots.layer_densities(_shown(family), columns=2)
 
 
-def time_per_phase(family: Family) -> Figure:
-    groups = _shown(family)
+def time_per_phase(family: Family) -> Figure | None:
+    groups = plots.timed(_shown(family))
+    if not groups:
+        return None
     figure, axes = plt.subplots(figsize=(7.2, 0.95 + 0.27 * len(groups)))
     plots.time_per_phase(axes, groups)
     return figure
@@ -381,14 +383,14 @@ def _running_averages(axes: Axes, entries: Sequence[Entry], name: str) -> None:
 
 
 def pictures(
-    family: Family, finals: Sequence[Final], reached: Sequence[ToTarget], goal: str
+    family: Family, whole: Family, finals: Sequence[Final], reached: Sequence[ToTarget], goal: str
 ) -> list[Picture]:
-    """All that the family's runs have data for."""
+    """All that the family's runs have data for. `whole` is what of it is complete: runs that are not have curves only."""
     setting, sparsity = family.focus()
     focus = setting.partition + ("" if sparsity is None else f", sparsity {sparsity:g}")
     where = setting.partition.rstrip(".")
     spread = (
-        f"Accuracy is smoothed over the last {targets.WINDOW} rounds; lines are means over seeds, bands one "
+        f"Accuracy is smoothed over the last {targets.WINDOW} evaluations; lines are means over seeds, bands one "
         "standard deviation."
     )
     drawn = [
@@ -403,14 +405,14 @@ def pictures(
             "sparsity-accuracy",
             "Sparsity against accuracy",
             "Final accuracy; bars are one standard deviation over seeds.",
-            sparsity_against_accuracy(family, finals),
+            sparsity_against_accuracy(whole, finals),
         ),
         (
             "traffic-to-target",
             "Traffic to the target",
             f"Bytes until the smoothed accuracy reached {goal}, as a share of FedAvg's; methods are shown "
             "where every run got there and the final accuracy still is.",
-            traffic_to_target(family, reached),
+            traffic_to_target(whole, reached),
         ),
         (
             "variations",

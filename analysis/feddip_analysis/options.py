@@ -20,10 +20,13 @@ def add_results(parser: argparse.ArgumentParser, how_many: str = "+") -> None:
     parser.add_argument(
         "results", nargs=how_many, type=Path, metavar="RESULTS", help="results files, or folders of them"
     )
+
+
+def add_incomplete(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--incomplete",
         action="store_true",
-        help="take runs that have stopped or still run, as far as they are",
+        help="draw the curves of runs that have stopped or still run, too; nothing else is said of them",
     )
 
 

@@ -11,24 +11,25 @@ from pathlib import Path
 import xarray as xr
 
 from . import results, study
+from .defaults import PROGRAM
 from .study import Family
 
 NAME = "plan.txt"  # of a list beside its results
-# The program's own values of the keys that say what a run is; a test holds them against recorded runs.
-_DEFAULTS = {
-    "data.dataset": "fashion-mnist",
-    "data.partition": "iid",
-    "data.classes_per_client": 2,
-    "data.dirichlet_alpha": 0.5,
-    "model.name": "lenet5",
-    "federation.clients": 50,
-    "federation.clients_per_round": 5,
-    "federation.rounds": 1000,
-    "federation.seed": 1,
-    "method.name": "feddip",
-    "sparsity.target": 0.9,
-    "regularization.maximum": 1e-3,
-}
+_SAY_WHAT_A_RUN_IS = (
+    "data.dataset",
+    "data.partition",
+    "data.classes_per_client",
+    "data.dirichlet_alpha",
+    "model.name",
+    "federation.clients",
+    "federation.clients_per_round",
+    "federation.rounds",
+    "federation.seed",
+    "method.name",
+    "sparsity.target",
+    "regularization.maximum",
+)
+_DEFAULTS = {key: PROGRAM[key] for key in _SAY_WHAT_A_RUN_IS}
 
 
 class NotAPlan(Exception):
@@ -66,13 +67,22 @@ class Planned:
         return results.method_name(self.keys | {"method": self.keys["method.name"]})
 
     @property
+    def partition(self) -> str:
+        return study.partition_name(self.keys)
+
+    @property
+    def what(self) -> tuple:
+        return self.problem, self.partition, self.method, self.sparsity, self.seed
+
+    @property
     def sparsity(self) -> float | None:
         return None if self.method in study.WITHOUT_PRUNING else float(self.keys["sparsity.target"])
 
 
 def _problem(keys: dict[str, object]) -> tuple:
     names = ("model.name", "data.dataset", "federation.clients", "federation.clients_per_round")
-    return tuple(keys.get(name, _DEFAULTS[name]) for name in (*names, "federation.rounds"))
+    own = tuple(keys.get(name, _DEFAULTS[name]) for name in (*names, "federation.rounds"))
+    return *own, *study.beside_the_claims(keys).items()
 
 
 @dataclass(frozen=True)
@@ -82,16 +92,22 @@ class Plan:
     runs: list[Planned]
 
     def missing(self, runs: Iterable[xr.Dataset]) -> list[Planned]:
-        """Of files that the lists name in several folders the last folder counts as well: `10-fold/a.h5`."""
-        paths = [Path(run.attrs["path"]).resolve() for run in runs]
-        there = {path.name for path in paths}, {(path.parent.name, path.name) for path in paths}
+        """A run is there where a file has its name and says that it is this one: files of another length or another study
+        may be called the same. Of those that the lists name in several folders the last folder counts as well:
+        `10-fold/a.h5`."""
+        recorded = [_recorded(run) for run in runs]
+        there = {(run.file, run.what) for run in recorded}, {(run.folder, run.file, run.what) for run in recorded}
         folders = Counter(file for file, _ in {(planned.file, planned.folder) for planned in self.runs})
         return [
             planned
             for planned in self.runs
-            if (planned.file not in there[0])
-            or (folders[planned.file] > 1 and (planned.folder, planned.file) not in there[1])
+            if (planned.file, planned.what) not in there[0]
+            or (folders[planned.file] > 1 and (planned.folder, planned.file, planned.what) not in there[1])
         ]
+
+    def of_the_paper(self) -> Plan:
+        """What the paper's claims are about."""
+        return Plan([planned for planned in self.runs if not study.beside_the_claims(planned.keys)])
 
     def cells(self, families: Sequence[Family]) -> dict[Cell, set[int]]:
         """The seeds that each was to have. Families of runs lend their titles to what was planned for them."""
@@ -101,17 +117,23 @@ class Plan:
         found: dict[Cell, set[int]] = {}
         for planned in self.runs:
             title = titles.setdefault(planned.problem, _title(planned))
-            cell = Cell(title, study.partition_name(planned.keys), planned.method, planned.sparsity)
+            cell = Cell(title, planned.partition, planned.method, planned.sparsity)
             found.setdefault(cell, set()).add(planned.seed)
         return found
 
 
+def _recorded(run: xr.Dataset) -> Planned:
+    """As if it had been planned so."""
+    path = Path(run.attrs["path"]).resolve()
+    return Planned(path.name, _DEFAULTS | results.config(run), path.parent.name)
+
+
 def _title(planned: Planned) -> str:
-    model, dataset, _, per_round, rounds = planned.problem
-    usual = per_round == _DEFAULTS["federation.clients_per_round"]
-    return f"{study.display(model)} on {study.display(dataset)}, {rounds} rounds" + (
-        "" if usual else f", clients per round {per_round}"
-    )
+    model, dataset, _, per_round, rounds, *beside = planned.problem
+    said = [f"{study.display(model)} on {study.display(dataset)}", f"{rounds} rounds"]
+    if per_round != _DEFAULTS["federation.clients_per_round"]:
+        said.append(f"clients per round {per_round}")
+    return ", ".join([*said, *(results.setting(key, value) for key, value in beside)])
 
 
 def read(paths: Iterable[Path]) -> Plan:

@@ -184,6 +184,11 @@ def sparsity(axes: Axes, groups: Sequence[Group]) -> None:
     axes.set_ylim(-0.02, 1.02)
 
 
+def timed(groups: Sequence[Group]) -> list[Group]:
+    """Those whose first run has recorded times."""
+    return [group for group in groups if results.is_timed(group.first)]
+
+
 def time_per_phase(axes: Axes, groups: Sequence[Group]) -> None:
     phases = [results.seconds_by_phase(group.first) for group in groups]
     y = np.arange(len(groups))[::-1]
@@ -300,7 +305,10 @@ def figures(groups: Sequence[Group], reference: dict | None = None) -> dict[str,
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
-def _time(groups: Sequence[Group]) -> Figure:
+def _time(groups: Sequence[Group]) -> Figure | None:
+    groups = timed(groups)
+    if not groups:
+        return None
     figure, axes = plt.subplots(figsize=(6.0, 1.2 + 0.42 * len(groups)))
     time_per_phase(axes, groups)
     return figure

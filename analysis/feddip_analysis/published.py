@@ -61,6 +61,7 @@ class Published:
             "baselines": self.baselines,
             "claims": lambda: claims_overview(self.claims),
             "planned": self.planned,
+            "words": lambda: f"- {claims.WORDS}",
             "final": lambda: _by_family(self.families, _final),
             "trade-off": lambda: _by_family(self.families, _trade_off),
             "bytes-to-reach": lambda: _by_family(self.families, _bytes_to_reach),

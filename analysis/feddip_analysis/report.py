@@ -38,30 +38,34 @@ def write(
     """The page's path. Links in the question replace those that the runs were simulated over."""
     if question.links:
         runs = [links.with_links(run, question.links) for run in runs]
-    families = study.families(runs)
-    checked = claims_module.check(families, limits, plan)
+    families, done = study.families(runs), [run for run in runs if results.is_complete(run)]
+    whole = study.complete(families)
+    checked = claims_module.check(whole, limits, plan)
     claims_module.table(checked).save(folder / "tables")
     with plots.style():
-        drawn = claim_figures.pictures(checked, families)
+        drawn = claim_figures.pictures(checked, whole)
         of_claims = dict(zip(drawn, page.embed(list(drawn.values()), folder / "figures")))
-        sections = [_section(family, len(families) > 1, limits, folder) for family in families]
-        decision, no_decision = _decision(families, question, folder)
+        sections = [_section(*both, len(families) > 1, limits, folder) for both in zip(families, whole)]
+        decision, no_decision = _decision(whole, question, folder)
     html = page.render(
         "report.html",
         lead=_lead(runs, families),
-        planned=_planned(runs, families, plan),
+        unfinished=[(run.attrs["path"], results.progress(run)) for run in runs if not results.is_complete(run)],
+        planned=_planned(done, families, plan),
         claims=checked,
+        claim_words=claims_module.WORDS,
         claim_pictures=of_claims,
         decision=decision,
         no_decision=no_decision,
         sections=sections,
         window=targets.WINDOW,
+        its_config=decision_module.ITS_CONFIG,
         rested=results.FEWEST_RESTED,
         near_chance=f"{100 * study.NEAR_CHANCE:g}",
         tolerance=f"{100 * study.DENSITY_TOLERANCE:g}",
         fewest=statistics.FEWEST_SEEDS,
         links=_links(runs, question),
-        safety=safety.assess(runs, audits),
+        safety=safety.assess(done, audits),
         skipped=skipped,
         provenance=provenance(runs),
     )
@@ -80,6 +84,7 @@ def write_decision(
         **content,
         safety=safety.assess(runs, audits),
         window=targets.WINDOW,
+        its_config=decision_module.ITS_CONFIG,
         provenance=provenance(runs),
     )
     path = folder / "decision.html"
@@ -112,8 +117,8 @@ def _decision_content(made: Decision, folder: Path) -> dict:
     }
 
 
-def _section(family: Family, several: bool, limits: Limits, folder: Path) -> dict:
-    """A family's figures and tables, saved, and as the page shows them."""
+def _section(family: Family, whole: Family, several: bool, limits: Limits, folder: Path) -> dict:
+    """A family's figures and tables, saved, and as the page shows them; `whole` is what of it is complete."""
     key = _key(family.title)
     prefix = f"{key}-" if several else ""
     goal = (
@@ -121,23 +126,25 @@ def _section(family: Family, several: bool, limits: Limits, folder: Path) -> dic
         if limits.target is not None
         else f"{100 * limits.fraction:g} % of FedAvg's final accuracy"
     )
-    finals = study.finals(family)
+    finals = study.finals(whole)
     reached = [
         study.to_target(setting, entry, target)
-        for setting in family.settings
+        for setting in whole.settings
         if (target := setting.target(limits.fraction, limits.target)) is not None
         for entry in setting.entries
+        if entry.method not in study.PERSONAL
     ]
+    personal = dict.fromkeys(said for setting in whole.settings if (said := study.personal_models(setting)))
     shown: dict[str, Table] = {
-        "matrix": tables.matrix_table(family, finals, f"{prefix}accuracy-matrix"),
-        "final": tables.final_table(family, finals, f"{prefix}final-accuracy"),
-        "target": tables.target_table(reached, f"{prefix}to-target"),
+        "matrix": tables.matrix_table(whole, finals, f"{prefix}accuracy-matrix"),
+        "final": tables.final_table(whole, finals, f"{prefix}final-accuracy"),
+        "target": tables.target_table(reached, f"{prefix}to-target", personal),
     }
     for table in shown.values():
         table.save(folder / "tables")
     drawn = [
         replace(picture, name=prefix + picture.name)
-        for picture in figures.pictures(family, finals, reached, goal)
+        for picture in figures.pictures(family, whole, finals, reached, goal)
     ]
     pictures = page.embed(drawn, folder / "figures")
 
@@ -147,7 +154,7 @@ def _section(family: Family, several: bool, limits: Limits, folder: Path) -> dic
     return {
         "key": key,
         "title": family.title,
-        "description": _description(family),
+        "description": _description(whole),
         "goal": goal,
         "tables": shown,
         "curves": named(_CURVES),
@@ -173,9 +180,22 @@ def _description(family: Family) -> str:
     }
     parts = [text.format(family.federation[key]) for key, text in names.items() if key in family.federation]
     seeds = sorted({entry.n for entry in family.entries})
+    if not seeds:
+        return ", ".join(parts) + ". No run is complete."
     counts = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     runs = sum(entry.n for entry in family.entries)
-    return ", ".join(parts) + f". Runs: {runs}, of {counts} seed{'' if counts == '1' else 's'} each."
+    unlike = [
+        f" {method} stands for {tables.plain(how)}, which is not the paper's configuration and in none of its claims."
+        for method, how in family.unlike_paper().items()
+    ]
+    recorded = f". Runs: {runs}, of {counts} seed{'' if counts == '1' else 's'} each."
+    return ", ".join(parts) + "".join([recorded, *unlike, *_untimed(family)])
+
+
+def _untimed(family: Family) -> list[str]:
+    if all(results.is_timed(run) for entry in family.entries for run in entry.group.runs):
+        return []
+    return [" Runs that protect their clients record no times, and have no picture of them."]
 
 
 def _lead(runs: Sequence[xr.Dataset], families: Sequence[Family]) -> str:

@@ -130,6 +130,7 @@ _UNUSED_BY_METHOD = {
 
 
 LAST_ROUNDS = 10
+FEWEST_EVALUATIONS = 5
 FEWEST_RESTED = 3
 
 
@@ -206,17 +207,28 @@ def collect(paths: Iterable[str | Path], incomplete: bool = False) -> tuple[list
         except NotAResultsFile as problem:
             skipped.append(Skipped(path, str(problem).removeprefix(f"{path}: ")))
             continue
-        done, wanted = run.sizes["round"], run.attrs.get("rounds", "?")
         key = (_key(run), int(run.attrs["seed"]))
-        if not done:
+        if not run.sizes["round"]:
             skipped.append(Skipped(path, "no round is done yet"))
-        elif not run.attrs["complete"] and not incomplete:
-            skipped.append(Skipped(path, f"not complete: {done} of {wanted} rounds"))
-        elif key in runs:
+        elif not is_complete(run) and not incomplete:
+            skipped.append(Skipped(path, progress(run)))
+        elif key in runs and (is_complete(runs[key]) or not is_complete(run)):
             skipped.append(Skipped(path, f"same experiment and seed as {runs[key].attrs['path']}"))
         else:
+            if key in runs:
+                skipped.append(Skipped(Path(runs[key].attrs["path"]), f"same experiment and seed as {path}, which is complete"))
             runs[key] = run
     return list(runs.values()), skipped
+
+
+def is_complete(run: xr.Dataset) -> bool:
+    """Whether the run has come to its end: only then has it a final accuracy, a whole traffic, a place in a comparison."""
+    return bool(run.attrs["complete"])
+
+
+def progress(run: xr.Dataset) -> str:
+    """Of one that is not complete."""
+    return f"not complete: {run.sizes['round']} of {run.attrs.get('rounds', '?')} rounds"
 
 
 def config(run: xr.Dataset) -> dict[str, object]:
@@ -372,10 +384,23 @@ def settles(run: xr.Dataset) -> bool:
     return rested(run) >= FEWEST_RESTED
 
 
+def evaluated(values: xr.DataArray) -> np.ndarray:
+    """The rounds that were."""
+    return values["round"].values[values.notnull().values]
+
+
+def evaluations(values: xr.DataArray, rounds: int = LAST_ROUNDS) -> int:
+    """Among the last rounds."""
+    return int(values.isel(round=slice(-rounds, None)).notnull().sum())
+
+
 def last_rounds(runs: Iterable[xr.Dataset]) -> int:
     """Over how many rounds at the end the final accuracy of runs that are compared is averaged: those since
-    the last of their masks last changed, ten at most. Runs whose mask changes to the end have no say."""
-    return min([LAST_ROUNDS, *(rested(run) for run in runs if settles(run))])
+    the last of their masks last changed; of these ten at most, or what holds five evaluations where there are fewer in
+    ten. Runs whose mask changes to the end have no say."""
+    runs = list(runs)
+    most = [FEWEST_EVALUATIONS * int(np.median(np.diff(r))) for run in runs if (r := evaluated(run.accuracy)).size > 1]
+    return min([max([LAST_ROUNDS, *most]), *(rested(run) for run in runs if settles(run))])
 
 
 def final_accuracy(run: xr.Dataset, rounds: int = LAST_ROUNDS) -> float:
@@ -400,6 +425,11 @@ def client_rounds(run: xr.Dataset) -> int:
 def dense_bytes(run: xr.Dataset) -> float:
     """What FedAvg would have sent in one direction: all parameters as 4-byte floats, to each client."""
     return 4.0 * float(run.attrs["parameters"]) * client_rounds(run)
+
+
+def is_timed(run: xr.Dataset) -> bool:
+    """Runs that protect their clients record no times, which would tell of them."""
+    return _measures(run, "seconds_round")
 
 
 def seconds_by_phase(run: xr.Dataset) -> dict[str, float]:

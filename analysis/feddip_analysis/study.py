@@ -36,7 +36,17 @@ _PROBLEM = (
     "links.",
     "model",
     "optimizer.",
+    "privacy.",
 )
+# What is done to clients or their data that the paper's claims don't speak of, and what says that nothing is.
+_BESIDE_THE_CLAIMS = {
+    "attack.kind": "none",
+    "drift.kind": "none",
+    "privacy.clip": 0.0,
+    "privacy.epsilon": 0.0,
+    "privacy.noise_multiplier": 0.0,
+    "privacy.secure_sum": False,
+}
 _PARTITION = ("data.partition", "data.classes_per_client", "data.dirichlet_alpha")
 _PARTITION_ORDER = ("iid", "pathological", "dirichlet")
 # The configuration of the paper: of two that were run equally often, the one nearer to it is a method's main
@@ -54,6 +64,7 @@ PAPER = {
     "sparsity.start": "erk",
     "sparsity.start_mask": "global",
 }
+_PAPER_HORIZON = {"lenet5": 5, "alexnet": 20, "resnet18": 20}  # of other models and methods it says nothing
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,11 @@ class Entry:
         """Final accuracy of the seeds that did not end near chance."""
         return statistics.mean_of([value for seed, value in self.accuracy.items() if seed not in self.fates])
 
+    @property
+    def unlike_paper(self) -> str:
+        """What it sets otherwise than the paper, whose claims are not about it then; "" where nothing is."""
+        return _said({key: results.setting(key, value) for key, value in _unlike_paper(self.group).items()})
+
     def mean(self, measure: Callable[[xr.Dataset], float]) -> Mean:
         return statistics.mean_of(list(self.group.by_seed(measure).values()))
 
@@ -117,6 +133,12 @@ def comparable(a: Entry, b: Entry) -> bool:
 def equal_densities(a: float, b: float) -> bool:
     least, most = sorted((a, b))
     return most <= (1 + DENSITY_TOLERANCE) * least
+
+
+def personal_models(setting: Setting) -> str:
+    """Why they are left out where a model for all is asked for; "" where there are none."""
+    names = " and ".join(dict.fromkeys(entry.method for entry in setting.entries if entry.method in PERSONAL))
+    return names and f"{names}: left out, as clients have models of their own there, which is another task, and no server."
 
 
 def intended_density(method: str, model: str, sparsity: float) -> float:
@@ -182,6 +204,11 @@ class Setting:
         """Rounds at the end that final accuracies are means of, the same for all."""
         return self.entries[0].last
 
+    @property
+    def evaluations(self) -> int:
+        """In these rounds; of the run with fewest."""
+        return min(results.evaluations(run.accuracy, self.last) for e in self.entries for run in e.group.runs)
+
 
 @dataclass(frozen=True)
 class Family:
@@ -208,9 +235,23 @@ class Family:
         methods = {s: sum(e.sparsity == s for e in setting.main) for s in setting.sparsities()}
         return setting, max(methods, key=lambda s: (methods[s], -abs(s - 0.9)), default=None)
 
+    def unlike_paper(self) -> dict[str, str]:
+        """Of each method whose main configuration is not the paper's, what it sets otherwise."""
+        return {entry.method: entry.unlike_paper for s in self.settings for entry in s.main if entry.unlike_paper}
+
     def in_focus(self) -> list[Entry]:
         setting, sparsity = self.focus()
         return [e for e in setting.main if e.sparsity in (None, sparsity)]
+
+
+def beside_the_claims(keys: dict[str, object]) -> dict[str, object]:
+    """Of a configuration or a family's keys: attacks, drift and protection of clients, where there are any."""
+    return {key: keys[key] for key, off in _BESIDE_THE_CLAIMS.items() if keys.get(key, off) != off}
+
+
+def of_the_paper(found: Iterable[Family]) -> list[Family]:
+    """Those that the paper's claims are about."""
+    return [family for family in found if not beside_the_claims(family.keys)]
 
 
 def families(runs: Iterable[xr.Dataset]) -> list[Family]:
@@ -272,9 +313,36 @@ def _family(groups: Sequence[Group], title: str) -> Family:
     return Family(str(problem["model"]), str(problem["dataset"]), federation, title, settings, problem)
 
 
+def complete(found: Iterable[Family]) -> list[Family]:
+    """The same without the runs that are not: what is said of ends is said of these."""
+    return [replace(family, settings=_complete(family.settings)) for family in found]
+
+
+def _complete(settings: Sequence[Setting]) -> list[Setting]:
+    kept = []
+    for setting in settings:
+        groups = [(e, [run for run in e.group.runs if results.is_complete(run)]) for e in setting.entries]
+        entries = [replace(entry, group=replace(entry.group, runs=runs)) for entry, runs in groups if runs]
+        if entries:
+            kept.append(replace(setting, entries=entries))
+    return kept
+
+
 def _measured_alike(entries: Sequence[Entry]) -> list[Entry]:
-    last = results.last_rounds(run for entry in entries for run in entry.group.runs)
+    """At the rounds that all of them evaluated, as far as each has got."""
+    runs = [run for entry in entries for run in entry.group.runs]
+    rounds = [set(results.evaluated(run.accuracy)) for run in runs]
+    ends = [int(run["round"][-1]) for run in runs]
+    common = {r for r in set().union(*rounds) if all(r in own or r > end for own, end in zip(rounds, ends) if own)}
+    if any(own - common for own in rounds):
+        entries = [replace(e, group=replace(e.group, runs=[_at(run, common) for run in e.group.runs])) for e in entries]
+    whole = [run for entry in entries for run in entry.group.runs if results.is_complete(run)]
+    last = results.last_rounds(whole)
     return [replace(entry, last=last) for entry in entries]
+
+
+def _at(run: xr.Dataset, rounds: set[int]) -> xr.Dataset:
+    return run.assign(accuracy=run.accuracy.where(run["round"].isin(sorted(rounds))))
 
 
 def _partition_order(keys: dict[str, object]) -> int:
@@ -312,10 +380,26 @@ def _variation(own: dict[str, object], main: dict[str, object]) -> str:
         elif key not in own:
             other, value = results.where_off(key) or (key, None)
             said[other] = f"no {key.split('.')[1].replace('_', ' ')}" if value is None else results.setting(other, value)
+    return _said(said)
+
+
+def _said(said: dict[str, str]) -> str:
+    """In words; keys of the same name in two sections are told apart."""
     names = [key.split(".")[-1] for key in said]
     return ", ".join(
         f"{key.split('.')[0]} {text}" if names.count(key.split(".")[-1]) > 1 else text for key, text in said.items()
     )
+
+
+def _unlike_paper(group: Group) -> dict[str, object]:
+    horizon = _PAPER_HORIZON.get(group.experiment["model"]) if group.method in ("FedDIP", "FedDP") else None
+    usual = PAPER | {"sparsity.horizon": horizon}
+    unused = ("sparsity.",) if group.method in WITHOUT_PRUNING else ()
+
+    def differs(key: str, value: object) -> bool:
+        return usual[key] not in (None, value) if key in usual else results.where_off(key) is not None
+
+    return {k: v for k, v in sorted(_solution(group).items()) if not k.startswith(unused) and differs(k, v)}
 
 
 def _method_order(method: str) -> tuple[int, str]:
@@ -336,9 +420,8 @@ def _main_solution(groups: Sequence[Group]) -> dict[str, object]:
         alike[_frozen(_solution(group))].append(group)
 
     def weight(members: list[Group]) -> tuple:
-        solution = _solution(members[0])
-        near = sum(solution.get(k) == v for k, v in PAPER.items())
-        return len(members), sum(len(g.runs) for g in members), near, str(_frozen(solution))
+        off = len(_unlike_paper(members[0]))
+        return len(members), sum(len(g.runs) for g in members), -off, str(_frozen(_solution(members[0])))
 
     return _solution(max(alike.values(), key=weight)[0])
 
@@ -435,7 +518,7 @@ def bytes_to_target(entry: Entry, target: float, window: int = targets.WINDOW) -
 def as_dataset(found: Iterable[Family], fraction: float = 0.95) -> xr.Dataset:
     """One row per run, for a notebook: what it was and where it ended up."""
     columns: dict[str, list] = defaultdict(list)
-    for family in found:
+    for family in complete(found):
         for setting in family.settings:
             goal = setting.target(fraction)
             for entry in setting.entries:

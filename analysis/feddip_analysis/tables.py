@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,21 +153,45 @@ def _total(run: xr.Dataset, name: str) -> float:
 
 
 def summary_rows(groups: Sequence[Group]) -> list[dict[str, str]]:
-    """One row per group, cells as text; mean and standard deviation over seeds."""
-    return [
-        {
-            "run": plain(group.label),
-            "seeds": str(len(group.runs)),
-            "rounds": str(min(run.sizes["round"] for run in group.runs)),
-            "accuracy": _spread([results.last_measured(run.accuracy) for run in group.runs]),
-            "mean of last 10": _spread([results.mean_of_last(run.accuracy) for run in group.runs]),
-            "sparsity": percent(np.mean([results.last_measured(run.sparsity) for run in group.runs])),
-            "down": readable_bytes(np.mean([_total(run, "bytes_down") for run in group.runs])),
-            "up": readable_bytes(np.mean([_total(run, "bytes_up") for run in group.runs])),
-            "s per round": f"{np.mean([float(run.seconds_round.mean()) for run in group.runs]):.3g}",
-        }
-        for group in groups
+    """One row per group, cells as text; mean and standard deviation over seeds. Runs that are not complete are named."""
+    return [row for group in groups for row in _rows_of(group)]
+
+
+def _evaluations(runs: Sequence[xr.Dataset]) -> str:
+    """How many the last rounds have, where these were not all evaluated."""
+    fewest = min((results.evaluations(run.accuracy) for run in runs), default=results.LAST_ROUNDS)
+    return f" ({fewest} evaluation{'' if fewest == 1 else 's'})" if 0 < fewest < results.LAST_ROUNDS else ""
+
+
+NO_TIMES = "not recorded: it protects its clients"
+
+
+def _seconds(runs: Sequence[xr.Dataset]) -> str:
+    timed = [float(run.seconds_round.mean()) for run in runs if results.is_timed(run)]
+    return f"{np.mean(timed):.3g}" if timed else NO_TIMES
+
+
+def _rows_of(group: Group) -> list[dict[str, str]]:
+    name = plain(group.label)
+    done = [run for run in group.runs if results.is_complete(run)]
+    whole = {
+        "run": name,
+        "seeds": str(len(done)),
+        "rounds": str(min((run.sizes["round"] for run in done), default=0)),
+        "accuracy": _spread([results.last_measured(run.accuracy) for run in done]),
+        "mean of last 10": _spread([results.mean_of_last(run.accuracy) for run in done]) + _evaluations(done),
+        "sparsity": percent(mean_of([results.last_measured(run.sparsity) for run in done]).mean),
+        "down": readable_bytes(mean_of([_total(run, "bytes_down") for run in done]).mean),
+        "up": readable_bytes(mean_of([_total(run, "bytes_up") for run in done]).mean),
+        "s per round": _seconds(done),
+    }
+    others = [
+        dict.fromkeys(whole, MISSING)
+        | {"run": f"{name}, seed {run.attrs['seed']}", "seeds": "1", "rounds": results.progress(run)}
+        for run in group.runs
+        if not results.is_complete(run)
     ]
+    return [whole, *others] if done else others
 
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:
@@ -215,16 +239,18 @@ def summary_lines(run: xr.Dataset) -> list[str]:
     )
     if run.sizes["round"] == 0:
         return [ran, "accuracy  not measured", "sparsity  -", "traffic   -", "time      -"]
-    phases = results.seconds_by_phase(run)
-    shares = ", ".join(f"{name} {seconds:.2g}" for name, seconds in phases.items())
+    time = NO_TIMES
+    if results.is_timed(run):
+        shares = ", ".join(f"{name} {seconds:.2g}" for name, seconds in results.seconds_by_phase(run).items())
+        time = f"{_seconds([run])} s per round ({shares})"
     return [
         ran,
         f"accuracy  {percent(results.last_measured(run.accuracy))} at the end, "
-        f"{percent(results.mean_of_last(run.accuracy))} mean of the last 10 rounds",
+        f"{percent(results.mean_of_last(run.accuracy))} mean of the last 10 rounds{_evaluations([run])}",
         f"sparsity  {percent(results.last_measured(run.sparsity))} of {a['prunable_parameters']:,} prunable "
         "weights",
         f"traffic   {_traffic(run, 'bytes_down')} down, {_traffic(run, 'bytes_up')} up",
-        f"time      {float(run.seconds_round.mean()):.3g} s per round ({shares})",
+        f"time      {time}",
     ]
 
 
@@ -304,6 +330,9 @@ def measured(family: Family) -> str:
     lengths = list(dict.fromkeys(setting.last for setting in family.settings))
     rounds = " or ".join(map(str, lengths))
     where = " (by partition)" if len(lengths) > 1 else ""
+    counts = list(dict.fromkeys(setting.evaluations for setting in family.settings))
+    if counts != lengths:
+        where += f", {' or '.join(map(str, counts))} evaluation{'' if counts == [1] else 's'}"
     dagger = "" if all(entry.settles for entry in family.entries) else "; † the mask changes to the end"
     return f"the mean of the last {rounds} rounds{where}, in which no mask changes{dagger}"
 
@@ -384,7 +413,7 @@ def matrix_table(family: Family, rows: Sequence[Final], name: str = "accuracy-ma
     return Table(name, caption, columns, [_Matrix(*key, cells) for key, cells in by_line.items()])
 
 
-def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
+def target_table(rows: Sequence[ToTarget], name: str = "to-target", left_out: Iterable[str] = ()) -> Table:
     columns = [
         *_identity(),
         Column("target", lambda r: percent(r.target), {"target": lambda r: r.target}),
@@ -412,7 +441,7 @@ def target_table(rows: Sequence[ToTarget], name: str = "to-target") -> Table:
         "not held where not all runs reach it or the final accuracy is lower. Traffic is down and up, summed "
         "over the sampled clients."
     )
-    return Table(name, caption, columns, list(rows))
+    return Table(name, " ".join([caption, *left_out]), columns, list(rows))
 
 
 def _count(mean: Mean) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from .results import mean_of_last
+from .results import is_complete, mean_of_last
 
-WINDOW = 5  # rounds
+WINDOW = 5  # evaluations
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,18 @@ class Reached:
 
 
 def smoothed(accuracy: xr.DataArray, window: int = WINDOW) -> xr.DataArray:
-    """At each round that was evaluated, the mean of those among the last `window` rounds."""
+    """At each round that was evaluated, the mean of the last `window` evaluations, or of those so far."""
     measured = accuracy.dropna("round")
-    rounds = measured["round"].values
     sums = np.concatenate([[0.0], np.cumsum(measured.values)])
-    first = np.searchsorted(rounds, rounds - window, side="right")
-    last = np.arange(1, len(rounds) + 1)
+    last = np.arange(1, measured.size + 1)
+    first = np.maximum(last - window, 0)
     return measured.copy(data=(sums[last] - sums[first]) / (last - first))
 
 
 def reach(run: xr.Dataset, target: float, window: int = WINDOW) -> Reached | None:
-    """The first round at which the smoothed accuracy is at least the target; None if there is none.
-    Smoothing keeps a single lucky round from counting."""
-    values = smoothed(run.accuracy, window)
+    """The first round at which the mean of so many evaluations is at least the target; None if there is none.
+    Smoothing keeps a single lucky evaluation from counting."""
+    values = smoothed(run.accuracy, window).isel(round=slice(window - 1, None))
     there = values["round"].values[values.values >= target]
     if not there.size:
         return None
@@ -60,11 +59,13 @@ class Bought:
 
 def bought(run: xr.Dataset, budget: float, last: int, window: int = WINDOW) -> Bought | None:
     """After the last round that the budget, bytes down and up, allows for; None where it allows for none. A run
-    that ends within it keeps its final accuracy, that of the last `last` rounds."""
+    that ends within it keeps its final accuracy, that of the last `last` rounds; of one that only stopped there nothing
+    is known."""
     rounds = int((run.bytes_total <= budget).sum())
-    if not rounds:
+    ended = rounds == run.sizes["round"]
+    if not rounds or ended and not is_complete(run):
         return None
-    if rounds == run.sizes["round"]:
+    if ended:
         accuracy = mean_of_last(run.accuracy, last)
     else:
         so_far = smoothed(run.accuracy, window).sel(round=slice(None, int(run["round"][rounds - 1])))
@@ -73,7 +74,7 @@ def bought(run: xr.Dataset, budget: float, last: int, window: int = WINDOW) -> B
         round=int(run["round"][rounds - 1]),
         accuracy=accuracy,
         sparsity=float(run.sparsity[rounds - 1]),
-        ended=rounds == run.sizes["round"],
+        ended=ended,
     )
 
 

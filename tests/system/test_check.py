@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 
 import h5py
 
@@ -48,6 +49,11 @@ class Check(program.Program):
         for ranks in (0, 2):
             told = self.train("--set", "attack.clients=4", "--out", f"{ranks}.h5", ranks=ranks).stderr
             self.assertEqual(told.count(idle), 1, told)
+
+    def test_the_analysis_knows_the_programs_defaults(self):
+        told = self.run_program("check", self.write("empty.toml", "")).stdout
+        known = (ANALYSIS / "feddip_analysis" / "defaults.toml").read_text()
+        self.assertEqual(tomllib.loads(told[:told.index("\nData in ")]), tomllib.loads(known))
 
     def test_it_starts_nothing(self):
         self.check()

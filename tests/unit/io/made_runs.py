@@ -9,7 +9,8 @@ ROUNDS = 40
 
 
 class Runs:
-    """Writes runs into `folder`: the accuracy rises until round `rise` and stays; each round has its bytes."""
+    """Writes runs into `folder`: the accuracy rises until round `rise` and stays; each round has its bytes. Runs of fewer
+    rounds than ROUNDS are not complete."""
 
     def write(
         self,
@@ -21,9 +22,10 @@ class Runs:
         partition="iid",
         wobble=0.0,
         rise=20,
+        done=ROUNDS,
         **options,
     ):
-        t = np.arange(1, ROUNDS + 1)
+        t = np.arange(1, done + 1)
         curve = accuracy * np.minimum(t / rise, 1) + wobble * (-1) ** t
         own = {
             "test_accuracy": curve,
@@ -38,11 +40,12 @@ class Runs:
             method="feddip" if feddp else method,
             maximum=0 if feddp else 1e-3,
             seed=seed,
-            rounds=ROUNDS,
+            rounds=done,
+            planned=ROUNDS,
             target=sparsity,
             columns=own,
             config=keys,
-            **options,
+            **({"complete": int(done == ROUNDS)} | options),
         )
 
     def write_seeds(self, method, accuracy, seeds=(1, 2, 3), gap=0.0, **options):

@@ -73,6 +73,7 @@ def write_results(
     method="feddip",
     seed=1,
     rounds=60,
+    planned=None,
     target=0.9,
     maximum=1e-3,
     per_client=False,
@@ -84,7 +85,7 @@ def write_results(
     classes=None,
 ):
     """`config` has further keys, "section.key"; `columns` replaces columns of /rounds, `clients` of /clients; `classes`
-    are accuracies [round, class]."""
+    are accuracies [round, class]; of `planned` rounds `rounds` are done, all unless said."""
     t, own_columns, density = rounds_of(method, seed, rounds, target)
     columns = own_columns | {name: np.broadcast_to(v, rounds).copy() for name, v in (columns or {}).items()}
     keys = {
@@ -97,7 +98,7 @@ def write_results(
         "federation.clients": 50,
         "federation.clients_per_round": SLOTS,
         "federation.local_epochs": 5,
-        "federation.rounds": rounds,
+        "federation.rounds": planned or rounds,
         "federation.seed": seed,
         "method.name": method,
         "sparsity.target": target,
@@ -133,7 +134,7 @@ def write_results(
             model="lenet5",
             dataset="fashion-mnist",
             seed=np.uint64(seed),
-            rounds=rounds,
+            rounds=planned or rounds,
             parameters=np.uint64(PARAMETERS),
             prunable_parameters=np.uint64(PRUNABLE),
             mpi_ranks=2,

@@ -123,6 +123,14 @@ class Numbers(Scratch):
         self.assertAlmostEqual(results.mean_of_last(run.accuracy), float(np.nanmean(last)))
         self.assertEqual(results.last_measured(run.accuracy), float(run.accuracy.sel(round=60)))
 
+    def test_runs_that_are_not_complete_are_named_and_have_no_numbers(self):
+        runs = [self.run_of("a.h5", seed=1), self.run_of("b.h5", seed=2, rounds=20, planned=60, complete=0)]
+        whole, cut = summary_rows(group_runs(runs))
+        self.assertEqual((whole["seeds"], whole["rounds"]), ("1", "60"))
+        self.assertNotIn("±", whole["accuracy"])
+        self.assertEqual((cut["run"], cut["rounds"]), ("FedDIP, seed 2", "not complete: 20 of 60 rounds"))
+        self.assertEqual({cut[name] for name in ("accuracy", "mean of last 10", "up", "s per round")}, {"–"})
+
     def test_dense_bytes_are_four_per_parameter_client_and_round(self):
         self.assertEqual(results.dense_bytes(self.run_of(rounds=60)), 4 * PARAMETERS * SLOTS * 60)
 
@@ -147,6 +155,34 @@ class Numbers(Scratch):
         self.assertIn("±", rows[0]["accuracy"])
         self.assertNotIn("±", rows[1]["accuracy"])
         self.assertEqual(len(markdown(rows).splitlines()), 4)
+
+
+class Untimed(Scratch):
+    """A run that protects its clients records no times."""
+
+    def setUp(self):
+        super().setUp()
+        phases = ("train", "communicate", "aggregate", "evaluate", "round")
+        columns = {f"seconds_{phase}": np.nan for phase in phases}
+        self.path = write_results(self.folder / "a.h5", columns=columns, config={"privacy.clip": 1.0, "privacy.epsilon": 8.0})
+
+    def test_its_summary_says_so(self):
+        done = self.script("summary.py", self.path)
+        self.assertEqual(done.stdout.splitlines()[4], "time      not recorded: it protects its clients")
+
+    def test_its_row_says_so_and_it_has_no_picture_of_times(self):
+        done = self.script("plot.py", self.path, "--out", self.folder)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertFalse((self.folder / "time.png").exists())
+        self.assertNotIn("nan", (self.folder / "table.md").read_text())
+
+    def test_the_report_says_so(self):
+        done = self.script("report.py", self.path, "--out", self.folder / "out")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertFalse((self.folder / "out/figures/time.png").exists())
+        page = (self.folder / "out/report.html").read_text().replace("\u00a0", " ")
+        self.assertIn("Runs that protect their clients record no times", page)
+        self.assertNotIn("Time per phase", page)
 
 
 class Scripts(Scratch):

@@ -12,7 +12,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import claims, plan, results, statistics, study, targets
+from feddip_analysis import claim_figures, claims, collect, decision, plan, plots, report, results, statistics, study, targets
 from feddip_analysis.claims import (
     CONTRADICTED,
     MIXED,
@@ -153,17 +153,16 @@ class Entries(Made):
         self.write_seeds("feddip", 0.8, config=self.REGROWS)
         self.write_seeds("feddip", 0.8, seeds=(1, 2), config=self.FROZEN)
         self.write("feddip", 1, 0.8)
-        self.write("feddip", 1, 0.8, config=self.REGROWS | {"privacy.clip": 1.0})
         self.write("feddip", 1, 0.8, config=self.REGROWS | {"aggregation.rule": "norm_bound", "aggregation.clip": 1.0})
         self.write("feddip", 1, 0.8, config=self.REGROWS | {"communication.newer": "b"})
         (setting,) = self.families()[0].settings
         self.assertEqual([e.variation for e in setting.main], [""])
         self.assertEqual(setting.find("FedDIP", 0.9).n, 3)
         variations = [e.variation for e in setting.entries]
-        self.assertEqual(len(set(variations)), 6, variations)
+        self.assertEqual(len(set(variations)), 5, variations)
         self.assertIn("answer none", variations)
         self.assertIn("answer none, final rounds 0", variations)
-        self.assertEqual(sum("clip 1" in v for v in variations), 2)
+        self.assertEqual(sum("clip 1" in v for v in variations), 1)
 
     def test_keys_that_only_the_usual_runs_have_are_named_too(self):
         self.write_seeds("feddip", 0.8, config={"communication.newer": "b"})
@@ -183,6 +182,20 @@ class Entries(Made):
             kinds = [results.config(e.group.first).get("attack.kind") for e in family.entries]
             self.assertEqual(len(set(kinds)), 1)
             self.assertIsNotNone(family.settings[0].fedavg)
+
+
+    def test_runs_that_protect_clients_otherwise_are_another_problem(self):
+        for method, epsilon in (("fedavg", 1.0), ("feddip", 8.0)):
+            self.write_seeds(method, 0.8, config={"privacy.clip": 1.0, "privacy.epsilon": epsilon})
+        found = self.families()
+        self.assertEqual(sorted(f.title.split(", ")[-1] for f in found), ["epsilon 1", "epsilon 8"])
+        self.assertEqual([c.cases for c in claims.check(found)], [[]] * 5)
+
+    def test_of_two_run_as_often_the_main_one_has_nothing_that_the_paper_has_not(self):
+        rests = {"sparsity.final_rounds": 10.0, "sparsity.horizon": 5}
+        for config in (rests, {"sparsity.horizon": 20}, {"sparsity.horizon": 5}):
+            self.write_seeds("feddip", 0.8, config=config)
+        self.assertEqual(sorted(e.variation for e in self.families()[0].entries), ["", "$R$ = 20", "final rounds 10"])
 
 
 class Fates(Made):
@@ -415,6 +428,65 @@ class Claims(Checked):
         self.assertEqual(verdict(), UNDECIDED)
 
 
+class UnlikeThePaper(Checked):
+    BEYOND = {"sparsity.initial": 0.0, "sparsity.final_rounds": 400.0}
+
+    def test_what_the_paper_has_not_is_no_case_and_is_named(self):
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.7, config=self.BEYOND)
+        found = self.families()
+        self.assertEqual([c.cases for c in claims.check(found)], [[]] * 5)
+        self.assertEqual(found[0].unlike_paper(), {"FedDIP": "final rounds 400, $s_0$ = 0"})
+        said = "FedDIP stands for final rounds 400, s_0 = 0, which is not the paper's configuration"
+        self.assertIn(said, report._description(found[0]))
+        made = decision.decide(found, decision.Question(target=0.5))
+        self.assertEqual(decision.facts(made)["Not the paper's"], "FedDIP: final rounds 400, s_0 = 0")
+
+    def test_of_the_others_horizon_the_paper_says_nothing(self):
+        self.write_seeds("feddip", 0.8, config={"sparsity.horizon": 5})
+        self.write_seeds("snip", 0.7, config={"sparsity.horizon": 20})
+        self.assertEqual(len(self.claim("others").cases), 1)
+
+    def test_the_papers_horizon_is_that_of_the_model(self):
+        for horizon, cases in ((5, 1), (20, 0)):
+            self.write_seeds("fedavg", 0.8, partition="iid")
+            self.write_seeds("feddip", 0.8, config={"sparsity.horizon": horizon})
+            with self.subTest(horizon):
+                self.assertEqual(len(self.claim("near-fedavg").cases), cases)
+            for path in self.folder.iterdir():
+                path.unlink()
+
+
+class BesideTheClaims(Checked):
+    KINDS = ({"attack.kind": "alie"}, {"drift.kind": "rotation"}, {"privacy.clip": 1.0}, {"privacy.secure_sum": True})
+
+    def test_runs_under_attack_or_drift_or_protection_are_no_cases_and_correct_no_p(self):
+        self.write_seeds("fedavg", 0.80)
+        self.write_seeds("feddip", 0.78, gap=0.0005)
+        alone = self.claim("near-fedavg")
+        self.assertEqual(len(alone.cases), 1)
+        for config in self.KINDS:
+            self.write_seeds("fedavg", 0.80, config=config)
+            self.write_seeds("feddip", 0.60, config=config)
+        found = self.families()
+        self.assertEqual(len(found), 5)
+        self.assertEqual(self.claim("near-fedavg"), alone)
+        with plots.style():
+            drawn = claim_figures.pictures(claims.check(found), found)["traffic"].figure
+        self.assertEqual(len(drawn.axes), 2)
+
+    def test_they_are_planned_for_themselves(self):
+        planned = [plan.Planned(f"{i}.h5", plan._DEFAULTS | kind) for i, kind in enumerate(({}, *self.KINDS))]
+        cells = plan.Plan(planned).cells([])
+        self.assertEqual(len(cells), 5)
+        self.assertIn("LeNet-5 on Fashion-MNIST, 1000 rounds, kind alie", {cell.family for cell in cells})
+        self.assertEqual(plan.Plan(planned).of_the_paper().runs, planned[:1])
+        self.write_seeds("fedavg", 0.8, config=self.KINDS[0])
+        (family,) = self.families()
+        attacked = plan.Planned("a.h5", plan._DEFAULTS | {"federation.rounds": ROUNDS} | self.KINDS[0])
+        self.assertEqual([cell.family for cell in plan.Plan([attacked]).cells([family])], [family.title])
+
+
 class Plans(Checked):
     CONFIG = '[data]\ndataset = "fashion-mnist"\n\n[sparsity]\ntarget = 0.8\n'
 
@@ -491,11 +563,21 @@ class Plans(Checked):
         runs = [run for f in self.families() for e in f.entries for run in e.group.runs]
         self.assertEqual([r.file for r in made.missing(runs)], ["other.h5"])
 
+    def test_a_file_of_the_same_name_is_another_run_where_it_says_so(self):
+        self.write("feddip", 1, 0.8, sparsity=0.8).rename(self.folder / "a.h5")
+        runs = collect([self.folder])[0]
+        for other in (f"federation.rounds={25 * ROUNDS}", "method.name=snip", "sparsity.target=0.9", "federation.seed=2",
+                      "data.partition=dirichlet", "federation.clients=20"):
+            with self.subTest(other):
+                made = self.planned(("a.h5", other))
+                self.assertEqual(made.missing(runs), made.runs)
+        self.assertEqual(self.planned(("a.h5",)).missing(runs), [])
+
     def test_files_of_the_same_name_are_told_apart_by_their_folders(self):
-        made = self.planned(("alike/a.h5",), ("10-fold/a.h5",), ("alike/b.h5",))
+        made = self.planned(("alike/a.h5",), ("10-fold/a.h5",), ("alike/b.h5", "federation.seed=2"))
         (self.folder / "10-fold").mkdir()
-        self.write("feddip", 1, 0.8).rename(self.folder / "10-fold" / "a.h5")
-        self.write("feddip", 2, 0.8).rename(self.folder / "b.h5")  # moved, and there is no other of that name
+        self.write("feddip", 1, 0.8, sparsity=0.8).rename(self.folder / "10-fold" / "a.h5")
+        self.write("feddip", 2, 0.8, sparsity=0.8).rename(self.folder / "b.h5")  # moved, and there is no other of that name
         runs = [run for f in self.families() for e in f.entries for run in e.group.runs]
         self.assertEqual([(r.folder, r.file) for r in made.missing(runs)], [("alike", "a.h5")])
 

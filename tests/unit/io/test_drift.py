@@ -150,6 +150,26 @@ class Drift(Scratch):
         self.assertAlmostEqual(verdict.faster, 40 / 18)
         self.assertIn("> 40 (1 of 1 not)", drift.table(self.rows()).markdown())
 
+    def test_seeds_are_told_one_by_one_with_their_lowest_and_the_evaluations_of_each_mean(self):
+        values = np.where(np.arange(1, ROUNDS + 1) > 60, 0.6, 0.8)
+        for seed, low in ((2, 0.3), (1, 0.2)):
+            values[64] = low  # round 65
+            drifting(self.folder, f"{seed}.h5", seed=seed, every=5, columns={"test_accuracy": values.copy()})
+        (row,) = drift.by_seed(self.rows())
+        self.assertEqual((row["seeds"], row["from round"]), ("1 / 2", "61"))
+        self.assertEqual(row["lowest (%), in round"], "20.0 in 65 / 30.0 in 65")
+        self.assertEqual(row["its first 10 rounds (%)"], "40.0 / 45.0 (2)")
+        self.assertEqual(row["its last 100 rounds (%)"], "55.0 / 56.2 (8)")
+
+    def test_where_no_run_recovers_none_is_as_fast_as_the_other(self):
+        frozen = {"sparsity.final_rounds": 50.0}
+        for answer in ("none", "relax"):
+            drifting(self.folder, f"{answer}.h5", 1000, config=frozen | {"adaptation.answer": answer})
+        (verdict,) = drift.verdicts(self.rows())
+        self.assertFalse(verdict.holds)
+        self.assertIn("neither it nor the frozen mask recovered within 40 rounds; 1.00 times the bytes", verdict.text())
+        self.assertNotIn("as fast", verdict.text())
+
     def test_the_script_writes_table_figure_and_verdict(self):
         self.families()
         done = self.script("drift.py", self.folder, "--out", self.folder / "out")

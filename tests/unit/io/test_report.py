@@ -4,6 +4,7 @@ import html.parser
 import itertools
 import math
 import re
+import shlex
 import sys
 import tempfile
 import unittest
@@ -20,11 +21,11 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import collect, figures, links, results, study, tables, targets
+from feddip_analysis import claims, collect, figures, links, results, study, tables, targets
 from feddip_analysis.decision import Question, decide
 from feddip_analysis.links import Links
 from made_runs import ROUNDS, Made, Runs
-from scratch import run_script
+from scratch import ANALYSIS, run_script
 from synthetic import SLOTS, write_results
 
 
@@ -38,9 +39,11 @@ class ToTarget(Made):
         reached = targets.reach(self.ramp(), 0.3 - 1e-9)  # the mean of rounds 30 .. 34 lies at 32
         self.assertEqual((reached.round, reached.bytes), (32, 320.0))
 
-    def test_takes_what_was_evaluated_within_the_window(self):
-        reached = targets.reach(self.ramp(every=4), 0.31 - 1e-9)  # rounds 32 and 36 make 0.34
-        self.assertEqual((reached.round, reached.bytes), (36, 360.0))
+    def test_is_as_smooth_where_few_rounds_are_evaluated(self):
+        reached = targets.reach(self.ramp(every=4), 0.31 - 1e-9)  # the mean of rounds 24, 28 .. 40 is 0.32
+        self.assertEqual((reached.round, reached.bytes), (40, 400.0))
+        lucky = np.where(np.arange(1, 61) == 40, 0.9, 0.5)
+        self.assertIsNone(targets.reach(self.run_of(columns={"test_accuracy": lucky}, every=10), 0.6))
 
     def test_is_not_a_single_lucky_round(self):
         curve = np.full(60, 0.5)
@@ -49,7 +52,7 @@ class ToTarget(Made):
 
     def test_has_the_simulated_time_where_there_is_one(self):
         run = self.run_of(columns={"test_accuracy": 0.5, "simulated_seconds": 2.5})
-        self.assertEqual(targets.reach(run, 0.5).simulated_seconds, 2.5)
+        self.assertEqual(targets.reach(run, 0.5).simulated_seconds, 5 * 2.5)
         self.assertTrue(math.isnan(targets.reach(self.ramp(), 0.3).simulated_seconds))
 
     def test_is_a_share_of_what_fedavg_took(self):
@@ -58,6 +61,42 @@ class ToTarget(Made):
         setting = self.families()[0].settings[0]
         row = study.to_target(setting, setting.find("FedDIP", 0.9), setting.target(0.95))
         self.assertEqual((row.reached, row.traffic_share), (3, 0.25))
+
+
+class Cadence(Made):
+    """Runs that are not evaluated in each round."""
+
+    def test_runs_evaluated_at_different_rounds_are_compared_at_those_that_they_share(self):
+        t = np.arange(1, ROUNDS + 1)
+        lucky = {"test_accuracy": np.where(t % 10 == 0, 0.5, 0.9)}
+        self.write("fedavg", 1, 0.8, columns=lucky)
+        self.write("feddip", 1, 0.5, rise=1, every=10, columns={"mask_change": 0.0})
+        (family,) = self.families()
+        (setting,) = family.settings
+        self.assertAlmostEqual(setting.fedavg.final.mean, 0.5)
+        self.assertIsNone(targets.reach(setting.fedavg.group.first, 0.6))
+        self.assertEqual((setting.last, setting.evaluations), (ROUNDS, 4))
+        self.assertIn(f"the mean of the last {ROUNDS} rounds, 4 evaluations, in which", tables.measured(family))
+
+    def test_a_run_that_has_not_got_so_far_does_not_keep_the_others_back(self):
+        self.write("fedavg", 1, 0.8)
+        self.write("fedavg", 2, 0.8, done=8)
+        found = study.families(collect([self.folder], incomplete=True)[0])
+        self.assertEqual(results.evaluated(found[0].entries[0].group.runs[0].accuracy).size, ROUNDS)
+
+    def test_a_mask_that_changes_late_leaves_few_evaluations_and_that_is_said(self):
+        self.write("feddip", 1, 0.8, every=4, columns={"mask_change": (np.arange(1, ROUNDS + 1) == 36) * 0.1})
+        (family,) = self.families()
+        self.assertIn("the last 4 rounds, 1 evaluation, in which", tables.measured(family))
+
+    def test_where_each_round_is_evaluated_nothing_is_said_of_evaluations(self):
+        self.write("fedavg", 1, 0.8)
+        (family,) = self.families()
+        self.assertEqual(tables.measured(family), "the mean of the last 10 rounds, in which no mask changes")
+
+    def test_a_table_of_runs_says_how_many_evaluations_its_last_rounds_have(self):
+        rows = tables.summary_rows(results.group_runs([self.run_of(every=5)]))
+        self.assertTrue(rows[0]["mean of last 10"].endswith("% (2 evaluations)"), rows)
 
 
 class LinkModel(Made):
@@ -121,6 +160,60 @@ class Collected(Made):
         deep.mkdir(parents=True)
         write_results(deep / "a.h5")
         self.assertEqual(len(collect([self.folder])[0]), 1)
+
+
+class NotComplete(Made):
+    """Runs that were cut: 8 of 40 rounds, in which they had not risen yet, nor spent much."""
+
+    def setUp(self):
+        super().setUp()
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.8, done=8)
+        self.write_seeds("feddip", 0.8, sparsity=0.8, per_round=40)
+        self.write("feddip", 4, 0.8, sparsity=0.8, per_round=40, done=8)
+        self.runs = collect([self.folder], incomplete=True)[0]
+        self.found = study.families(self.runs)
+
+    def test_their_ends_are_not_compared(self):
+        for claim in claims.check(self.found):
+            self.assertNotIn("s = 0.9", " ".join(case.where for case in claim.cases))
+        (whole,) = study.complete(self.found)
+        self.assertEqual([(e.method, e.sparsity, e.n) for e in whole.entries], [("FedAvg", None, 3), ("FedDIP", 0.8, 3)])
+        self.assertEqual(study.as_dataset(self.found).sizes["run"], 6)
+        self.assertEqual(len(self.found[0].entries), 3)
+
+    def test_what_they_would_have_had_for_their_bytes_is_not_known(self):
+        cut = next(run for run in self.runs if run.sizes["round"] == 8)
+        self.assertIsNone(targets.bought(cut, float(cut.bytes_total[-1]), last=3))
+        self.assertEqual(targets.bought(cut, float(cut.bytes_total[4]), last=3).round, 5)
+
+    def test_nothing_is_advised_from_them(self):
+        made = decide(self.found, Question(target=0.1))
+        self.assertEqual([o.name for o in made.options], ["FedAvg", "FedDIP at sparsity 0.8"])
+        self.assertEqual({o.entry.n for o in made.options}, {3})
+
+    def test_the_page_draws_and_names_them(self):
+        done = self.script("report.py", self.folder, "--incomplete", "--out", self.folder / "out")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        text = (self.folder / "out/report.html").read_text().replace("\u00a0", " ")
+        self.assertIn("4 runs are not complete", text)
+        self.assertEqual(text.count("not complete: 8 of 40 rounds"), 4)
+        self.assertNotIn("<td>FedDIP</td><td class=\"number\">0.9</td>", text)
+        self.assertIn("sparsity 0.9", (self.folder / "out/figures/accuracy-over-rounds.svg").read_text())
+
+    def test_a_page_of_them_alone_has_curves_only(self):
+        cut = [run.attrs["path"] for run in self.runs if run.sizes["round"] == 8]
+        done = self.script("report.py", *cut, "--incomplete", "--out", self.folder / "out")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertNotIn("Final accuracy in percent", (self.folder / "out/report.html").read_text())
+        self.assertIn("no complete ones of a model for all", (self.folder / "out/report.html").read_text().replace("\u00a0", " "))
+
+    def test_of_two_files_of_a_run_the_complete_one_is_taken(self):
+        self.write("fedavg", 9, 0.8, done=8).rename(self.folder / "a.h5")
+        self.write("fedavg", 9, 0.8).rename(self.folder / "b.h5")
+        runs, skipped = collect([self.folder], incomplete=True)
+        self.assertEqual([run.sizes["round"] for run in runs if run.attrs["seed"] == 9], [ROUNDS])
+        self.assertEqual([s.path.name for s in skipped], ["a.h5"])
 
 
 class Order(Made):
@@ -290,6 +383,31 @@ class Decisions(Made):
         self.write("feddip", 4, 0.5, per_round=20, sparsity=0.9)
         self.assertEqual(self.decide(links=self.SLOW, target=0.7).pilot.name, "FedDIP at sparsity 0.8")
 
+    def test_models_of_clients_own_are_no_candidates_and_that_is_said(self):
+        self.write_seeds("dispfl", 0.8, per_round=1)
+        made = self.decide(links=self.SLOW, target=0.7)
+        self.assertEqual(made.pilot.name, "FedDIP at sparsity 0.9")
+        self.assertNotIn("DisPFL", {option.entry.method for option in made.options})
+        self.assertIn("DisPFL: left out, as clients have models of their own", " ".join(made.warnings))
+        self.script("report.py", self.folder, "--out", self.folder / "out")
+        self.assertNotIn("DisPFL", (self.folder / "out/tables/to-target.md").read_text())
+        page = (self.folder / "out/report.html").read_text().replace("\u00a0", " ")
+        self.assertEqual(page.count("DisPFL: left out, as clients have models of their own"), 2)
+
+    def test_where_clients_have_models_of_their_own_alone_nothing_is_advised(self):
+        for path in self.folder.iterdir():
+            path.unlink()
+        self.write_seeds("dispfl", 0.8)
+        with self.assertRaisesRegex(ValueError, "no complete ones of a model for all"):
+            self.decide(target=0.7)
+
+    def test_runs_under_attack_advise_only_where_there_are_no_others(self):
+        attacked = {"attack.kind": "alie"}
+        for method in ("fedavg", "feddip"):
+            self.write_seeds(method, 0.9, range(1, 9), per_round=1, config=attacked)
+        self.assertEqual(len(study.families(collect([self.folder])[0])), 2)
+        self.assertNotIn("attack.kind", self.decide(target=0.7).family.keys)
+
     def test_a_question_that_no_run_answers_is_refused_with_what_there_is(self):
         with self.assertRaisesRegex(ValueError, "lenet5 fashion-mnist iid"):
             self.decide(model="alexnet")
@@ -307,6 +425,28 @@ class Prediction(Made):
         self.assertIn("--set federation.clients=200", made.check)
         self.assertIn("--set links.uplink_mbit=[0.001]", made.check)
         self.assertNotIn("sparsity.regrow", made.check)
+
+    def test_all_that_was_chosen_is_said_and_what_has_no_effect_is_not(self):
+        said = {
+            "sparsity.final_rounds": 400.0,
+            "sparsity.start_scale": "density",
+            "sparsity.layer_floor": 0.01,
+            "method.variant": "authors",
+            "privacy.clip": 0.123456789,
+            "privacy.epsilon": 8.0,
+            "federation.local_epochs": 1,
+            "federation.batch_size": 32,
+            "data.dataset": "file",
+            "data.path": "/Sites/of one/A.h5",
+        }
+        unsaid = {"optimizer.decay": 0.998, "attack.clients": 4, "attack.kind": "none", "snip.x": 1, "output.path": "x",
+                  "federation.evaluate_every": 5}
+        self.write_seeds("feddip", 0.8, config=said | unsaid)
+        check = decide(self.families(), Question(target=0.5, links=Decisions.SLOW)).check
+        words = dict(word.split("=", 1) for word in shlex.split(check) if "=" in word)
+        for key, value in said.items():
+            self.assertEqual(words[key], f"{value:g}" if isinstance(value, float) and value > 1 else str(value), key)
+        self.assertEqual(unsaid.keys() & words.keys(), set())
 
 
 class Looks(unittest.TestCase):
@@ -412,6 +552,13 @@ class WholeReport(unittest.TestCase):
             )
             self.assertGreater(len(md), 2, name)
             self.assertEqual((len(csv), len(tex)), (len(md) - 1, len(md) + 5), name)
+
+    def test_explains_verdicts_as_the_study_does(self):
+        words = claims.WORDS
+        for verdict in ("supported", "contradicted", "partly", "mixed", "not decided"):
+            self.assertIn(verdict, words)
+        for text in (self.out / "report.html", ANALYSIS / "results" / "study.md"):
+            self.assertIn(words, text.read_text().replace("\u00a0", " "))
 
     def test_is_one_page_that_loads_nothing(self):
         page = Page((self.out / "report.html").read_text())
