@@ -11,13 +11,13 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from feddip_analysis import budgets, classes, plots, tables  # noqa: E402
+from feddip_analysis import budgets, classes, plots, results, tables  # noqa: E402
 from feddip_analysis import NotAResultsFile, group_runs, load, summary_rows  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files (HDF5)")
+    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files (HDF5), or folders of them")
     parser.add_argument(
         "--out", type=Path, default=Path("pictures"), metavar="DIR", help="default: %(default)s"
     )
@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     args = arguments()
     try:
-        runs = [load(path) for path in args.results]
+        runs = [load(path) for path in results.results_files(args.results)]
         reference = plots.references(args.reference) if args.reference else None
     except (NotAResultsFile, OSError, ValueError) as problem:
         print(f"plot.py: error: {problem}", file=sys.stderr)

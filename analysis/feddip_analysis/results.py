@@ -187,11 +187,20 @@ class Skipped:
     reason: str
 
 
+def _is_of_a_run(path: Path) -> bool:
+    """Not images that runs are about, say; what can't be read may be of one."""
+    try:
+        with h5py.File(path) as file:
+            return "config_toml" in file.attrs
+    except OSError:
+        return True
+
+
 def results_files(paths: Iterable[str | Path]) -> list[Path]:
     """The files themselves and all in the folders, however deep; no checkpoints."""
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        inside = sorted(path.rglob("*.h5")) if path.is_dir() else [path]
+        inside = sorted(filter(_is_of_a_run, path.rglob("*.h5"))) if path.is_dir() else [path]
         found |= dict.fromkeys(file for file in inside if ".ckpt-" not in file.name)
     return list(found)
 

@@ -151,11 +151,12 @@ STAYED, COLLAPSED = "stayed at chance", "collapsed"
 
 
 def chance(method: str, run: xr.Dataset) -> float:
-    """What constant predictions get: one class for all, or the class that each client has most of, where models
-    are personal; NaN where the data are not known."""
+    """What constant predictions get: the most frequent class for all, or the class that each client has most of, where
+    models are personal; NaN where the data are not known."""
     if method in PERSONAL:
         return partition.majority_accuracy(run)
-    return 1 / partition.CLASSES.get(str(run.attrs["dataset"]), float("nan"))
+    classes = partition.CLASSES.get(str(run.attrs["dataset"]), float("nan"))
+    return float(run.attrs.get("majority_share", 1 / classes))
 
 
 def _fate(entry: Entry, run: xr.Dataset) -> str | None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -219,6 +220,15 @@ class Scripts(Scratch):
         path = write_results(self.folder / "avg.h5", method="fedavg")
         self.assertEqual(self.script("plot.py", path, "--out", self.folder).returncode, 0)
         self.assertFalse((self.folder / "layers.png").exists())
+
+    def test_plot_leaves_out_checkpoints_and_images_that_lie_beside_results(self):
+        shutil.copy(EXAMPLES / "complete.h5", self.folder / "run.h5")
+        (self.folder / "run.ckpt-3.h5").write_text("feddip checkpoint 1\n")
+        with h5py.File(self.folder / "photos.h5", "w") as file:
+            file.attrs["classes"] = 4
+        for chosen in ([self.folder], [self.folder / "run.h5", self.folder / "run.ckpt-3.h5"]):
+            done = self.script("plot.py", *chosen, "--out", self.folder / "out")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_pictures_of_the_same_run_are_the_same_bytes(self):
         groups = group_runs([self.run_of()])

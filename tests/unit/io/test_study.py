@@ -16,7 +16,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import collect, documents, partition, plan, results
+from feddip_analysis import collect, documents, partition, plan, results, study
 from scratch import ANALYSIS, Scratch, run_script
 from synthetic import write_results
 
@@ -117,6 +117,12 @@ class Partition(Scratch):
         run = self.run_of()
         run.attrs["dataset"] = "file"
         self.assertTrue(np.isnan(partition.majority_accuracy(run)))
+        self.assertTrue(np.isnan(study.chance("FedDIP", run)))
+
+    def test_runs_on_own_images_say_what_the_most_frequent_class_gets(self):
+        run = self.run_of()
+        run.attrs |= {"dataset": "file", "majority_share": 0.8}
+        self.assertEqual(study.chance("FedDIP", run), 0.8)
 
 
 if __name__ == "__main__":
