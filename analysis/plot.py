@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     args = arguments()
     try:
-        runs = [load(path) for path in results.results_files(args.results)]
+        runs = [load(path) for path in results.run_files(args.results)]
         reference = plots.references(args.reference) if args.reference else None
     except (NotAResultsFile, OSError, ValueError) as problem:
         print(f"plot.py: error: {problem}", file=sys.stderr)

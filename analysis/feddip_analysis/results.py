@@ -200,9 +200,15 @@ def results_files(paths: Iterable[str | Path]) -> list[Path]:
     """The files themselves and all in the folders, however deep; no checkpoints."""
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        inside = sorted(filter(_is_of_a_run, path.rglob("*.h5"))) if path.is_dir() else [path]
+        inside = sorted(path.rglob("*.h5")) if path.is_dir() else [path]
         found |= dict.fromkeys(file for file in inside if ".ckpt-" not in file.name)
     return list(found)
+
+
+def run_files(paths: Iterable[str | Path]) -> list[Path]:
+    """The same without what lies in the folders and is of no run: images, audits."""
+    paths = list(map(Path, paths))
+    return [file for file in results_files(paths) if file in paths or _is_of_a_run(file)]
 
 
 def collect(paths: Iterable[str | Path], incomplete: bool = False) -> tuple[list[xr.Dataset], list[Skipped]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from .results import NotAResultsFile, config, load, results_files
+from .results import NotAResultsFile, config, load, run_files
 
 DEFAULT_THRESHOLDS = Path(__file__).resolve().parent / "watch.toml"
 
@@ -144,7 +144,7 @@ def look_at(path: Path, thresholds: Thresholds, world: World) -> Report:
 
 
 def look_at_all(paths: Iterable[Path], thresholds: Thresholds, world: World) -> list[Report]:
-    return [look_at(path, thresholds, world) for path in results_files(paths)]
+    return [look_at(path, thresholds, world) for path in run_files(paths)]
 
 
 def _graded(name: str, value: float, limits: dict[str, float], text: str) -> Alert | None:
