@@ -19,7 +19,6 @@ import numpy as np  # noqa: E402
 import xarray as xr  # noqa: E402
 from feddip_analysis import collect, documents, plots, protection, results, tables  # noqa: E402
 
-MISSING = "–"
 BACKDOOR = "backdoor"
 SEES_ALL = ", sees all"
 FLOOR = 84.0  # %, that a rule is asked to stay at where the mean does not
@@ -42,7 +41,7 @@ def sparsity(run: xr.Dataset) -> float:
 
 def cell(accuracies: list[float]) -> str:
     if not accuracies:
-        return MISSING
+        return tables.MISSING
     mean = f"{np.mean(accuracies):.1f}"
     return f"{mean} ({min(accuracies):.1f} - {max(accuracies):.1f})" if len(accuracies) > 1 else mean
 

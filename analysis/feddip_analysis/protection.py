@@ -58,7 +58,7 @@ def sparsities(rows: Mapping[tuple[float, float], Row]) -> list[float]:
 
 def label(noise: float, epsilon: float) -> list[str]:
     if np.isinf(epsilon):
-        return ["none", "–"]
+        return ["none", tables.MISSING]
     return [f"{noise:g}" if noise else "found", f"{epsilon:.2f}"]
 
 

@@ -14,6 +14,7 @@ from feddip_audit import record, summary
 from . import results
 from .tables import percent
 
+NOT_AUDITED = "Not audited here: analysis/audit.py CHECKPOINT.h5 does it for LeNet-5 on Fashion-MNIST."
 ATTACKS = {
     "sign_flip": "sign flip",
     "gaussian": "Gaussian noise",
@@ -197,9 +198,7 @@ def _leakage(audited: Mapping[Path, dict], safety: Safety) -> None:
             )
     inverted = any(audit["inversion"] for audit in audited.values())
     if not inverted:
-        safety.missing.append(
-            Statement("Images from uploads", "Not audited here: analysis/audit.py CHECKPOINT.h5 does it for LeNet-5 on Fashion-MNIST.")
-        )
+        safety.missing.append(Statement("Images from uploads", NOT_AUDITED))
     elif not control:
         safety.missing.append(
             Statement(
@@ -209,7 +208,7 @@ def _leakage(audited: Mapping[Path, dict], safety: Safety) -> None:
             )
         )
     if not members:
-        safety.missing.append(Statement("Membership", "Not audited here: analysis/audit.py CHECKPOINT.h5 does it for LeNet-5 on Fashion-MNIST."))
+        safety.missing.append(Statement("Membership", NOT_AUDITED))
     safety.missing.append(
         Statement(
             "Better attacks",

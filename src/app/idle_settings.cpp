@@ -33,9 +33,12 @@ public:
             all_.push_back({name, why});
         }
     }
+    void add(std::initializer_list<std::string_view> names, const std::string& why) {
+        add(std::span(names.begin(), names.size()), why);
+    }
     void add_if(bool off, std::initializer_list<std::string_view> names, const std::string& why) {
         if (off) {
-            add(std::span(names.begin(), names.size()), why);
+            add(names, why);
         }
     }
     const idle_keys* find(std::string_view key) const {
@@ -73,10 +76,9 @@ void add_of_method(const run_config& c, idle_list& off) {
     }
     // Of a method that isn't named there, nothing is known.
     if (const auto found = unread_by.find(c.method.name); found != unread_by.end()) {
-        off.add_if(true,
-                   {"communication.upload", "communication.reconfiguration_upload", "regularization.",
-                    "sparsity.regrow", "sparsity.start_mask", "sparsity.layer_floor"},
-                   why);
+        off.add({"communication.upload", "communication.reconfiguration_upload", "regularization.",
+                 "sparsity.regrow", "sparsity.start_mask", "sparsity.layer_floor"},
+                why);
         off.add(found->second, why);
     }
 }

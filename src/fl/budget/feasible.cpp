@@ -111,7 +111,9 @@ public:
     // Down and up in the first round.
     double bytes_of_part(double weights) const { return 2 * bytes_each_way(weights) + positions_of(weights); }
 
-    double seconds(double weights) const { return seconds(bytes_each_way(weights), bytes_each_way(weights)); }
+    double seconds(double weights) const {
+        return seconds_of_bytes(bytes_each_way(weights), bytes_each_way(weights));
+    }
 
     // Of a client that gets and trains the whole of a mask with `alive` weights, in the first round one that
     // it doesn't know yet.
@@ -119,8 +121,8 @@ public:
         const auto all = static_cast<double>(layout_.prunable_size());
         const double sent = plan.trains_all_weights() ? all : alive;
         const double positions = plan.round == 0 && alive < all ? positions_of(alive) : 0;
-        return seconds(bytes_each_way(alive) + positions,
-                       bytes_each_way(0) + static_cast<double>(bytes_per_value(plan.values)) * sent);
+        return seconds_of_bytes(bytes_each_way(alive) + positions,
+                                bytes_each_way(0) + static_cast<double>(bytes_per_value(plan.values)) * sent);
     }
 
     bool affords(double weights) const {
@@ -176,7 +178,7 @@ private:
         return static_cast<double>(sparse::encode(mask, layout_, nullptr).size());
     }
 
-    double seconds(double bytes_down, double bytes_up) const {
+    double seconds_of_bytes(double bytes_down, double bytes_up) const {
         return links_.seconds(
             {.client = *id_, .bytes_down = bytes_down, .bytes_up = bytes_up, .images = images_});
     }

@@ -21,12 +21,12 @@ struct geometry {
 // Blocks of 16 channels suit oneDNN best, unless channels would have to be padded: then channels last. With
 // 1x1 kernels that skip pixels oneDNN 2.6 then writes past the end of its buffers where there are few
 // channels.
-tag activation_layout(memory::dim inputs, memory::dim outputs, const layer_spec& spec) {
+tag activation_layout(memory::dim inputs, const layer_spec& spec) {
     if (spec.kernel == 1 && spec.stride > 1) {
         return tag::any;
     }
     constexpr memory::dim image_channels = 3;
-    const bool padded = outputs % 16 != 0 || (inputs > image_channels && inputs % 16 != 0);
+    const bool padded = spec.output.channels % 16 != 0 || (inputs > image_channels && inputs % 16 != 0);
     return padded ? tag::nhwc : tag::any;
 }
 
@@ -117,8 +117,7 @@ public:
     tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
         weights_ = plan.parameter(layer_.spec.name + ".weight");
         geometry_ = geometry_of(plan, layer_.spec);
-        const tag layout =
-            activation_layout(inputs[0].desc().dims()[1], layer_.spec.output.channels, layer_.spec);
+        const tag layout = activation_layout(inputs[0].desc().dims()[1], layer_.spec);
         const memory::dims out_dims{plan.batch(), layer_.spec.output.channels, layer_.spec.output.height,
                                     layer_.spec.output.width};
         forward_.emplace(forward_primitive(plan, geometry_,
@@ -174,7 +173,7 @@ void emit_convolution_gradients(plan_builder& plan, const layer_spec& spec, cons
     const geometry g = geometry_of(plan, spec);
     const memory::dims from = in.desc().dims();
     const memory::dims to = diff_out.desc().dims();
-    const tag layout = activation_layout(from[1], to[1], spec);
+    const tag layout = activation_layout(from[1], spec);
     const auto hint =
         forward_primitive(plan, g, described(from, layout, plan.operands()), described(to, layout), false);
     const auto primitive =
