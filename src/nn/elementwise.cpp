@@ -41,6 +41,18 @@ void scale_kept_range(const float* in, const std::uint8_t* kept, float scale, fl
     }
 }
 
+FEDDIP_VECTORIZED
+void sum_rows_range(const float* matrix, std::size_t rows, std::size_t columns, float* sums, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        sums[i] = 0;
+    }
+    for (std::size_t row = 0; row < rows; ++row) {
+        for (std::size_t i = 0; i < n; ++i) {
+            sums[i] += matrix[row * columns + i];
+        }
+    }
+}
+
 } // namespace
 
 void relu_backward(const float* out, const float* diff_out, float* diff_in, std::size_t n) {
@@ -58,6 +70,12 @@ void add(const float* a, const float* b, float* sum, std::size_t n, bool relu) {
 void scale_kept(const float* in, const std::uint8_t* kept, float scale, float* out, std::size_t n) {
     in_chunks(n, [=](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
         scale_kept_range(in + first, kept + first, scale, out + first, length);
+    });
+}
+
+void sum_rows(const float* matrix, std::size_t rows, std::size_t columns, float* sums) {
+    in_chunks(columns, [=](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
+        sum_rows_range(matrix + first, rows, columns, sums + first, length);
     });
 }
 

@@ -58,7 +58,7 @@ double dense_cost(const layer_work& work, double passes, config::precision_kind 
     struct rates {
         double full_vectors, other_channels, fully_connected;
     };
-    const rates r = precision == config::precision_kind::bf16 ? rates{480, 90, 95} : rates{200, 75, 92};
+    const rates r = precision == config::precision_kind::bf16 ? rates{480, 90, 225} : rates{200, 75, 92};
     const double rate = is_fully_connected(work.shape) ? r.fully_connected
                         : fills_vectors(work.shape)    ? r.full_vectors
                                                        : r.other_channels;

@@ -208,6 +208,10 @@ void register_steps() {
                 if (pruned) { // as in a round that reconfigures
                     add("reconfigure" + suffix, train,
                         {model.model, kind, pruned, precision_kind::f32, nn::gradient_scope::all});
+                    if (nn::can_multiply_bf16()) {
+                        add("reconfigure" + suffix + "_bf16", train,
+                            {model.model, kind, pruned, precision_kind::bf16, nn::gradient_scope::all});
+                    }
                 }
                 if (pruned || kind != kernel_kind::sparse) {
                     add("train" + suffix, train, {model.model, kind, pruned});

@@ -12,6 +12,7 @@
 
 #include <benchmark/benchmark.h>
 #include <dnnl.hpp>
+#include <immintrin.h>
 
 #include <cmath>
 #include <functional>
@@ -209,6 +210,53 @@ using sixteen_floats [[gnu::vector_size(64)]] = float;
     multiply_and_add<sixteen_floats>(state);
 }
 
+// As the sparse kernels multiply: 16 samples from the first-level cache with one weight, f32, or a pair of
+// inputs of 16 samples with a pair of weights, bf16.
+constexpr int loaded_vectors = 12;
+constexpr int loaded_repeats = 1000;
+
+[[gnu::target("avx512f")]] void loaded_products_f32(benchmark::State& state) {
+    aligned_floats samples(loaded_vectors * 16);
+    fill(samples);
+    __m512 weight = _mm512_set1_ps(0.999F);
+    __m512 sums[loaded_vectors] = {};
+    benchmark::DoNotOptimize(weight);
+    for (auto _ : state) {
+        for (int i = 0; i < loaded_repeats; ++i) {
+            const float* from = samples.data();
+            benchmark::DoNotOptimize(from); // so that every product loads
+            for (int k = 0; k < loaded_vectors; ++k) {
+                sums[k] = _mm512_fmadd_ps(_mm512_load_ps(from + std::ptrdiff_t{16} * k), weight, sums[k]);
+            }
+        }
+        benchmark::DoNotOptimize(sums);
+    }
+    state.counters["gproducts"] = benchmark::Counter(16e-9 * loaded_vectors * loaded_repeats,
+                                                     benchmark::Counter::kIsIterationInvariantRate);
+}
+
+[[gnu::target("avx512f,avx512bf16")]] void loaded_products_bf16(benchmark::State& state) {
+    aligned_floats samples(loaded_vectors * 16);
+    fill(samples);
+    __m512i weight = _mm512_set1_epi32(0x3f7f3f7f);
+    __m512 sums[loaded_vectors] = {};
+    benchmark::DoNotOptimize(weight);
+    for (auto _ : state) {
+        for (int i = 0; i < loaded_repeats; ++i) {
+            const float* from = samples.data();
+            benchmark::DoNotOptimize(from);
+            for (int k = 0; k < loaded_vectors; ++k) {
+                const __m512i pairs = _mm512_load_si512(from + std::ptrdiff_t{16} * k);
+                sums[k] = _mm512_dpbf16_ps(sums[k], reinterpret_cast<__m512bh>(pairs),
+                                           reinterpret_cast<__m512bh>(weight));
+            }
+        }
+        benchmark::DoNotOptimize(sums);
+    }
+    state.counters["gproducts"] = benchmark::Counter(32e-9 * loaded_vectors * loaded_repeats,
+                                                     benchmark::Counter::kIsIterationInvariantRate);
+}
+
 // Reads and writes `size` bytes; far beyond the caches it is the memory's bandwidth.
 void bandwidth(benchmark::State& state, std::size_t size) {
     aligned_floats values(size / sizeof(float));
@@ -284,6 +332,10 @@ void register_all() {
     }
     if (__builtin_cpu_supports("avx512f")) {
         add("machine/peak", peak_avx512);
+        add("machine/loaded_products/f32", loaded_products_f32);
+        if (__builtin_cpu_supports("avx512bf16")) {
+            add("machine/loaded_products/bf16", loaded_products_bf16);
+        }
     } else if (__builtin_cpu_supports("avx2")) {
         add("machine/peak", peak_avx2);
     }

@@ -1,3 +1,4 @@
+#include "nn/layers/bf16_gradients.hpp"
 #include "nn/layers/layer.hpp"
 
 #include <optional>
@@ -141,6 +142,9 @@ public:
 
 private:
     void emit_weight_gradient(plan_builder& plan, const tensor& diff_out) override {
+        if (emit_convolution_products(plan, layer_.spec, in_, diff_out)) {
+            return;
+        }
         emit_gradients(plan, layer_.spec,
                        fast_weights_primitive(plan, geometry_, forward_->src_desc(), diff_out_, *forward_),
                        in_, diff_out);
@@ -170,6 +174,12 @@ private:
 
 void emit_convolution_gradients(plan_builder& plan, const layer_spec& spec, const tensor& in,
                                 const tensor& diff_out) {
+    // By way of plain layout, for oneDNN has no fast copy from blocks of images.
+    const tensor plain_in = plan.in_plain_layout(in);
+    const tensor plain_diff = plan.in_plain_layout(diff_out);
+    if (emit_convolution_products(plan, spec, plain_in, plain_diff)) {
+        return;
+    }
     const geometry g = geometry_of(plan, spec);
     const memory::dims from = in.desc().dims();
     const memory::dims to = diff_out.desc().dims();
@@ -178,8 +188,7 @@ void emit_convolution_gradients(plan_builder& plan, const layer_spec& spec, cons
         forward_primitive(plan, g, described(from, layout, plan.operands()), described(to, layout), false);
     const auto primitive =
         fast_weights_primitive(plan, g, hint.src_desc(), described(to, layout, plan.operands()), hint);
-    // By way of plain layout, for oneDNN has no fast copy from blocks of images.
-    emit_gradients(plan, spec, primitive, plan.in_plain_layout(in), plan.in_plain_layout(diff_out));
+    emit_gradients(plan, spec, primitive, plain_in, plain_diff);
 }
 
 std::unique_ptr<layer> make_convolution(const fused_layer& fused) {

@@ -1,3 +1,4 @@
+#include "nn/layers/bf16_gradients.hpp"
 #include "nn/layers/layer.hpp"
 
 #include <optional>
@@ -28,6 +29,9 @@ forward_primitive(const plan_builder& plan, const layer_spec& spec, const memory
 void emit_gradients(plan_builder& plan, const layer_spec& spec,
                     const dnnl::inner_product_forward::primitive_desc& hint, const tensor& in,
                     const tensor& diff_out) {
+    if (emit_fully_connected_products(plan, spec, in, diff_out)) {
+        return;
+    }
     const tensor weights = plan.gradient(spec.name + ".weight");
     const tensor bias = plan.gradient(spec.name + ".bias");
     const dnnl::inner_product_backward_weights::primitive_desc primitive(

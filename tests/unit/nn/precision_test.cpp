@@ -1,12 +1,16 @@
 // Training with bf16 operands: rounding, and nothing else, tells it from f32.
 #include "base/error.hpp"
+#include "nn/elementwise.hpp"
+#include "nn/layers/bf16_gradients.hpp"
 #include "nn/version.hpp"
 #include "support.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 #include <string>
+#include <vector>
 
 namespace feddip::nn {
 namespace {
@@ -102,6 +106,7 @@ TEST(precision, of_linear_layers_costs_the_rounding_of_their_operands) {
     model_spec linear({3, 8, 8});
     linear.convolution("conv1", {.outputs = 32, .kernel = 3, .stride = 2, .padding = 1});
     linear.convolution("conv2", {.outputs = 16, .kernel = 3, .padding = 1, .bias = false});
+    linear.convolution("conv3", {.outputs = 24, .kernel = 2});
     linear.fully_connected("fc1", 40);
     linear.fully_connected("fc2", 10);
     network exact(linear, 64);
@@ -109,6 +114,48 @@ TEST(precision, of_linear_layers_costs_the_rounding_of_their_operands) {
     test::draw_state(exact, 1);
     test::draw_state(rounded, 1);
     expect_close_gradients(exact, rounded, synthetic_batch({3, 8, 8}, 64, 10), 0.01);
+}
+
+TEST(precision, unfolded_images_are_what_a_convolution_multiplies) {
+    const window w{.channels = 3,
+                   .height = 5,
+                   .width = 4,
+                   .out_height = 3,
+                   .out_width = 2,
+                   .kernel = 3,
+                   .stride = 2,
+                   .padding = 1};
+    constexpr std::size_t count = 2;
+    std::vector<std::uint16_t> images(count * 5 * 4 * 3);
+    std::iota(images.begin(), images.end(), std::uint16_t{1});
+    std::vector<std::uint16_t> unfolded(count * 3 * 2 * 9 * 3, 0xffff);
+    unfold(images.data(), count, w, unfolded.data());
+
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        for (const int y : {0, 1, 2}) {
+            for (const int x : {0, 1}) {
+                for (int tap = 0; tap < 9; ++tap) {
+                    const int from_y = 2 * y - 1 + tap / 3;
+                    const int from_x = 2 * x - 1 + tap % 3;
+                    const bool inside = from_y >= 0 && from_y < 5 && from_x >= 0 && from_x < 4;
+                    for (int c = 0; c < 3; ++c, ++at) {
+                        const int expected =
+                            inside ? static_cast<int>(i) * 60 + (from_y * 4 + from_x) * 3 + c + 1 : 0;
+                        ASSERT_EQ(unfolded[at], expected)
+                            << i << ' ' << y << ' ' << x << ' ' << tap << ' ' << c;
+                    }
+                }
+            }
+        }
+    }
+}
+
+TEST(precision, sums_of_rows_are_those_of_each_column) {
+    const std::vector<float> matrix{1, 2, 3, 10, 20, 30, 100, 200, 300};
+    std::vector<float> sums(3, -1);
+    sum_rows(matrix.data(), 3, 3, sums.data());
+    EXPECT_EQ(sums, (std::vector<float>{111, 222, 333}));
 }
 
 TEST(precision, that_the_processor_lacks_is_refused) {
