@@ -96,10 +96,11 @@ int budgets::level_for(const participant& who, const ongoing_round& now, const r
     const auto& ladder = state.ladder;
     const int highest = highest_level(who.client, ladder, now.plan.round);
     const int lowest = lowest_level(ladder, here_.layout.weights().size());
-    const double most = controller_->bytes(past_of(who.client, state));
+    const auto allowed = controller_->next(past_of(who.client, state));
     const auto affords = [&](int level) {
         const auto part = part_at(level, now.plan.round);
-        return static_cast<double>(charges_.price(now.plan, state, who.client, part).both()) <= most;
+        const auto price = charges_.price(now.plan, state, who.client, part);
+        return allowed.covers(static_cast<double>(price.down), static_cast<double>(price.up));
     };
     if (highest < lowest || (controller_->is_binding() && !affords(lowest))) {
         throw error(fmt::format("client {} can't take part", who.client), "budget",
@@ -132,7 +133,8 @@ std::vector<past_round> budgets::past_of(int client, const run_state& state) con
         const auto its = std::ranges::lower_bound(round.clients, client, {}, &client_record::id);
         if (its != round.clients.end() && its->id == client && its->dropped_out == 0 &&
             its->simulated_seconds >= 0) {
-            past.push_back({.bytes = static_cast<double>(its->bytes_down + its->bytes_up),
+            past.push_back({.down = static_cast<double>(its->bytes_down),
+                            .up = static_cast<double>(its->bytes_up),
                             .seconds = its->simulated_seconds});
         }
     }

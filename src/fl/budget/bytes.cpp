@@ -9,7 +9,7 @@ class bytes_per_round final : public controller {
 public:
     explicit bytes_per_round(double most) : most_(most) {}
 
-    double bytes(std::span<const past_round>) const override { return most_; }
+    allowance next(std::span<const past_round>) const override { return {.most = most_}; }
     bool is_binding() const override { return true; }
 
 private:

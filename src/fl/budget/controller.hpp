@@ -12,8 +12,21 @@ namespace feddip::fl {
 
 // Of a round in which the client answered, as it is recorded.
 struct past_round {
-    double bytes = 0;   // down and up
-    double seconds = 0; // over the links of the config
+    double down = 0, up = 0; // bytes
+    double seconds = 0;      // over the links of the config
+
+    double bytes() const { return down + up; }
+};
+
+// What a client may exchange in a round.
+struct allowance {
+    double most = 0;
+    double down = 1, up = 1;  // of `most`, for each byte down and up
+    double if_all_was_up = 0; // of `most`, for each byte up, where it may be that bytes down take no time
+
+    bool covers(double bytes_down, double bytes_up) const {
+        return down * bytes_down + up * bytes_up <= most && if_all_was_up * bytes_up <= most;
+    }
 };
 
 // What of a deadline is aimed at, for what positions take varies from round to round.
@@ -24,8 +37,8 @@ class controller {
 public:
     virtual ~controller() = default;
 
-    // The most bytes, down and up together, for the next round of a client with these rounds, oldest first.
-    virtual double bytes(std::span<const past_round> past) const = 0;
+    // For the next round of a client with these rounds, oldest first.
+    virtual allowance next(std::span<const past_round> past) const = 0;
 
     // Whether a client that can't do with so little must not be asked at all.
     virtual bool is_binding() const { return false; }

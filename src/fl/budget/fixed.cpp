@@ -9,8 +9,8 @@ namespace {
 
 class fixed final : public controller {
 public:
-    double bytes(std::span<const past_round>) const override {
-        return std::numeric_limits<double>::infinity();
+    allowance next(std::span<const past_round>) const override {
+        return {.most = std::numeric_limits<double>::infinity()};
     }
 };
 
