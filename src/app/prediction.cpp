@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "data/dataset.hpp"
 #include "fl/accounting.hpp"
+#include "fl/aggregation/aggregation.hpp"
 #include "fl/aggregation/secure_words.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/faults.hpp"
@@ -109,6 +110,7 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     const fl::fault_model faults(config.faults, config.federation.seed);
     const auto guarantee = fl::guarantee_of(config);
     const int count = guarantee ? guarantee->rounds() : config.federation.rounds;
+    const int least_updates = std::max(1, fl::make_aggregation_rule(config)->least_updates());
 
     std::vector<round_traffic> rounds;
     for (int t = 0; t < count; ++t) {
@@ -161,7 +163,7 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
             r.positions_up += static_cast<double>(first.positions);
         }
         rounds.push_back(r);
-        if (plan.reconfigures && uploads > 0) {
+        if (plan.reconfigures && (guarantee || uploads >= least_updates)) {
             alive = target;
             positions.reconfigure(alive);
         }

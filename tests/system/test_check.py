@@ -85,6 +85,21 @@ class Check(program.Program):
                     self.assertAlmostEqual(found, 1, delta=0.1 if bounded else 0.005, msg=which)
                     self.assertGreater(found, 0.995, which)
 
+    def test_the_predicted_traffic_is_of_the_mask_that_stays_where_too_few_answer(self):
+        for rule in ("privacy.secure_sum=true", "aggregation.rule=krum"):
+            with self.subTest(rule):
+                settings = ("--set", rule, "--set", "aggregation.hostile=" + ("1" if "krum" in rule else "0"),
+                            "--set", "faults.drop_probability=0.3", "--set", "federation.clients=5",
+                            "--set", "federation.clients_per_round=5", "--set", "federation.rounds=13",
+                            "--set", "federation.evaluate_every=13", "--set", "sparsity.horizon=2",
+                            "--set", "drift.samples_per_round=50")
+                predicted = json.loads(self.check(*settings, "--json"))["run"]
+                self.train(*settings, "--out", f"{rule}.h5")
+                with h5py.File(self.folder / f"{rule}.h5") as file:
+                    self.assertTrue((file["clients/included"][:].sum(axis=1) == 0).any(), "all rounds had a result")
+                    for which in ("bytes_down", "bytes_up"):
+                        self.assertAlmostEqual(predicted[which] / file["rounds"][which][:].sum(), 1, delta=0.005, msg=which)
+
     def test_where_clients_prune_further_it_says_that_it_knows_a_bound(self):
         settings = ("--set", "method.name=dadpfl", "--set", "dadpfl.pruning_threshold=1000", "--set", "federation.rounds=8",
                     "--set", "federation.clients=5", "--set", "drift.samples_per_round=200")

@@ -1,5 +1,6 @@
 #include "app/experiment.hpp"
 #include "app/prediction.hpp"
+#include "fl/aggregation/aggregation.hpp"
 #include "fl/message.hpp"
 #include "fl/privacy_guarantee.hpp"
 
@@ -93,6 +94,28 @@ TEST(Traffic, OfClientsThatDropOutIsTheDownloadAlone) {
     }
     EXPECT_EQ(total(rounds).dropped_out, dropped);
     EXPECT_NEAR(dropped, 0.3 * 200, 6 * std::sqrt(0.3 * 0.7 * 200));
+}
+
+TEST(Traffic, IsOfTheMaskBeforeWhereTooFewAnswerForTheRuleOfAggregation) {
+    auto secure = small_run();
+    secure.privacy.secure_sum = true;
+    auto krum = small_run();
+    krum.aggregation = {.rule = "krum", .hostile = 1};
+    for (auto c : {secure, krum}) {
+        c.federation.rounds = 60;
+        c.faults.drop_probability = 0.3;
+        const int least = fl::make_aggregation_rule(c)->least_updates();
+        ASSERT_GT(least, 1);
+        const auto rounds = predicted(c);
+        int kept = 0;
+        for (std::size_t t = 5; t + 1 < rounds.size(); t += 5) {
+            const bool enough = 5 - rounds[t].dropped_out >= least;
+            EXPECT_EQ(rounds[t + 1].sparsity > rounds[t].sparsity, enough) << "round " << t;
+            kept += enough ? 0 : 1;
+        }
+        EXPECT_GT(kept, 0);
+        EXPECT_LT(kept, 11);
+    }
 }
 
 TEST(Traffic, TakesLongerWhereAClientIsSlow) {
