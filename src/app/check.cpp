@@ -41,8 +41,8 @@ predicted_rounds predict(const config::run_config& config, const parameter_layou
     return {.run = std::move(run), .fedavg = predict_traffic(plain, *fl::make_method(plain), layout, images)};
 }
 
-std::string json_seconds(double seconds) {
-    return std::isnan(seconds) ? "null" : fmt::format("{}", seconds);
+std::string json_number(double value) {
+    return std::isnan(value) ? "null" : fmt::format("{}", value);
 }
 
 // Then nobody knows before when, and how much.
@@ -58,20 +58,20 @@ void print_json_budgets(const config::run_config& config, const parameter_layout
     for (const auto& c : classes) {
         fmt::print(R"({}{{"share": {}, "first_density": {}, "last_density": {}, "first_seconds": {}, )"
                    R"("last_seconds": {}}})",
-                   std::exchange(separator, ", "), c.share, c.first, c.last, json_seconds(c.first_seconds),
-                   json_seconds(c.last_seconds));
+                   std::exchange(separator, ", "), c.share, json_number(c.first), json_number(c.last),
+                   json_number(c.first_seconds), json_number(c.last_seconds));
     }
-    fmt::print("{}", classes.empty() ? "" : "]");
+    fmt::print("{}", classes.empty() ? "" : "],\n \"without_budgets\": true");
 }
 
-// Totals of the whole run, by their names in results files. No data are read: times take all shares to be
-// equal.
+// Totals of the whole run, by their names in results files, where clients have budgets without these. No data
+// are read: times take all shares to be equal.
 void print_json(const config::run_config& config, const parameter_layout& layout) {
     const auto to_json = [](const std::vector<round_traffic>& rounds) {
         const auto sum = total(rounds);
         return fmt::format(
             R"({{"bytes_down": {:.0f}, "bytes_up": {:.0f}, "bytes_positions": {:.0f}, "simulated_seconds": {}}})",
-            sum.down, sum.up, sum.positions + sum.positions_up, json_seconds(sum.seconds));
+            sum.down, sum.up, sum.positions + sum.positions_up, json_number(sum.seconds));
     };
     const auto [run, fedavg] = predict(config, layout, equal_images(config));
     fmt::print("{{\"run\": {},\n \"fedavg\": {}", to_json(run), to_json(fedavg));
@@ -183,6 +183,10 @@ void print_budgets(const config::run_config& config, const parameter_layout& lay
         "class", "clients", "first mask", "time", "last mask", "time");
     for (std::size_t c = 0; c < classes.size(); ++c) {
         const auto& b = classes[c];
+        if (std::isnan(b.first)) {
+            fmt::print("  {:<8} {:>6.1f} %  no client\n", c + 1, 100 * b.share);
+            continue;
+        }
         const auto time = [](double seconds) {
             return std::isnan(seconds) ? std::string("-") : fmt::format("{:.3g} s", seconds);
         };
@@ -190,7 +194,8 @@ void print_budgets(const config::run_config& config, const parameter_layout& lay
                    100 * b.first, time(b.first_seconds), 100 * b.last, time(b.last_seconds));
     }
     if (config.budget.mode == config::budget_kind::deadline) {
-        fmt::print("  once a client's times are known; the first time that it takes part it gets a tenth of the model. In rounds "
+        fmt::print("  once a client's times are known; the first time that it takes part it gets a tenth of "
+                   "the model. In rounds "
                    "that train all\n  weights it holds, as far as it can, those outside the mask too\n");
     }
 }

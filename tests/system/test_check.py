@@ -125,6 +125,21 @@ class Check(program.Program):
                     ratio = predicted[which] / file["rounds"][which][:].sum()
                     self.assertAlmostEqual(ratio, 1, delta=0.005, msg=which)
 
+    def test_totals_in_json_say_that_budgets_are_not_in_them(self):
+        budget = ("--set", "budget.mode=bytes", "--set", "budget.bytes_per_round=60000")
+        printed = json.loads(self.check(*budget, "--json"))
+        self.assertTrue(printed["without_budgets"])
+        self.assertEqual(printed["run"], json.loads(self.check("--json"))["run"])
+
+    def test_a_class_of_links_that_no_client_has_is_not_given_all(self):
+        budget = ("--set", "budget.mode=deadline", "--set", "budget.deadline_s=1", "--set", "federation.clients=4",
+                  "--set", "federation.clients_per_round=4", "--set", "links.shares=[0.9,0.1]", "--set", "links.order=in_order",
+                  "--set", "links.uplink_mbit=10.0")
+        self.assertIn("10.0 %  no client", self.check(*budget))
+        classes = json.loads(self.check(*budget, "--json"))["budgets"]
+        self.assertIsNone(classes[1]["first_density"])
+        self.assertGreater(classes[0]["first_density"], 0)
+
     def test_json_is_the_prediction_alone_and_needs_no_data(self):
         printed = json.loads(self.check("--set", "data.path=nowhere", "--json"))
         self.assertEqual(set(printed), {"run", "fedavg"})

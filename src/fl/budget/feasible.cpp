@@ -6,6 +6,7 @@
 #include "fl/budget/controller.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
+#include "fl/state.hpp"
 #include "fl/upload.hpp"
 #include "sparse/codec.hpp"
 #include "sparse/ladder.hpp"
@@ -103,17 +104,15 @@ public:
 
     bool exists() const { return id_.has_value(); }
 
-    double bytes_each_way(double weights) const {
-        const auto tail = layout_.size() - layout_.prunable_size();
-        return static_cast<double>(message_bytes(0, tail)) + sizeof(float) * weights;
-    }
+    double bytes_down(double weights) const { return bytes_of(weights, config::value_kind::f32); }
+    double bytes_up(double weights) const { return bytes_of(weights, config_.communication.value_type); }
 
     // Down and up in the first round.
-    double bytes_of_part(double weights) const { return 2 * bytes_each_way(weights) + positions_of(weights); }
-
-    double seconds(double weights) const {
-        return seconds_of_bytes(bytes_each_way(weights), bytes_each_way(weights));
+    double bytes_of_part(double weights) const {
+        return bytes_down(weights) + bytes_up(weights) + positions_of(weights);
     }
+
+    double seconds(double weights) const { return seconds_of_bytes(bytes_down(weights), bytes_up(weights)); }
 
     // Of a client that gets and trains the whole of a mask with `alive` weights, in the first round one that
     // it doesn't know yet.
@@ -121,12 +120,11 @@ public:
         const auto all = static_cast<double>(layout_.prunable_size());
         const double sent = plan.trains_all_weights() ? all : alive;
         const double positions = plan.round == 0 && alive < all ? positions_of(alive) : 0;
-        return seconds_of_bytes(bytes_each_way(alive) + positions,
-                                bytes_each_way(0) + static_cast<double>(bytes_per_value(plan.values)) * sent);
+        return seconds_of_bytes(bytes_down(alive) + positions, bytes_up(sent));
     }
 
     bool affords(double weights) const {
-        return is_within(config_.budget, 2 * bytes_each_way(weights), seconds(weights));
+        return is_within(config_.budget, bytes_down(weights) + bytes_up(weights), seconds(weights));
     }
 
     // The most of a mask with `alive` weights.
@@ -169,6 +167,12 @@ public:
     }
 
 private:
+    double bytes_of(double weights, config::value_kind values) const {
+        const auto tail = layout_.size() - layout_.prunable_size();
+        return static_cast<double>(message_bytes(0, tail)) +
+               static_cast<double>(bytes_per_value(values)) * weights;
+    }
+
     // Of a mask drawn at random.
     double positions_of(double weights) const {
         random_stream random(config_.federation.seed, 0, 0, purpose::probing);
@@ -238,7 +242,11 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
     for (std::size_t c = 0; c < config.links.shares.size(); ++c) {
         const client_of_class client(config, layout, c, images_per_client);
         if (!client.exists()) {
-            classes.push_back({.share = config.links.shares[c]});
+            classes.push_back({.share = config.links.shares[c],
+                               .first = not_measured,
+                               .last = not_measured,
+                               .first_seconds = not_measured,
+                               .last_seconds = not_measured});
             continue;
         }
         const auto first = held(config, client, how, layout, 0);

@@ -562,3 +562,39 @@ TEST(budgets, that_cannot_be_met_are_refused_beforehand) {
     EXPECT_NEAR(classes[0].first, 0.25, 1e-9);
     EXPECT_NEAR(classes[0].last, 0.1, 1e-3);
 }
+
+TEST(budgets, of_bytes_hold_more_where_values_go_up_in_half_the_bytes) {
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    config::run_config c;
+    c.budget.mode = config::budget_kind::bytes;
+    c.budget.bytes_per_round = 60000;
+    const double tail = 2 * (20 + 4 * 236);
+    EXPECT_NEAR(budgets_by_class(c, *make_method(c), layout, 1200)[0].first,
+                (60000 - tail) / 8 / weights_of_lenet5, 1e-4);
+    c.communication.value_type = config::value_kind::bf16;
+    EXPECT_NEAR(budgets_by_class(c, *make_method(c), layout, 1200)[0].first,
+                (60000 - tail) / 6 / weights_of_lenet5, 1e-4);
+
+    c.budget.bytes_per_round = 2200; // the smallest part takes 2235 in four bytes a value
+    EXPECT_NO_THROW(budgets_by_class(c, *make_method(c), layout, 1200));
+    c.communication.value_type = config::value_kind::f32;
+    EXPECT_THROW(budgets_by_class(c, *make_method(c), layout, 1200), input_error);
+}
+
+// Of four clients in order, nobody is in the last tenth, whose links take minutes.
+TEST(budgets, say_nothing_of_a_class_without_clients) {
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    config::run_config c;
+    c.federation.clients = c.federation.clients_per_round = 4;
+    c.links.shares = {0.9, 0.1};
+    c.links.order = config::link_order::in_order;
+    c.links.uplink_mbit = {10, 0.0001};
+    c.links.latency_ms = {0};
+    c.budget.mode = config::budget_kind::deadline;
+    c.budget.deadline_s = 1;
+    const auto classes = budgets_by_class(c, *make_method(c), layout, 1200);
+    ASSERT_EQ(classes.size(), 2U);
+    EXPECT_GT(classes[0].first_seconds, 0);
+    EXPECT_TRUE(std::isnan(classes[1].first));
+    EXPECT_TRUE(std::isnan(classes[1].last_seconds));
+}
