@@ -52,6 +52,16 @@ std::string what_it_does(config::drift_kind kind) {
     return "nothing";
 }
 
+// A wider one leaves nothing of a picture, and takes as long as it is wide.
+void require_picture(const config::drift_section& settings, const image_shape& shape) {
+    const int side = std::max(shape.height, shape.width);
+    if (settings.kind == config::drift_kind::blur && settings.strength > side) {
+        throw input_error("impossible drift", "drift.strength",
+                          fmt::format("{} pixels are more than the {} of an image's longer side; blur less",
+                                      settings.strength, side));
+    }
+}
+
 [[noreturn]] void nothing_left(const std::string& who) {
     throw input_error("impossible drift", "drift.strength",
                       fmt::format("label_shift would leave {} without images; take less, or a partition in "
@@ -84,6 +94,7 @@ drift::drift(const config::drift_section& settings, const dataset& data, const p
     if (settings_.kind == config::drift_kind::none) {
         return;
     }
+    require_picture(settings_, data_.facts.shape);
     random_stream random(seed_, 0, 0, purpose::drifting);
     const auto drifting = std::llround(settings_.clients * static_cast<double>(shares_.clients()));
     clients_ =

@@ -362,6 +362,8 @@ ROWS = {
     "a client whose classes all fade": (fashion_mnist(), given("data.path=d", "drift.kind=label_shift",
                                                                "drift.strength=1", "drift.at=1"),
                                         "label_shift would leave"),
+    "a blur wider than the images": (fashion_mnist(), given("data.path=d", *DRIFT, "drift.strength=29"),
+                                     "more than the 28 of an image's longer side"),
     "an answer that the method lacks": (nothing, given("adaptation.answer=regrow", "method.name=fedavg"),
                                         "only feddip does"),
     "an answer with nested masks": (nothing, given("adaptation.answer=relax", "sparsity.regrow=false"), "take true"),
