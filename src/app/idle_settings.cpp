@@ -94,6 +94,10 @@ void add_of_clients(const run_config& c, idle_list& off) {
                {"drift.pattern", "drift.at", "drift.strength", "drift.clients"}, "drift.kind is \"none\"");
     off.add_if(c.adaptation.answer == config::answer_kind::none, {"adaptation."},
                "adaptation.answer is \"none\"");
+    off.add_if(c.adaptation.answer == config::answer_kind::relax, {"adaptation.regrown_share"},
+               "adaptation.answer is \"relax\"");
+    off.add_if(c.adaptation.answer == config::answer_kind::regrow, {"adaptation.relaxed_sparsity"},
+               "adaptation.answer is \"regrow\"");
 }
 
 void add_of_budgets(const run_config& c, idle_list& off) {
@@ -102,8 +106,19 @@ void add_of_budgets(const run_config& c, idle_list& off) {
     off.add_if(c.budget.mode == budget_kind::none, {"budget."}, mode);
     off.add_if(!c.budget.has_deadline(), {"budget.deadline_s"}, mode);
     off.add_if(c.budget.mode != budget_kind::bytes, {"budget.bytes_per_round"}, mode);
-    off.add_if(c.budget.mode == budget_kind::drop, {"budget.feedback", "budget.rotate", "budget.layer_floor"},
-               mode);
+    off.add_if(c.budget.mode == budget_kind::drop,
+               {"budget.feedback", "budget.rotate", "budget.ranking", "budget.layer_floor"}, mode);
+    const auto each_is = [&](auto condition) { return std::ranges::all_of(c.budget.density, condition); };
+    off.add_if(c.budget.mode == budget_kind::fixed && each_is([](double d) { return d == 1; }),
+               {"budget.feedback", "budget.rotate", "budget.ranking", "budget.layer_floor"},
+               "every client holds all, budget.density is 1");
+    off.add_if(c.budget.ranking != config::ranking_kind::magnitude, {"budget.feedback", "budget.layer_floor"},
+               fmt::format("budget.ranking is \"{}\"", config::name_of(c.budget.ranking)));
+    off.add_if(each_is([](double d) { return d < 1; }), {"budget.feedback"},
+               "every budget.density is below 1");
+    // Rounded values have a residual, too.
+    off.add_if(c.method.name != "feddip" && c.communication.value_type == config::value_kind::f32,
+               {"budget.feedback"}, fmt::format("method.name is \"{}\"", c.method.name));
 }
 
 void add_of_protection(const run_config& c, idle_list& off) {

@@ -44,6 +44,28 @@ TEST(idle_settings, name_what_another_key_has_switched_off) {
                 ElementsAre("budget.deadline_s = 3.0 does nothing: budget.mode is \"fixed\""));
 }
 
+TEST(idle_settings, name_what_budgets_leave_unread) {
+    EXPECT_THAT(idle_in("[budget]\nmode = \"drop\"\ndeadline_s = 1\nranking = \"width\""),
+                ElementsAre("budget.ranking = \"width\" does nothing: budget.mode is \"drop\""));
+    EXPECT_EQ(idle_in("[budget]\nmode = \"fixed\"\nrotate = true\nranking = \"width\"\nlayer_floor = 1\n"
+                      "feedback = 0.5")
+                  .size(),
+              4U);
+    EXPECT_THAT(idle_in("[budget]\nmode = \"fixed\"\ndensity = 0.5\nfeedback = 0.5"),
+                ElementsAre("budget.feedback = 0.5 does nothing: every budget.density is below 1"));
+    EXPECT_THAT(idle_in("[method]\nname = \"flash\"\n[budget]\nmode = \"bytes\"\nbytes_per_round = 1e5\n"
+                        "feedback = 0.5"),
+                ElementsAre("budget.feedback = 0.5 does nothing: method.name is \"flash\""));
+    EXPECT_EQ(idle_in("[method]\nname = \"fedavg\"\n[communication]\nvalue_type = \"bf16\"\n[budget]\n"
+                      "mode = \"bytes\"\nbytes_per_round = 1e5\nranking = \"width\"\nlayer_floor = 1\n"
+                      "feedback = 0.5")
+                  .size(),
+              2U);
+    EXPECT_THAT(idle_in("[adaptation]\nanswer = \"relax\"\nregrown_share = 0.5"),
+                ElementsAre("adaptation.regrown_share = 0.5 does nothing: adaptation.answer is \"relax\""));
+    EXPECT_EQ(idle_in("[adaptation]\nanswer = \"regrow\"\nrelaxed_sparsity = 0.5").size(), 1U);
+}
+
 TEST(idle_settings, are_none_where_all_are_at_work) {
     for (const auto* toml : {
              "",
@@ -51,6 +73,12 @@ TEST(idle_settings, are_none_where_all_are_at_work) {
              "[aggregation]\nrule = \"norm_bound\"\nclip = 2",
              "[aggregation]\nrule = \"centered_clipping\"\nclip = 2",
              "[budget]\nmode = \"fixed\"\ndensity = 0.5",
+             "[budget]\nmode = \"fixed\"\ndensity = 0.5\nrotate = true\nlayer_floor = 1",
+             "[links]\nshares = [0.5, 0.5]\n[budget]\nmode = \"fixed\"\ndensity = [1, 0.5]\nfeedback = 0.5",
+             "[method]\nname = \"fedavg\"\n[communication]\nvalue_type = \"bf16\"\n[budget]\nmode = "
+             "\"bytes\"\n"
+             "bytes_per_round = 1e5\nfeedback = 0.5",
+             "[adaptation]\nanswer = \"regrow\"\nregrown_share = 0.5",
              "[drift]\nsamples_per_round = 100",
              "[drift]\nkind = \"blur\"\nat = 3\nstrength = 1",
              "[sparsity]\nlayer_floor = 0.01\nstart_mask = \"per_client\"\n[communication]\nupload = "
