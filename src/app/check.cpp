@@ -7,6 +7,7 @@
 #include "data/drift.hpp"
 #include "data/partition.hpp"
 #include "fl/budget/feasible.hpp"
+#include "fl/link_model.hpp"
 #include "fl/method.hpp"
 #include "fl/privacy_guarantee.hpp"
 #include "sparse/start.hpp"
@@ -31,7 +32,7 @@ struct predicted_rounds {
 };
 
 predicted_rounds predict(const config::run_config& config, const parameter_layout& layout,
-                         std::span<const double> images) {
+                         const images_in_round& images) {
     auto plain = config;
     plain.method = {.name = "fedavg"};
     plain.adaptation = {};
@@ -73,7 +74,8 @@ void print_json(const config::run_config& config, const parameter_layout& layout
             R"({{"bytes_down": {:.0f}, "bytes_up": {:.0f}, "bytes_positions": {:.0f}, "simulated_seconds": {}}})",
             sum.down, sum.up, sum.positions + sum.positions_up, json_number(sum.seconds));
     };
-    const auto [run, fedavg] = predict(config, layout, equal_images(config));
+    const double equal = images_per_client(config);
+    const auto [run, fedavg] = predict(config, layout, [&](int, int) { return equal; });
     fmt::print("{{\"run\": {},\n \"fedavg\": {}", to_json(run), to_json(fedavg));
     if (const auto guarantee = fl::guarantee_of(config)) {
         const double epsilon = guarantee->epsilon_after(guarantee->rounds());
@@ -202,7 +204,7 @@ void print_budgets(const config::run_config& config, const parameter_layout& lay
 
 // Of an alarm in the round after the first drift, or halfway.
 void print_answer(const config::run_config& config, const parameter_layout& layout,
-                  std::span<const double> images, const std::vector<round_traffic>& without_alarm) {
+                  const images_in_round& images, const std::vector<round_traffic>& without_alarm) {
     if (config.adaptation.answer == config::answer_kind::none) {
         return;
     }
@@ -279,17 +281,23 @@ exit_code check(const check_command& command) {
     // i.i.d. shares look all alike.
     const std::size_t lines = config.data.partition == config::partition_kind::iid ? 3 : 50;
     fmt::print("Data in {}\n{}", place.string(), data::describe(shares, dataset, lines));
-    if (const auto drift = data::drift(config.drift, dataset, shares, config.federation.seed).describe();
-        !drift.empty()) {
-        fmt::print("\nDrift\n{}", drift);
+    const data::drift drift(config.drift, dataset, shares, config.federation.seed);
+    if (const auto what_drifts = drift.describe(); !what_drifts.empty()) {
+        fmt::print("\nDrift\n{}", what_drifts);
     }
     fmt::print("\nModel: {} trainable parameters, {} of them prunable\n", layout.trainable_size(),
                layout.prunable_size());
     const auto images = images_of(shares, config);
-    const auto predicted = predict(config, layout, images);
+    const bool counts_again =
+        config.drift.kind == config::drift_kind::label_shift && fl::link_model(config).models_anything();
+    const images_in_round seen = [&](int client, int round) {
+        return counts_again ? static_cast<double>(drift.images_of(client, round).size())
+                            : images[static_cast<std::size_t>(client)];
+    };
+    const auto predicted = predict(config, layout, seen);
     print_traffic(config, predicted);
     print_privacy(config, predicted.run);
-    print_answer(config, layout, images, predicted.run);
+    print_answer(config, layout, seen, predicted.run);
     print_budgets(config, layout);
     print_memory(config, layout);
     print_work(config, layout, images, predicted.run.back().sparsity);

@@ -40,11 +40,6 @@ double images_per_client(const config::run_config& config) {
                    config);
 }
 
-std::vector<double> equal_images(const config::run_config& config) {
-    return std::vector<double>(static_cast<std::size_t>(config.federation.clients),
-                               images_per_client(config));
-}
-
 std::vector<double> images_of(const data::partition& shares, const config::run_config& config) {
     std::vector<double> images;
     std::ranges::transform(shares.train, std::back_inserter(images), [&](const auto& share) {

@@ -21,8 +21,7 @@ double seen_of(double images, const config::run_config& config);
 
 // The mean of those.
 double images_per_client(const config::run_config& config);
-// [clients] Those of each, where all have equal shares, and with the shares that they have.
-std::vector<double> equal_images(const config::run_config& config);
+// [clients] Those of each.
 std::vector<double> images_of(const data::partition& shares, const config::run_config& config);
 
 parameter_layout layout_for(const config::run_config& config);

@@ -9,6 +9,7 @@
 #include "fl/aggregation/secure_words.hpp"
 #include "fl/evaluation.hpp"
 #include "fl/faults.hpp"
+#include "fl/first_client.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
 #include "fl/neighbourhood.hpp"
@@ -43,19 +44,20 @@ sparse::mask expected_start(const fl::method& method, const parameter_layout& la
     return some;
 }
 
+// Whether the first client has the mask of w'_0 already.
+bool chooses_mask(fl::first_look look) {
+    return look != fl::first_look::none && look != fl::first_look::densities;
+}
+
 // Of a message without weights: the header and what is never pruned.
 double bytes_without_weights(const parameter_layout& layout) {
     return static_cast<double>(fl::header_bytes + sizeof(float) * (layout.size() - layout.prunable_size()));
 }
 
-double of_client(std::span<const double> images, const fl::participant& who) {
-    return images[static_cast<std::size_t>(who.client)];
-}
-
 // Without a server: all messages are alike, and it is known who sends how many (fl/peers.cpp). Where clients
 // prune further, when training has it so, these are the most that there may be.
 std::vector<round_traffic> predict_exchange(const config::run_config& config, const fl::method& method,
-                                            const parameter_layout& layout, std::span<const double> images) {
+                                            const parameter_layout& layout, const images_in_round& images) {
     const auto& f = config.federation;
     const auto mask = method.personal_mask(layout, 0);
     const double positions = expected_positions(layout, mask, 1, false).of_model();
@@ -71,7 +73,7 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
         std::vector<fl::client_work> works;
         round_traffic r{.sparsity = mask.sparsity()};
         for (const auto& who : sampled) {
-            works.push_back(fl::work_of(who, of_client(images, who), f.local_epochs));
+            works.push_back(fl::work_of(who, images(who.client, t), f.local_epochs));
             r.dropped_out += who.answers ? 0 : 1;
         }
         for (std::size_t i = 0; i < sampled.size(); ++i) {
@@ -94,7 +96,7 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
 } // namespace
 
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
-                                           const parameter_layout& layout, std::span<const double> images,
+                                           const parameter_layout& layout, const images_in_round& images,
                                            int alarm) {
     if (method.neighbours() > 0) {
         return predict_exchange(config, method, layout, images);
@@ -105,6 +107,9 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     const auto start = expected_start(method, layout);
     auto alive = static_cast<double>(start.count());
     expected_positions positions(layout, start, config.federation.clients, method.nests_masks());
+    if (chooses_mask(method.looks_first())) {
+        positions.charge(fl::first_client::id); // which need not be sent it
+    }
 
     const fl::link_model links(config);
     const fl::fault_model faults(config.faults, config.federation.seed);
@@ -149,7 +154,7 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         }
         std::vector<fl::client_work> works;
         for (const auto& who : sampled) {
-            works.push_back(fl::work_of(who, of_client(images, who), config.federation.local_epochs));
+            works.push_back(fl::work_of(who, images(who.client, t), config.federation.local_epochs));
             works.back().bytes_down = r.down / clients;
             works.back().bytes_up = uploads > 0 ? r.up / uploads : 0;
         }

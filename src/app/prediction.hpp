@@ -6,7 +6,7 @@
 #include "fl/method.hpp"
 
 #include <cstddef>
-#include <span>
+#include <functional>
 #include <vector>
 
 namespace feddip::app {
@@ -23,14 +23,17 @@ struct round_traffic {
     double values = 0;        // that one client sends
 };
 
+// On which a client trains in each epoch of a round.
+using images_in_round = std::function<double(int client, int round)>;
+
 // For each round. Values, tails and headers are exact, positions are estimated (expected_positions.hpp).
 // Clients that will be sampled, drop out or be slow are known; times take each with the mean of the round's
-// bytes, and with its `images`, [clients] as many as it trains on in an epoch. Of protected clients it isn't
+// bytes, and with its `images`. Of protected clients it isn't
 // known who takes part: the rounds are those that the budget allows, their bytes means over all draws, and
 // there are no times. Where there is no server, bytes of messages between clients, each counted down and up.
 // `alarm` is a round in which the clients' loss rises (fl/adaptation.hpp), -1: none.
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
-                                           const parameter_layout& layout, std::span<const double> images,
+                                           const parameter_layout& layout, const images_in_round& images,
                                            int alarm = -1);
 round_traffic total(const std::vector<round_traffic>& rounds);
 

@@ -20,7 +20,8 @@ config::run_config small_run() {
 }
 
 std::vector<round_traffic> predicted(const config::run_config& c) {
-    return predict_traffic(c, *fl::make_method(c), layout_for(c), equal_images(c));
+    return predict_traffic(c, *fl::make_method(c), layout_for(c),
+                           [&](int, int) { return images_per_client(c); });
 }
 
 TEST(Traffic, FedAvgSendsEverythingInEachRoundBothWays) {
@@ -188,6 +189,27 @@ TEST(Traffic, OfSnipHasTheMaskThatOneClientSends) {
     EXPECT_GT(rounds[0].positions_up, 1000);
     EXPECT_NEAR(rounds[0].up - rounds[1].up, fl::header_bytes + rounds[0].positions_up, 1e-6);
     EXPECT_EQ(rounds[1].positions_up, 0);
+}
+
+TEST(Traffic, OfSnipSendsItsMaskToNobodyWhoChoseIt) {
+    auto c = small_run();
+    c.method.name = "snip";
+    c.federation.clients = c.federation.clients_per_round = 4;
+    const auto snip = predicted(c);
+    c.method.name = "flash"; // whose first client knows densities only
+    const auto flash = predicted(c);
+    EXPECT_GT(snip[0].positions, 0);
+    EXPECT_NEAR(snip[0].positions, 3.0 / 4 * flash[0].positions, 0.01 * flash[0].positions);
+}
+
+TEST(Traffic, TakesAsLongAsTheImagesOfTheRound) {
+    auto c = small_run();
+    c.links.train_ms_per_image = {1};
+    c.federation.local_epochs = 2;
+    const auto rounds = predict_traffic(c, *fl::make_method(c), layout_for(c),
+                                        [](int, int t) { return t < 5 ? 100.0 : 50.0; });
+    EXPECT_NEAR(rounds[4].seconds, 0.2, 1e-9);
+    EXPECT_NEAR(rounds[5].seconds, 0.1, 1e-9);
 }
 
 TEST(Traffic, OfPruneTrainKeepsTheFirstAndTheLastLayer) {
