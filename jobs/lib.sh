@@ -39,10 +39,12 @@ install_packages() {
         "${missing[@]}" >/dev/null
 }
 
-# Configures and builds the release preset; arguments go to the configuration.
+# Configures and builds the release preset, without what needs the packages of [test] unless the arguments, which go to the
+# configuration, ask for it.
 build_release() {
     say "Building (build/release)"
-    (cd "$feddip_root" && cmake --preset release "$@" >/dev/null && cmake --build --preset release) >&2
+    (cd "$feddip_root" && cmake --preset release -DFEDDIP_BUILD_TESTS=OFF -DFEDDIP_BUILD_BENCHMARKS=OFF "$@" >/dev/null &&
+        cmake --build --preset release) >&2
 }
 
 # Cores that this process may use; those of two hardware threads count once.

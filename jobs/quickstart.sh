@@ -11,7 +11,7 @@ config=$feddip_root/jobs/configs/quickstart.toml
 train() { mpi_run 2 "$feddip" train "$config" --out "$1" --resume >/dev/null; }
 
 install_packages build run analysis
-build_release -DFEDDIP_BUILD_TESTS=OFF -DFEDDIP_BUILD_BENCHMARKS=OFF
+build_release
 mkdir -p "$out"
 
 # What is there may belong to another version or configuration: then the next name is tried.

@@ -1,6 +1,9 @@
-"""The recipes under jobs/ that build the program elsewhere take along all that its installation needs."""
+"""The recipes under jobs/ and in the README that build the program ask for what they install, and take along what it needs."""
+import os
 import pathlib
 import re
+import subprocess
+import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -19,6 +22,40 @@ class ApptainerDefinition(unittest.TestCase):
                      for name in names.split()}
         self.assertGreaterEqual(installed, {"jobs", "analysis"}, "they are listed in another way now")
         self.assertLessEqual(installed | {"src", "CMakeLists.txt", "CMakePresets.json"}, {source for source, _ in copied})
+
+
+class Shell(unittest.TestCase):
+    """jobs/lib.sh, with stand-ins for programs."""
+
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory(prefix="feddip-")
+        self.addCleanup(holder.cleanup)
+        self.folder = pathlib.Path(holder.name)
+
+    def stand_in(self, name, text):
+        path = self.folder / name
+        path.write_text(f"#!/bin/bash\n{text}\n")
+        path.chmod(0o755)
+
+    def shell(self, text, **environment):
+        environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", **environment}
+        return subprocess.run(["bash", "-euc", f"source '{ROOT}/jobs/lib.sh'; {text}"], env=environment, cwd=self.folder,
+                              check=False, capture_output=True, text=True, timeout=60)
+
+    def test_a_build_needs_the_packages_of_tests_only_when_told(self):
+        self.stand_in("cmake", f'echo "$@" >> {self.folder}/asked')
+        for told, expected in (("", "OFF"), ("-DFEDDIP_BUILD_TESTS=ON -DFEDDIP_BUILD_BENCHMARKS=ON", "ON")):
+            done = self.shell(f"build_release {told}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            configured = (self.folder / "asked").read_text().splitlines()[-2]
+            for what in ("TESTS", "BENCHMARKS"):
+                self.assertEqual(re.findall(rf"-DFEDDIP_BUILD_{what}=(\S+)", configured)[-1], expected, configured)
+
+    def test_by_hand_too(self):
+        text = (ROOT / "README.md").read_text()
+        by_hand = re.search(r"### Building by hand\n\n    (.+)\n", text)[1]
+        for what in ("TESTS", "BENCHMARKS"):
+            self.assertIn(f"-DFEDDIP_BUILD_{what}=OFF", by_hand)
 
 
 if __name__ == "__main__":
