@@ -24,6 +24,15 @@ class ApptainerDefinition(unittest.TestCase):
         self.assertLessEqual(installed | {"src", "CMakeLists.txt", "CMakePresets.json"}, {source for source, _ in copied})
 
 
+class Readme(unittest.TestCase):
+    def test_checkpoints_that_it_names_are_there_at_the_end(self):
+        text = (ROOT / "README.md").read_text()
+        rounds = re.search(r"int rounds = (\d+)", (ROOT / "src" / "config" / "config.hpp").read_text())
+        config = (ROOT / "jobs" / "configs" / "fashion-mnist-lenet5.toml").read_text()
+        rounds = re.search(r"^rounds = (\d+)", config, re.MULTILINE) or rounds
+        self.assertEqual(set(re.findall(r"\brun\.ckpt-(\d+)\.h5", text)), {rounds[1]})
+
+
 class Shell(unittest.TestCase):
     """jobs/lib.sh, with stand-ins for programs."""
 
