@@ -1,6 +1,7 @@
 """The job scripts without Slurm: stand-ins for its commands and for the program say what they were asked."""
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -253,6 +254,16 @@ class JobScripts(unittest.TestCase):
                 process = self.start(script, *arguments, **settings)
                 self.assertIn("usage: sbatch", process.communicate(timeout=SECONDS)[1])
                 self.assertEqual(process.returncode, 2)
+
+    def test_what_the_environment_sets_wins_over_every_line_of_the_settings(self):
+        settings = re.sub(r"^# (?=export )", "", (JOBS / "cluster.env").read_text(), flags=re.MULTILINE)
+        (self.folder / "settings").write_text(settings)
+        names = re.findall(r"^export (\w+)=", settings, re.MULTILINE)
+        self.assertIn("SBATCH_ACCOUNT", names)
+        told = subprocess.run(["bash", "-euc", 'source settings; for name in "$@"; do echo "$name=${!name}"; done', "bash",
+                               *names], cwd=self.folder, env={**os.environ, **dict.fromkeys(names, "mine")},
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(told.stdout.split(), [f"{name}=mine" for name in names], told.stderr)
 
     def test_an_unknown_launcher_is_an_error(self):
         self.assertEqual(self.train(FEDDIP_LAUNCHER="prun"), 1)
