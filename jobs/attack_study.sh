@@ -3,7 +3,7 @@
 # of them hostile, Dirichlet 0.5, dense and at sparsity 0.9. The cells that others have published come first. A run of 25
 # rounds takes one core 2 to 3 minutes.
 #
-#     jobs/attack_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: published seeing attacks rules strong)
+#     mkdir -p FOLDER && jobs/attack_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: published seeing attacks rules strong)
 #     jobs/sweep.sh FOLDER/plan.txt
 #     python3 analysis/privacy_tables.py FOLDER
 #

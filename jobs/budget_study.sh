@@ -2,7 +2,7 @@
 # Writes the list of runs that compare what federations do about clients that differ: LeNet-5 on Fashion-MNIST, links and
 # compute of all clients alike, spread 10-fold and 100-fold, i.i.d. and Dirichlet, three seeds, one after the other.
 #
-#     jobs/budget_study.sh FOLDER [FEDERATION...] > FOLDER/plan.txt    (federations: alike 10-fold 100-fold classes)
+#     mkdir -p FOLDER && jobs/budget_study.sh FOLDER [FEDERATION...] > FOLDER/plan.txt    (federations: alike 10-fold 100-fold classes)
 #     jobs/sweep.sh FOLDER/plan.txt
 #     python3 analysis/plot.py FOLDER/10-fold/*-iid-*.h5 --out pictures
 #

@@ -4,7 +4,7 @@
 # FedDIP as it is, FedDIP whose mask is frozen after half of the rounds, and the same with each answer to drift. One seed
 # after the other and what matters most first, so that a study that is cut short is a whole comparison of the seeds before.
 #
-#     jobs/drift_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: turned adwin returning blurred labels extreme)
+#     mkdir -p FOLDER && jobs/drift_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: turned adwin returning blurred labels extreme)
 #     jobs/sweep.sh FOLDER/plan.txt       or      sbatch --array=1-$(wc -l < FOLDER/plan.txt)%8 jobs/sweep.sbatch FOLDER/plan.txt
 #     python3 analysis/drift.py FOLDER --out report
 #

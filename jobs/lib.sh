@@ -1,8 +1,19 @@
 # Shell functions that the scripts of this folder and tests/run.sh share; to be sourced.
 
 feddip_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# Debian's packages belong to Debian's Python.
-python=$([[ -x /usr/bin/python3 ]] && echo /usr/bin/python3 || echo python3)
+
+# What runs the Python scripts: FEDDIP_PYTHON, or the first with h5py of Debian's, to which Debian's packages belong, and the one
+# in PATH, which modules and environments change.
+choose_python() {
+    python=${FEDDIP_PYTHON:-}
+    [[ -z $python ]] || return 0
+    for python in /usr/bin/python3 python3; do
+        if "$python" -c 'import sys, tomllib, importlib.util; sys.exit(not importlib.util.find_spec("h5py"))' 2>/dev/null; then
+            return 0
+        fi
+    done
+}
+choose_python
 
 say() { printf '\n== %s\n' "$*" >&2; }
 die() {
@@ -17,26 +28,32 @@ packages() {
         wanted && NF && !/^#/ { print $1 }' "$feddip_root/jobs/packages.txt"
 }
 
-# Installs what is missing of the groups given; does nothing, and needs no root, where nothing is.
+# Installs what is missing of the groups given; does nothing, and needs no root, where nothing is. FEDDIP_INSTALL=no has it
+# take for granted that all is there, as where modules or Spack provide it.
 install_packages() {
     local package missing=()
+    [[ ${FEDDIP_INSTALL:-} != no ]] || return 0
+    if ! command -v apt-get >/dev/null; then
+        say "Nothing is installed, for there is no apt-get: going on with what is here (jobs/packages.txt says what is needed)"
+        return 0
+    fi
     for package in $(packages "$@"); do
         dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
     done
     ((${#missing[@]})) || return 0
 
-    command -v apt-get >/dev/null ||
-        die "missing packages (jobs/packages.txt): no apt-get here; provide what that list names in another way"
     local as_root=()
     if ((EUID != 0)); then
         command -v sudo >/dev/null ||
-            die "missing packages (${missing[*]}): neither root nor sudo; ask for them to be installed"
+            die "missing packages (${missing[*]}): neither root nor sudo; ask for them to be installed, or set" \
+                "FEDDIP_INSTALL=no where modules or Spack provide them"
         as_root=(sudo)
     fi
     say "Installing ${#missing[@]} Debian packages: ${missing[*]}"
     "${as_root[@]}" apt-get -qq update
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install \
         "${missing[@]}" >/dev/null
+    choose_python
 }
 
 # Configures and builds the release preset, without what needs the packages of [test] unless the arguments, which go to the

@@ -4,7 +4,7 @@
 # the first round there is noise on the weights in the mask alone, and sparse from the start, at a dense one's scale: without
 # that, clipped updates take too long to leave it. A run takes one core 1 to 3 minutes.
 #
-#     jobs/privacy_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: thousand fifty published clip)
+#     mkdir -p FOLDER && jobs/privacy_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: thousand fifty published clip)
 #     jobs/sweep.sh FOLDER/plan.txt
 #     python3 analysis/privacy_tables.py FOLDER
 #

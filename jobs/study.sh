@@ -3,7 +3,7 @@
 # ResNet-18 on CIFAR-10 for as many as are named. One seed after the other and what matters most first, so that a study
 # that is cut short is a whole comparison of the seeds before. The list is also the plan that the analysis counts against.
 #
-#     jobs/study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: core baselines shares extreme personal alexnet resnet18)
+#     mkdir -p FOLDER && jobs/study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: core baselines shares extreme personal alexnet resnet18)
 #     jobs/sweep.sh FOLDER/plan.txt       or      sbatch --array=1-$(wc -l < FOLDER/plan.txt)%8 jobs/sweep.sbatch FOLDER/plan.txt
 #     python3 analysis/report.py FOLDER --out report
 #

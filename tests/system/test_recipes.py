@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -32,6 +33,15 @@ class Readme(unittest.TestCase):
         rounds = re.search(r"^rounds = (\d+)", config, re.MULTILINE) or rounds
         self.assertEqual(set(re.findall(r"\brun\.ckpt-(\d+)\.h5", text)), {rounds[1]})
 
+    def test_folders_that_plans_are_written_into_are_made_first(self):
+        places = [ROOT / "README.md", *(ROOT / "jobs").glob("*_study.sh"), ROOT / "jobs" / "study.sh"]
+        lines = [line for place in places for line in place.read_text().splitlines()
+                 if re.search(r"^(#  )?   .*study.sh \S+ .*> \S+/plan.txt", line)]
+        self.assertEqual(len(lines), 6)
+        for line in lines:
+            folder = re.search(r"> (\S+)/plan.txt", line)[1]
+            self.assertIn(f"mkdir -p {folder} && jobs/", line)
+
 
 class Shell(unittest.TestCase):
     """jobs/lib.sh, with stand-ins for programs."""
@@ -59,6 +69,35 @@ class Shell(unittest.TestCase):
             configured = (self.folder / "asked").read_text().splitlines()[-2]
             for what in ("TESTS", "BENCHMARKS"):
                 self.assertEqual(re.findall(rf"-DFEDDIP_BUILD_{what}=(\S+)", configured)[-1], expected, configured)
+
+    def test_where_there_is_no_apt_get_or_none_is_wanted_nothing_is_installed(self):
+        (self.folder / "bin").mkdir()
+        for name in ("bash", "dirname", "awk", "grep"):
+            (self.folder / "bin" / name).symlink_to(shutil.which(name))
+        done = self.shell("install_packages build run; echo went on", PATH=str(self.folder / "bin"))
+        self.assertEqual((done.returncode, done.stdout), (0, "went on\n"), done.stderr)
+        self.assertIn("there is no apt-get", done.stderr)
+
+        self.stand_in("apt-get", f"touch {self.folder}/asked")
+        self.stand_in("dpkg-query", "exit 1")
+        self.stand_in("sudo", '"$@"')
+        done = self.shell("install_packages build", FEDDIP_INSTALL="no")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertFalse((self.folder / "asked").exists())
+        self.assertEqual(self.shell("install_packages build").returncode, 0)
+        self.assertTrue((self.folder / "asked").exists())
+
+    def test_the_python_is_one_that_opens_results(self):
+        self.stand_in("python3", "exit 0")
+        self.stand_in("other", "exit 1")
+        for debian, named, expected in ((0, "", f"{self.folder}/debian"), (1, "", "python3"), (0, "other", "other")):
+            with self.subTest(debian=debian, named=named):
+                self.stand_in("debian", f"exit {debian}")
+                lib = self.folder / "jobs" / "lib.sh"
+                lib.parent.mkdir(exist_ok=True)
+                lib.write_text((ROOT / "jobs" / "lib.sh").read_text().replace("/usr/bin/python3", f"{self.folder}/debian"))
+                done = self.shell(f'source "{lib}"; echo "$python"', FEDDIP_PYTHON=named)
+                self.assertEqual(done.stdout.strip(), expected)
 
     def test_by_hand_too(self):
         text = (ROOT / "README.md").read_text()
