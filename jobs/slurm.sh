@@ -61,14 +61,33 @@ preempted() {
     known=$(scontrol show job "$job") && [[ $known == *JobState=RUNNING* && $known =~ PreemptTime=[0-9] ]]
 }
 
+# The folder that checkpoint.path names, read as the program reads it; nothing where it names none.
+checkpoint_folder() { # CONFIG ARGUMENT...
+    "$python" - "$@" <<'END'
+import re, sys, tomllib
+try:
+    with open(sys.argv[1], "rb") as config:
+        folder = tomllib.load(config).get("checkpoint", {}).get("path", "")
+except (OSError, ValueError):
+    folder = ""
+words = iter(sys.argv[2:])
+for word in words:
+    override = next(words, "") if word == "--set" else word[6:] if word.startswith("--set=") else ""
+    key, _, value = override.partition("=")
+    if re.fullmatch(r"\s*checkpoint\s*\.\s*path\s*", key):
+        try:
+            folder = tomllib.loads(f"value = {value}")["value"]
+        except ValueError:  # a bare word
+            folder = value.strip()
+print(folder)
+END
+}
+
 # The round of the newest checkpoint, from which the next start goes on; 0 where there is none. Results may be rounds ahead.
 saved_round() { # CONFIG ARGUMENT...
-    local results folder argument file round newest=0
+    local results folder file round newest=0
     results=$(results_among "$@")
-    folder=$(sed -n '/^\[checkpoint\]/,/^\[/s/^ *path *= *"\([^"]*\)".*/\1/p' "$1" 2>/dev/null) || true
-    for argument in "$@"; do
-        [[ $argument != checkpoint.path=* ]] || folder=${argument#*=}
-    done
+    folder=$(checkpoint_folder "$@") || say "Checkpoints are looked for beside the results ($python): it can't read the config"
     for file in "${folder:-$(dirname "$results")}/$(basename "$results" .h5)".ckpt-*.h5; do
         round=${file##*.ckpt-}
         round=${round%.h5}

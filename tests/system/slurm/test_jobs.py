@@ -176,6 +176,24 @@ class JobScripts(unittest.TestCase):
                     self.make_way(*more, FEDDIP_STALLED_REQUEUES=0)
                 self.assertEqual(self.read("scontrol.asked").count("requeue"), 3)
 
+    def test_checkpoints_are_looked_for_where_the_program_writes_them(self):
+        elsewhere = {"by dotted key": ("own", "# mine\ncheckpoint.path = 'own'\n", ()),
+                     "by inline table": ("own", 'checkpoint = { keep = 2, path = "own" }\n', ()),
+                     "indented": ("own", '  [ checkpoint ]\n  "path" = "own"\n', ()),
+                     "in quotes": ("set", "", ("--set", 'checkpoint.path="set"')),
+                     "in one word": ("set", "", ("--set=checkpoint.path=set",)),
+                     "spaced": ("set", "", ("--set", "checkpoint.path = set")),
+                     "the last of two": ("set", "", ("--set", "checkpoint.path=own", "--set", "checkpoint.path='set'")),
+                     "taken back": (".", '[checkpoint]\npath = "own"\n', ("--set", "checkpoint.path="))}
+        for where, (folder, config, more) in elsewhere.items():
+            with self.subTest(where):
+                (self.folder / "c.toml").write_text(config)
+                self.saved(9, folder)
+                told = subprocess.run(["bash", "-euc", f'source "{JOBS}/slurm.sh"; saved_round c.toml --out r.h5 "$@"', "bash",
+                                       *more], cwd=self.folder, env={**os.environ, "SLURM_JOB_ID": "7"},
+                                      capture_output=True, text=True, check=False)
+                self.assertEqual(told.stdout, "9\n", told.stderr)
+
     def test_a_preempted_job_is_requeued_but_not_one_that_was_cancelled(self):
         for state, asked in (("JobState=RUNNING PreemptTime=None\n", ""),
                              ("JobState=CANCELLED PreemptTime=2025-01-01T12:00:00\n", ""),
