@@ -20,8 +20,12 @@ import tomllib
 import h5py
 
 STATES = ["done", "running", "queued", "stopped", "failed", "new"]
-START = "== Job "  # opens each job's part of a log (jobs/slurm.sh)
 ERROR = "feddip: error: "
+# Of logs (jobs/slurm.sh): what opens each job's part, what ends it, and how others than feddip complain.
+START = "== Job "
+END = re.compile(r"^== Ended with exit code (\d+)", re.MULTILINE)
+REQUEUED = "== Back into the queue"
+COMPLAINT = re.compile(r"^(srun|slurmstepd|mpirun): (error|fatal): |: line \d+: |^mpirun noticed ")
 
 
 @dataclasses.dataclass
@@ -42,21 +46,24 @@ class Run:
     note: str = ""
 
 
-def results_among(words):
-    """The results file that the arguments of a training name."""
-    return pathlib.Path(words[words.index("--out") + 1])
+def results_in(arguments):
+    """The results file that the arguments of a training name; there may be spaces in it."""
+    found = re.search(r"(?:^| )--out +(.+?\.h5)(?= |$)", arguments)
+    if not found:
+        raise ValueError(f"there is no --out FILE.h5 in '{arguments}'")
+    return pathlib.Path(found[1])
 
 
 def listed_runs(path):
-    """Results files of a list, line by line."""
-    return [results_among(line.split()) for line in path.read_text().splitlines() if line.strip()]
+    """Results files of a list, line by line as the tasks of an array count them; None for a blank one."""
+    return [results_in(line) if line.strip() else None for line in path.read_text().splitlines()]
 
 
 def holds_something_else(path):
-    """Whether an HDF5 file is no run's: the images that runs are about lie beside them."""
+    """Whether an HDF5 file is no run's: the images that runs are about lie beside them, and audits, which name a config too."""
     try:
         with h5py.File(path) as file:
-            return "config_toml" not in file.attrs
+            return "config_toml" not in file.attrs or "rounds" not in file
     except OSError:
         return False
 
@@ -70,14 +77,13 @@ def runs_in(folder):
 
 def run_of(command, task, folder):
     """The results file that a job's command line is about; None if it is none of ours."""
-    script, *words = command.split()
-    name = pathlib.Path(script).name
+    ours = re.match(r"(?:.*/)?(train|sweep)\.sbatch (.+)", command)
     try:
-        if name == "train.sbatch":
-            return folder / results_among(words)
-        if name == "sweep.sbatch":
-            return folder / listed_runs(folder / words[0])[int(task) - 1]
-    except (IndexError, OSError, ValueError):
+        if ours and ours[1] == "train":
+            return folder / results_in(ours[2])
+        if ours:
+            return folder / listed_runs(folder / ours[2].strip())[int(task) - 1]
+    except (IndexError, OSError, TypeError, ValueError):  # also of a blank line
         pass
     return None
 
@@ -92,7 +98,7 @@ def queue():
     jobs = {}
     for line in told.stdout.splitlines():
         name, task, state, where, folder, command = line.split("|", 5)
-        results = run_of(command, task, pathlib.Path(folder)) if command.strip() else None
+        results = run_of(command, task, pathlib.Path(folder))
         # A second job for a run waits for nothing, the first to have a node writes.
         if results and (results.resolve() not in jobs or state == "RUNNING"):
             jobs[results.resolve()] = Job(name, state, where)
@@ -116,14 +122,20 @@ def checkpoints(results):
     return [int(name[1]) for name in names if name]
 
 
-def last_error(results):
-    """What the last job to work on a run failed with; empty if with nothing."""
+def last_error(results, is_over):
+    """What the last job to work on a run failed with; empty if with nothing. `is_over`: Slurm knows no job for it any more."""
     log = results.with_suffix(".log")
     if not log.exists():
         return ""
-    last = log.read_text(errors="replace").rpartition(START)[2]
+    _, start, last = log.read_text(errors="replace").rpartition(START)
     errors = [line[len(ERROR):] for line in last.splitlines() if line.startswith(ERROR)]
-    return errors[-1] if errors else ""
+    if errors:
+        return errors[-1]
+    codes = END.findall(last)
+    if codes[-1:] in (["0"], ["75"]) or REQUEUED in last or not (codes or (start and is_over)):
+        return ""
+    complaints = [line for line in last.splitlines() if COMPLAINT.search(line)]
+    return ": ".join([f"exit code {codes[-1]}" if codes else "the job ended without an exit code", *complaints[-1:]])
 
 
 def look_at(results, jobs):
@@ -139,7 +151,7 @@ def look_at(results, jobs):
     run.rounds = max([run.rounds, *saved])
 
     job = (jobs or {}).get(results.resolve())
-    error = last_error(results)
+    error = last_error(results, is_over=jobs is not None and not job)
     if complete:
         run.state = "done"
     elif job:
@@ -187,8 +199,8 @@ def main():
             found[path] = None
         else:
             try:
-                found |= dict.fromkeys(listed_runs(path))
-            except (OSError, IndexError, ValueError) as problem:
+                found |= dict.fromkeys(filter(None, listed_runs(path)))
+            except (OSError, ValueError) as problem:
                 sys.exit(f"{ERROR}not a list of runs ({path}): {problem}")
 
     runs = [look_at(results, jobs) for results in found]

@@ -15,7 +15,7 @@ fi
 feddip=${FEDDIP:-$feddip_root/build/release/src/app/feddip}
 [[ -x $feddip ]] || die "no program (FEDDIP): '$feddip' can't be run; build it (jobs/quickstart.sh does) or name it"
 ranks=${2:-2}
-mapfile -t runs <"$1"
+mapfile -t runs < <(grep -v '^[[:space:]]*$' "$1")
 
 failed=() started=$SECONDS trained=0
 for i in "${!runs[@]}"; do

@@ -46,7 +46,7 @@ class Sweep(program.Program):
 
         for checkpoints in ("with", "without"):
             with self.subTest(f"{checkpoints} its checkpoints"):
-                done = self.sweep(first, second)
+                done = self.sweep(first, " ", second)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertNotIn("a.h5", done.stderr)
                 changed = self.sweep(first.replace("seed=1", "seed=3"), second)

@@ -321,7 +321,8 @@ class JobScripts(unittest.TestCase):
             self.write_results(f"{name}.h5", False)
         (self.folder / "running.ckpt-7.h5").touch()
         (self.folder / "failed.log").write_text("== Job 1\nfeddip: error: old\n== Job 2\nfeddip: error: disk full\n")
-        (self.folder / "stopped.log").write_text("== Job 1\nfeddip: error: old\n== Job 2\nfeddip: stopped\n")
+        (self.folder / "stopped.log").write_text("== Job 1\nfeddip: error: old\n== Job 2\nfeddip: stopped\n"
+                                                "\n== Ended with exit code 75\n")
         (self.folder / "unreadable.h5").write_text("no HDF5")
         (self.folder / "queue").write_text(
             f"3|N/A|RUNNING|n[1-2]|{self.folder}|/some/jobs/train.sbatch c.toml --out running.h5\n"
@@ -339,6 +340,51 @@ class JobScripts(unittest.TestCase):
         self.assertIn("job 4_3 (Priority)", rows["queued"])
         self.assertIn("disk full", rows["failed"])
         self.assertIn("7 runs, 1 done, 1 running, 1 queued, 1 stopped, 2 failed, 1 new", told.stdout)
+
+    def test_status_has_a_reason_for_what_ended_badly_without_an_error_of_the_program(self):
+        parts = {"plugin": ("srun: error: Invalid MPI type 'pmix', --mpi=list for acceptable types\n\n"
+                            "== Ended with exit code 1\n", "exit code 1: srun: error: Invalid MPI type 'pmix'"),
+                 "module": ("/j/cluster.env: line 11: module: command not found\n",
+                            "without an exit code: /j/cluster.env: line 11: module: command not found"),
+                 "memory": ("slurmstepd: error: Detected 1 oom_kill event\nround 3\n\n== Ended with exit code 137\n",
+                            "exit code 137: slurmstepd: error: Detected 1 oom_kill event"),
+                 "killed": ("round 3\n", "the job ended without an exit code"),
+                 "requeued": ("== Back into the queue, to go on after round 3\n", ""),
+                 "stopped": ("mpirun noticed that\n== Ended with exit code 75\n", "")}
+        (self.folder / "list").write_text("".join(f"c.toml --out {name}.h5\n" for name in parts))
+        for name, (part, _) in parts.items():
+            (self.folder / f"{name}.log").write_text(f"\n== Job 1, start 1\n== Ended with exit code 3\n\n== Job 2\n{part}")
+            (self.folder / f"{name}.ckpt-3.h5").touch()
+        rows = dict(zip(parts, self.run_tool("status.py", "list").stdout.splitlines()[1:]))
+        for name, (_, reason) in parts.items():
+            self.assertEqual(rows[name].split()[1], "failed" if reason else "stopped", rows[name])
+            self.assertIn(reason, rows[name])
+
+        (self.folder / "squeue").write_text("#!/bin/sh\nexit 1\n")
+        told = self.run_tool("status.py", "list").stdout
+        self.assertRegex(told, r"killed\.h5 +stopped", "without Slurm it may be going on")
+        self.assertRegex(told, r"memory\.h5 +failed")
+
+    def test_status_counts_the_lines_of_a_list_as_slurm_does(self):
+        (self.folder / "list").write_text("c.toml --out a.h5\n\nc.toml --out b.h5\n")
+        (self.folder / "queue").write_text(f"4_2|2|PENDING|(Priority)|{self.folder}|/jobs/sweep.sbatch list\n"
+                                           f"4_3|3|RUNNING|n1|{self.folder}|/jobs/sweep.sbatch list\n")
+        told = self.run_tool("status.py", "list").stdout
+        self.assertRegex(told, r"a\.h5 +new")
+        self.assertRegex(told, r"b\.h5 +running .*job 4_3 on n1")
+
+    def test_status_finds_jobs_whose_paths_have_spaces(self):
+        (self.folder / "my results").mkdir()
+        self.write_results("my results/r.h5", False)
+        (self.folder / "queue").write_text(f"4|N/A|RUNNING|n1|{self.folder}|/my jobs/train.sbatch c.toml --out my results/r.h5 "
+                                           "--set a.b=1\n")
+        self.assertRegex(self.run_tool("status.py", "my results").stdout, r"my results/r\.h5 +running .*job 4 on n1")
+
+    def test_status_of_a_folder_passes_over_audits(self):
+        self.write_results("r.h5", True)
+        with h5py.File(self.folder / "audit.h5", "w") as file:
+            file.attrs["config_toml"] = ""
+        self.assertIn("\n1 runs, 1 done", self.run_tool("status.py").stdout)
 
     def test_status_of_a_folder_shows_runs_that_left_only_a_log(self):
         (self.folder / "r.log").write_text("\n== Job 1\nfeddip: error: no such dataset\n")
