@@ -85,7 +85,7 @@ std::optional<aggregate> aggregator::close(aggregation& updates, const training_
     if (here_.guarantee) { // what comes of the round doesn't depend on who took part in it
         return updates.result(0);
     }
-    const auto usable = included(now.record.clients, now.plan.round);
+    const auto usable = included(now.record.clients, now.plan.round, std::max(1, rule_->least_updates()));
     now.record.train_loss = usable.train_loss;
     if (usable.samples == 0) {
         log::warning("round {}: no client sent an update that could be used; the model stays as it is",

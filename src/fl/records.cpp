@@ -20,24 +20,25 @@ std::vector<client_record> records_of(const cast& who, std::span<const client_re
     return all;
 }
 
-participation included(std::span<const client_record> clients, int round) {
+participation included(std::span<const client_record> clients, int round, int least) {
     participation p;
-    bool all_dropped_out = true;
+    int answered = 0;
     for (const auto& c : clients) {
-        all_dropped_out = all_dropped_out && c.dropped_out != 0;
+        answered += c.dropped_out != 0 ? 0 : 1;
         if (c.included != 0) {
             p.samples += c.samples;
             ++p.updates;
             p.train_loss += c.train_loss * c.samples;
         }
     }
-    if (all_dropped_out) {
+    if (p.samples == 0 && answered < least) {
         return {.samples = 0, .updates = 0, .train_loss = not_measured};
     }
     if (p.samples == 0) {
-        throw error("no usable update", fmt::format("round {}", round + 1),
-                    "every sampled client's weights became NaN or Inf; start another run with a lower "
-                    "optimizer.learning_rate");
+        throw error(
+            "no usable update", fmt::format("round {}", round + 1),
+            "the weights of every client that answered became NaN or Inf; start another run with a lower "
+            "optimizer.learning_rate");
     }
     p.train_loss /= static_cast<double>(p.samples);
     return p;

@@ -19,9 +19,9 @@ struct participation {
     double train_loss = 0; // mean, weighted by samples
 };
 
-// Of the clients whose updates count; 0 samples where all dropped out. Throws feddip::error where the updates
-// of all that remain had NaN or Inf.
-participation included(std::span<const client_record> clients, int round);
+// Of the clients whose updates count; 0 samples where fewer than `least` answered and none of them counts.
+// Throws feddip::error where the updates of all that answered had NaN or Inf.
+participation included(std::span<const client_record> clients, int round, int least = 1);
 
 // Bytes handed to MPI on all ranks, which are known since the run began, cut into rounds.
 class byte_meter {

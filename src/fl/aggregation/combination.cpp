@@ -56,7 +56,8 @@ private:
             of_senders += coefficients_[u];
         };
         visit_coordinates(updates, range.size(), take, [&](std::size_t i) {
-            const double kept = slices_.kept(range.first + i);
+            const std::size_t at = range.first + i;
+            const double kept = of_senders == 0 ? slices_.unsent(at) : slices_.kept(at);
             const bool is_weight = range.first + i < slices_.weights();
             made[i] = is_weight      ? static_cast<float>(kept * (1 - of_senders) + sum)
                       : sent.empty() ? 0.0F

@@ -28,8 +28,8 @@ public:
             samples_sent[i] += static_cast<float>(updates[u].samples);
         };
         visit_coordinates(updates, range.size(), take, [&](std::size_t i) {
-            const float kept = slices_.kept(range.first + i);
-            made[i] = sent.empty() ? kept : rule_(sent, kept);
+            const std::size_t at = range.first + i;
+            made[i] = sent.empty() ? slices_.unsent(at) : rule_(sent, slices_.kept(at));
             sent.clear();
         });
         made_ = slices_.join(made);

@@ -29,7 +29,8 @@ sparse::mask cut(const sparse::mask& whole, coordinate_range range) {
 slicer::slicer(const aggregation_setting& setting, transport& ranks)
     : ranks_(ranks), model_(setting.model),
       coordinates_(setting.layout.size() +
-                   (setting.plan.squared_gradients ? setting.layout.prunable_size() : 0)) {}
+                   (setting.plan.squared_gradients ? setting.layout.prunable_size() : 0)),
+      dropped_by_all_(setting.plan.averages_senders ? setting.layout.prunable_size() : 0) {}
 
 coordinate_range slicer::range_of(int rank) const {
     const auto ranks = static_cast<std::size_t>(ranks_.size());

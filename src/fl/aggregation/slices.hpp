@@ -55,6 +55,12 @@ public:
         return coordinate < weights() ? model_.state[coordinate] : 0.0F;
     }
 
+    // What becomes of a coordinate that no update has: with plan.averages_senders a weight is 0 then, as the
+    // mean has it, so that one that all clients dropped gives way to those that they regrew.
+    float unsent(std::size_t coordinate) const {
+        return coordinate < dropped_by_all_ ? 0.0F : kept(coordinate);
+    }
+
     // Not included uploads are forgotten.
     void add(int slot, const upload& sent);
 
@@ -74,6 +80,7 @@ private:
     transport& ranks_;
     const global_model& model_;
     std::size_t coordinates_;
+    std::size_t dropped_by_all_;      // coordinates before are weights that are 0 where no update has them
     std::vector<update_slice> added_; // of all coordinates
 };
 

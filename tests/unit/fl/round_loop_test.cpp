@@ -1,5 +1,6 @@
 #include "base/error.hpp"
 #include "fl/message.hpp"
+#include "fl/records.hpp"
 #include "fl/round_loop.hpp"
 #include "nn/network.hpp"
 #include "unit/fl/federation.hpp"
@@ -351,6 +352,19 @@ TEST(round_loop, records_what_the_round_would_take_over_the_links_of_the_config)
         }
         EXPECT_NEAR(with.history[t].simulated_seconds, slowest, 1e-12);
     }
+}
+
+// One client that answers with numbers that aren't finite can't end a run in which a rule needs three.
+TEST(records, of_too_few_answers_for_a_rule_are_none_and_of_enough_that_are_not_finite_an_error) {
+    const fl::client_record dropped{.samples = 1, .included = 0, .dropped_out = 1};
+    const fl::client_record broken{.samples = 1, .included = 0};
+    const std::vector<fl::client_record> one{broken, dropped, dropped};
+    const std::vector<fl::client_record> all{broken, broken, broken};
+
+    EXPECT_EQ(fl::included(one, 0, 3).updates, 0);
+    EXPECT_TRUE(std::isnan(fl::included(one, 0, 3).train_loss));
+    EXPECT_THROW(fl::included(all, 0, 3), error);
+    EXPECT_THROW(fl::included(one, 0), error);
 }
 
 // Krum needs all three clients of a round.

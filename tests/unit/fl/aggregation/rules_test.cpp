@@ -99,14 +99,16 @@ TEST(median, of_two_is_their_mean) {
         ElementsAre(2.5, -0.5, 0.5, 4.25, 15));
 }
 
-TEST(median, asks_only_those_who_sent_a_weight_and_keeps_what_nobody_sent) {
+TEST(median, asks_only_those_who_sent_a_weight) {
     auto plan = sending(upload_content::own_mask);
-    plan.averages_senders = true;
-    const auto all = aggregated(
-        "median", plan,
-        {{weights_a, 1, {}, mask_of({0, 1, 0, 1})}, {{4, 1, -2, 8, 20}, 3, {}, mask_of({0, 1, 0, 0})}});
+    const std::vector<client> clients{{weights_a, 1, {}, mask_of({0, 1, 0, 1})},
+                                      {{4, 1, -2, 8, 20}, 3, {}, mask_of({0, 1, 0, 0})}};
+    EXPECT_THAT(aggregated("median", plan, clients).state, ElementsAre(1.25, -0.5, 0, 0.5, 15))
+        << "the first is the model's";
 
-    EXPECT_THAT(all.state, ElementsAre(1.25, -0.5, 0, 0.5, 15)) << "the first is the model's";
+    plan.averages_senders = true;
+    const auto all = aggregated("median", plan, clients);
+    EXPECT_THAT(all.state, ElementsAre(0, -0.5, 0, 0.5, 15)) << "the first gives way";
     EXPECT_THAT(all.senders, ElementsAre(0, 1, 0, 0.25));
 }
 
