@@ -100,6 +100,10 @@ def _train(folder: Path, which: int, images, labels, tested, s: Settings) -> tup
         "checkpoint.every_rounds": 1,  # privacy asks for it
         "checkpoint.path": "",
     }
+    for override in s.overrides:
+        key = override.partition("=")[0].strip()
+        if key in keys:
+            raise NotTrained(f"--set {override}: the audit sets {key} itself (see --rounds, --clients and --seed)")
     given = [f"{key}={value}" for key, value in keys.items()] + list(s.overrides)
     out = folder / f"{which}.h5"
     command = [s.feddip, "train", folder / "run.toml", "--out", out]
@@ -115,10 +119,10 @@ def _train(folder: Path, which: int, images, labels, tested, s: Settings) -> tup
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"{s.feddip} ended with exit code {done.returncode}"]
         raise NotTrained(lines[-1].removeprefix("feddip: error: "))
-    trained = model.read(out.with_name(f"{out.stem}.ckpt-{s.rounds}.h5"))
     with h5py.File(out) as file:
+        last_round = int(file["rounds/round"][-1])  # a budget of privacy may have ended the run before the others
         epsilon = float(file["rounds/epsilon"][-1]) if "rounds/epsilon" in file else float("nan")
-    return trained, epsilon
+    return model.read(out.with_name(f"{out.stem}.ckpt-{last_round}.h5")), epsilon
 
 
 def _logits(trained: model.Model, images: np.ndarray) -> np.ndarray:

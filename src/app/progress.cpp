@@ -62,7 +62,7 @@ progress::progress(std::ostream& out, progress_style style, int columns, std::fu
     : out_(out), style_(style), columns_(columns), now_(std::move(now)) {}
 
 void progress::on_start(const fl::run_info& info, const fl::run_state& state) {
-    rounds_ = info.rounds;
+    rounds_ = std::min(info.rounds, most_rounds_);
     for (const auto& record : state.history) {
         remember(record);
     }

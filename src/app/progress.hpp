@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <functional>
+#include <limits>
 #include <iosfwd>
 #include <string>
 
@@ -29,6 +30,9 @@ public:
     // could not be drawn over.
     progress(std::ostream& out, progress_style style, int columns, std::function<double()> now);
 
+    // To be told before the run starts where it ends before the last of its rounds, its budget being spent.
+    void ends_after(int rounds) { most_rounds_ = rounds; }
+
     void on_start(const fl::run_info& info, const fl::run_state& state) override;
     void on_progress(int round, double share) override;
     void on_round(const fl::run_state& state) override;
@@ -46,6 +50,7 @@ private:
     int columns_;
     std::function<double()> now_;
 
+    int most_rounds_ = std::numeric_limits<int>::max();
     int rounds_ = 0;
     std::deque<double> round_ends_; // the last few, the run's start included
     double last_output_ = 0;

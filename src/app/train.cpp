@@ -16,6 +16,7 @@
 #include "data/drift.hpp"
 #include "data/partition.hpp"
 #include "fl/packing.hpp"
+#include "fl/privacy_guarantee.hpp"
 #include "fl/round_loop.hpp"
 #include "io/checkpoint.hpp"
 #include "io/client_files.hpp"
@@ -249,6 +250,11 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
 
     const stopwatch since_start;
     progress shown(std::cerr, observed.style, terminal_columns(), [&] { return since_start.seconds(); });
+    if (observed.style != progress_style::none) {
+        if (const auto guarantee = fl::guarantee_of(config)) {
+            shown.ends_after(guarantee->rounds());
+        }
+    }
     io::checkpoint_writer checkpoints(
         observed.checkpoints, config.checkpoint, [&] { return since_start.seconds(); },
         made_by.data_checksum);

@@ -50,6 +50,16 @@ protected:
     double clock_ = 1000;
 };
 
+TEST_F(Progress, CountsToTheRoundInWhichABudgetIsSpent) {
+    auto p = shown_as(progress_style::lines);
+    p.ends_after(2);
+    start(p);
+    round(p, 10);
+
+    EXPECT_THAT(out_.str(), HasSubstr("1/2"));
+    EXPECT_THAT(out_.str(), HasSubstr("10 s left"));
+}
+
 TEST_F(Progress, ALineSaysWhereTheRunStands) {
     auto p = shown_as(progress_style::lines);
     start(p);
