@@ -33,6 +33,7 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr std::string_view title = "feddip lease 1";
+constexpr std::string_view no_token = "unreadable";
 
 std::string environment(const char* name) {
     const char* value = std::getenv(name);
@@ -127,7 +128,7 @@ lease_holder from_text(const std::string& text) {
     if (!text.starts_with(title) || h.token.empty() || h.duration < milliseconds(0) ||
         h.duration > longest_duration || h.token.find_first_not_of("0123456789abcdef") != std::string::npos) {
         h = {};
-        h.token = "unreadable";
+        h.token = no_token;
         h.host = "unknown host";
         h.duration = lease_duration;
     }
@@ -210,6 +211,12 @@ struct lease::entry {
     fs::path path;
     lease_holder holder;
     std::chrono::nanoseconds modified{};
+
+    // The lease that follows on this one, of the run's `file`. A damaged one, whose token nobody knows, names
+    // it by its own path, lest two of them follow each other in a circle.
+    fs::path next(const fs::path& file) const {
+        return (holder.token == no_token ? path : file).string() + "." + holder.token;
+    }
 };
 
 lease::lease(fs::path file, std::string run, lease_holder me,
@@ -296,7 +303,8 @@ bool lease::try_to_take() {
             return true;
         }
         if (errno == EEXIST) {
-            return false;
+            // Over NFS a request whose answer is lost is sent again, and finds its own link (link(2), BUGS).
+            return mine_->about().st_nlink > 1;
         }
         if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) {
             fail("can't take the lease", name);
@@ -317,7 +325,7 @@ bool lease::try_to_take() {
                         "end or choose another --out",
                         name_of(last.holder), fmt::gmtime(std::time_t{until.count()})));
     }
-    const fs::path next = file_.string() + "." + last.holder.token;
+    const fs::path next = last.next(file_);
     if (!link_as(next)) {
         return false;
     }
@@ -375,7 +383,7 @@ std::vector<lease::entry> lease::chain() const {
         std::string text(4096, '\0');
         text.resize(file.read(std::as_writable_bytes(std::span(text))));
         entries.push_back({path, from_text(text), modified(file.about())});
-        path = file_.string() + "." + entries.back().holder.token;
+        path = entries.back().next(file_);
     }
     return entries;
 }

@@ -30,6 +30,11 @@ bool fails_now() {
     return true;
 }
 
+int already_there() {
+    errno = EEXIST;
+    return -1;
+}
+
 } // namespace
 
 extern "C" {
@@ -66,7 +71,10 @@ int __wrap_rename(const char* from, const char* to) {
 }
 
 int __wrap_link(const char* from, const char* to) {
-    return fails_now() ? -1 : __real_link(from, to);
+    if (fails_now()) {
+        return errno == EEXIST && __real_link(from, to) == 0 ? already_there() : -1;
+    }
+    return __real_link(from, to);
 }
 
 int __wrap_unlink(const char* path) {

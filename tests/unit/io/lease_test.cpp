@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <thread>
+#include <tuple>
 
 namespace feddip::io {
 namespace {
@@ -207,6 +208,23 @@ TEST(lease, that_is_damaged_is_one_of_nobody_that_runs_out) {
     EXPECT_EQ(files_in(folder), 0U);
 }
 
+TEST(lease, is_had_again_when_its_file_and_all_that_follow_on_it_are_damaged) {
+    const scratch_folder folder;
+    const std::array names{"a.lease", "a.lease.unreadable", "a.lease.unreadable.unreadable"};
+    for (const char* name : names) {
+        testing::put(folder / name, "");
+        EXPECT_THAT(refusal(folder / "a.lease", elsewhere()), HasSubstr("unknown host")) << name;
+        std::filesystem::last_write_time(folder / name,
+                                         std::filesystem::file_time_type::clock::now() - 2 * lease_duration);
+    }
+    {
+        const lease held(folder / "a.lease", "run.h5");
+        EXPECT_THAT(refusal(folder / "a.lease", elsewhere()), HasSubstr("another job"));
+        EXPECT_EQ(files_in(folder), 1U);
+    }
+    EXPECT_EQ(files_in(folder), 0U);
+}
+
 TEST(lease, leaves_nothing_behind_of_those_that_ended_while_they_took_it) {
     const scratch_folder folder;
     testing::put(folder / "a.lease.new-0123", "feddip lease 1\n");
@@ -240,18 +258,21 @@ TEST(lease, is_had_by_the_next_wherever_a_process_ends_that_takes_it) {
     EXPECT_LT(nth, more_calls_than_there_are);
 }
 
-class lease_fault : public ::testing::TestWithParam<int> {};
+class lease_fault : public ::testing::TestWithParam<std::tuple<int, bool>> {};
 
 TEST_P(lease_fault, of_any_call_is_reported_or_does_no_harm) {
+    const auto [error_number, follows] = GetParam();
     bool happened = true;
     int nth = 1;
     for (; happened && nth < more_calls_than_there_are; ++nth) {
         SCOPED_TRACE(nth);
         const scratch_folder folder;
-        leave(folder / "a.lease", ended());
+        if (follows) {
+            leave(folder / "a.lease", ended());
+        }
         std::unique_ptr<lease> held;
         {
-            const testing::failing_call failing(nth, GetParam());
+            const testing::failing_call failing(nth, error_number);
             try {
                 held = std::make_unique<lease>(folder / "a.lease", "run.h5");
             } catch (const error&) { // that is what is to happen
@@ -265,12 +286,32 @@ TEST_P(lease_fault, of_any_call_is_reported_or_does_no_harm) {
             EXPECT_EQ(refusal(folder / "a.lease", this_process()), "not refused");
         }
     }
-    EXPECT_GT(nth, 8);
+    EXPECT_GT(nth, follows ? 8 : 6);
     EXPECT_LT(nth, more_calls_than_there_are);
 }
 
-// EPERM: a file system that knows no links.
-INSTANTIATE_TEST_SUITE_P(errors, lease_fault, ::testing::Values(EIO, ENOSPC, EPERM));
+// EPERM: a file system that knows no links. EEXIST: one that tells of a link that it has just made.
+INSTANTIATE_TEST_SUITE_P(errors, lease_fault,
+                         ::testing::Combine(::testing::Values(EIO, ENOSPC, EPERM, EEXIST),
+                                            ::testing::Bool()));
+
+TEST(lease, is_had_by_a_process_whose_own_link_is_said_to_be_there_already) {
+    int refused = 0;
+    bool happened = true;
+    for (int nth = 1; happened && nth < more_calls_than_there_are; ++nth) {
+        const scratch_folder folder;
+        const testing::failing_call failing(nth, EEXIST);
+        try {
+            const lease held(folder / "a.lease", "run.h5");
+        } catch (const input_error&) { // "another job is at this run"
+            ++refused;
+        } catch (const error&) { // of opening or writing
+        }
+        happened = failing.happened();
+    }
+    EXPECT_FALSE(happened);
+    EXPECT_EQ(refused, 0);
+}
 
 // Four processes at once, some of which end without giving the lease back, again and again.
 TEST(lease, is_never_held_by_two) {
