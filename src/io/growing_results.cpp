@@ -209,6 +209,12 @@ void growing_results::grow_to(std::span<const fl::round_record> history) {
     }
 }
 
+// Also for the file that a later growth may begin anew.
+void growing_results::complete() {
+    header_.complete = true;
+    file_.set_attribute("/", "complete", 1);
+}
+
 void growing_results::begin(std::size_t slots) {
     file_ = h5::file::create("results");
     rounds_ = 0;

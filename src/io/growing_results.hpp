@@ -16,7 +16,7 @@ public:
 
     // `history` begins with the rounds that are in already.
     void grow_to(std::span<const fl::round_record> history);
-    void complete() { file_.set_attribute("/", "complete", 1); }
+    void complete();
     // The file's bytes, until it grows or the next call.
     std::span<const std::byte> image() {
         file_.image_into(image_);

@@ -184,6 +184,22 @@ TEST(growing_results, are_the_same_however_they_grew) {
     expect_same(r.rounds[299], state.history[299]);
 }
 
+TEST(growing_results, stay_complete_when_a_round_has_more_clients_than_there_is_room_for) {
+    fl::run_state state = example_state(3);
+    growing_results grown({example_info(3), example_provenance(), "2001-02-03T04:05:06Z", false});
+    grown.grow_to(std::span(state.history).first(2));
+    grown.complete();
+    auto& clients = state.history[2].clients;
+    clients.resize(testing::example_slots + 1U, clients[0]);
+    grown.grow_to(state.history);
+
+    const scratch_folder folder;
+    replace_file(folder / "a.h5", grown.image());
+    const results r = read_results(folder / "a.h5");
+    EXPECT_EQ(r.rounds.size(), 3U);
+    EXPECT_TRUE(r.header.complete);
+}
+
 TEST(growing_results, hold_rounds_without_clients_or_layers) {
     fl::run_info info = example_info(3);
     info.clients_per_round = 0;
