@@ -78,7 +78,9 @@ bool leaves_results_alone(std::string_view key) {
 
 fs::path checkpoint_stem(const fs::path& results_file, const std::string& configured) {
     const fs::path folder = configured.empty() ? folder_of(results_file) : fs::path(configured);
-    return folder / results_file.stem();
+    // Any other ending may be all that tells two runs apart: lr0.1 and lr0.2.
+    const fs::path ending = results_file.extension();
+    return folder / (ending == ".h5" || ending == ".hdf5" ? results_file.stem() : results_file.filename());
 }
 
 std::map<int, fs::path> checkpoints_of(const fs::path& stem) {

@@ -15,8 +15,8 @@
 
 namespace feddip::io {
 
-// Checkpoints are `stem`.ckpt-ROUND.h5. `configured` is [checkpoint] path: a folder, empty for that of the
-// results.
+// Checkpoints are `stem`.ckpt-ROUND.h5; the stem is the results file's name less .h5 or .hdf5. `configured`
+// is [checkpoint] path: a folder, empty for that of the results.
 std::filesystem::path checkpoint_stem(const std::filesystem::path& results_file,
                                       const std::string& configured);
 // What is there, by round.

@@ -428,6 +428,13 @@ TEST(checkpoint_stem, lies_beside_the_results_or_in_the_configured_folder) {
     EXPECT_EQ(checkpoint_stem("runs/a.h5", ""), "runs/a");
     EXPECT_EQ(checkpoint_stem("a.h5", ""), "./a");
     EXPECT_EQ(checkpoint_stem("runs/a.h5", "scratch"), "scratch/a");
+    EXPECT_EQ(checkpoint_stem("runs/a.hdf5", ""), "runs/a");
+}
+
+TEST(checkpoint_stem, differs_between_runs_that_only_a_number_tells_apart) {
+    EXPECT_EQ(checkpoint_stem("runs/lr0.1", ""), "runs/lr0.1");
+    EXPECT_EQ(checkpoint_stem("runs/lr0.2", "scratch"), "scratch/lr0.2");
+    EXPECT_EQ(checkpoint_stem("runs/lr0.1.h5", ""), "runs/lr0.1");
 }
 
 TEST(config_differences, names_each_key_with_both_values) {
