@@ -1,9 +1,11 @@
 // One run, one job: who may write a run's files.
 //
 // A lease is a small file, RUN.lease, that appears whole (link) and is never changed, but for its time, which
-// the holder renews while it lives. Its age is told by the file system's clock alone, that of a file touched
-// just now: clocks of nodes may differ. Who takes over from a holder X links RUN.lease.X, which one process
-// alone can do; as long as RUN.lease is X's, that file is the next holder's lease:
+// the holder renews while it lives. Its age is told against a file touched just now: on most file systems,
+// NFS among them, both times come from the server's clock; on Lustre each from its node's, so that nodes'
+// clocks may differ there by minutes less than a lease lasts. Who takes over from a holder X links
+// RUN.lease.X, which one process alone can do; as long as RUN.lease is X's, that file is the next holder's
+// lease:
 //
 //     RUN.lease  (X)                            X holds, or has run out
 //     RUN.lease  (X)   RUN.lease.X  (Y)         Y holds
