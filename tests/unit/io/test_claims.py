@@ -22,7 +22,7 @@ from feddip_analysis.claims import (
     SUPPORTED,
 )
 from feddip_analysis.statistics import EQUIVALENT, INCONCLUSIVE, INFERIOR, SUPERIOR, UNDECIDED
-from made_runs import ROUNDS, Made
+from made_runs import ROUNDS, Made, as_much_from_each_byte
 from synthetic import SLOTS
 
 
@@ -225,8 +225,16 @@ class Budgets(Made):
         run = self.run_of(rounds=60, columns=sent | {"test_accuracy": 0.01 * t, "sparsity": t / 100})
         got = targets.bought(run, 329, last=10)
         self.assertEqual((got.round, got.sparsity, got.ended), (32, 0.32, False))
-        self.assertAlmostEqual(got.accuracy, 0.3)  # of rounds 28 .. 32
+        self.assertAlmostEqual(got.accuracy, 0.32)  # of rounds 30 .. 34
         self.assertIsNone(targets.bought(run, 9, last=10))
+
+    def test_of_two_that_learn_as_much_from_each_byte_none_has_more_for_its_bytes(self):
+        for every in (1, 4):
+            dear, cheap = as_much_from_each_byte(self, every)
+            for budget in (80, 200, 440, 580):
+                for run in (dear, cheap):
+                    self.assertAlmostEqual(targets.bought(run, budget, last=10).accuracy, budget / 2000, places=9)
+        self.assertTrue(np.isnan(targets.bought(dear, 60, last=10).accuracy))  # round 3, and the first evaluated is the fourth
 
     def test_a_run_that_has_ended_keeps_its_final_accuracy(self):
         run = self.run_of(rounds=60, columns={"test_accuracy": 0.01 * np.arange(1, 61)})
