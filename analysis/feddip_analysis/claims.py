@@ -1,7 +1,7 @@
 """The paper's claims, one by one, against the runs that there are and those that were planned.
 
 A claim is looked at in cases, such as one sparsity on one partition. Each case compares FedDIP with another by
-the seeds that both have, and the tests of all cases of a claim are one family (Holm): the corrected p decides.
+the seeds that both have, and the tests of all cases of a claim are one family (Bonferroni): the corrected p decides.
 """
 
 from __future__ import annotations
