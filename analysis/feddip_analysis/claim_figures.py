@@ -40,7 +40,7 @@ _INTERVALS = (
     "inferior, grey: inconclusive, not decided or, crossed, not comparable."
 )
 _TRADE_OFF = (
-    f"Above, accuracy, smoothed over {targets.WINDOW} evaluations, for all bytes so far, down and up; below, how "
+    f"Above, accuracy, the mean of {targets.WINDOW} evaluations around each, for all bytes so far, down and up; below, how "
     "much was pruned by then. Lines are means over seeds, bands one standard deviation; a curve ends where its "
     "run does."
 )

@@ -1,7 +1,7 @@
 """The paper's claims, one by one, against the runs that there are and those that were planned.
 
 A claim is looked at in cases, such as one sparsity on one partition. Each case compares FedDIP with another by
-the seeds that both have, and the tests of all cases of a claim are one family (Holm): the corrected p decides.
+the seeds that both have, and the tests of all cases of a claim are one family (Bonferroni): the corrected p decides.
 """
 
 from __future__ import annotations
@@ -407,8 +407,8 @@ def _more_for_the_bytes(there: _There, limits: Limits) -> Claim:
         key="traffic",
         title="For the same traffic FedDIP is more accurate than FedAvg",
         rule=f"Cases are budgets of {budgets} % of the bytes that FedAvg sends in its whole run (down and up, "
-        "positions and headers included), and compare the accuracies, smoothed over "
-        f"{targets.WINDOW} evaluations, that both have for as much; a run that ends within the budget keeps its "
+        "positions and headers included), and compare the accuracies that both have for as much, means of "
+        f"{targets.WINDOW} evaluations around that moment; a run that ends within the budget keeps its "
         "final accuracy. A case is for the claim where FedDIP is superior, or equivalent after it has "
         "ended; against it otherwise. The sparsity at that moment, which may be far from the last, is said. "
         "What all of FedAvg's bytes buy is the first claim.",

@@ -390,8 +390,8 @@ def pictures(
     focus = setting.partition + ("" if sparsity is None else f", sparsity {sparsity:g}")
     where = setting.partition.rstrip(".")
     spread = (
-        f"Accuracy is smoothed over the last {targets.WINDOW} evaluations; lines are means over seeds, bands one "
-        "standard deviation."
+        f"Accuracy is the mean of {targets.WINDOW} evaluations around each, of fewer at the ends; lines are means over seeds, "
+        "bands one standard deviation."
     )
     drawn = [
         ("accuracy-over-rounds", "Accuracy over rounds", spread, accuracy_over_rounds(family)),
@@ -410,8 +410,8 @@ def pictures(
         (
             "traffic-to-target",
             "Traffic to the target",
-            f"Bytes until the smoothed accuracy reached {goal}, as a share of FedAvg's; methods are shown "
-            "where every run got there and the final accuracy still is.",
+            f"Bytes up to the middle of the first {targets.WINDOW} evaluations whose mean reached {goal}, as a share of FedAvg's; methods "
+            "are shown where every run got there and the final accuracy still is.",
             traffic_to_target(whole, reached),
         ),
         (

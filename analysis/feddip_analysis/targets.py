@@ -1,4 +1,8 @@
-"""What it took to reach an accuracy, and what was reached with so much traffic."""
+"""What it took to reach an accuracy, and what was reached with so much traffic.
+
+Accuracy is the mean of several evaluations and is booked, with the bytes, seconds and sparsity so far, at the middle one. At the
+last one it would lag behind what was spent: by as many rounds for all, but by the more bytes the more a round costs.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +27,24 @@ class Reached:
 
 
 def smoothed(accuracy: xr.DataArray, window: int = WINDOW) -> xr.DataArray:
-    """At each round that was evaluated, the mean of the last `window` evaluations, or of those so far."""
+    """At each round that was evaluated, the mean of `window` evaluations of which it is the middle; towards the ends of
+    the run of fewer, as many before as after. Raises ValueError for an even window, which has no middle."""
+    if window % 2 == 0:
+        raise ValueError(f"a window of {window} evaluations has none in its middle")
     measured = accuracy.dropna("round")
     sums = np.concatenate([[0.0], np.cumsum(measured.values)])
-    last = np.arange(1, measured.size + 1)
-    first = np.maximum(last - window, 0)
-    return measured.copy(data=(sums[last] - sums[first]) / (last - first))
+    middle = np.arange(measured.size)
+    half = np.minimum(window // 2, np.minimum(middle, middle[::-1]))
+    return measured.copy(data=(sums[middle + half + 1] - sums[middle - half]) / (2 * half + 1))
 
 
 def reach(run: xr.Dataset, target: float, window: int = WINDOW) -> Reached | None:
-    """The first round at which the mean of so many evaluations is at least the target; None if there is none.
+    """The first evaluated round around which the mean of so many evaluations is at least the target; None if there is none.
     Smoothing keeps a single lucky evaluation from counting."""
-    values = smoothed(run.accuracy, window).isel(round=slice(window - 1, None))
-    there = values["round"].values[values.values >= target]
+    half = window // 2
+    values = smoothed(run.accuracy, window)
+    whole = values.isel(round=slice(half, max(half, values.size - half)))
+    there = whole["round"].values[whole.values >= target]
     if not there.size:
         return None
     spent = run.sel(round=slice(None, int(there[0])))
@@ -58,9 +67,9 @@ class Bought:
 
 
 def bought(run: xr.Dataset, budget: float, last: int, window: int = WINDOW) -> Bought | None:
-    """After the last round that the budget, bytes down and up, allows for; None where it allows for none. A run
-    that ends within it keeps its final accuracy, that of the last `last` rounds; of one that only stopped there nothing
-    is known."""
+    """After the last round that the budget, bytes down and up, allows for; None where it allows for none. Between two
+    rounds that were evaluated accuracy is interpolated; NaN before the first. A run that ends within the budget keeps its
+    final accuracy, that of the last `last` rounds; of one that only stopped there nothing is known."""
     rounds = int((run.bytes_total <= budget).sum())
     ended = rounds == run.sizes["round"]
     if not rounds or ended and not is_complete(run):
@@ -68,8 +77,9 @@ def bought(run: xr.Dataset, budget: float, last: int, window: int = WINDOW) -> B
     if ended:
         accuracy = mean_of_last(run.accuracy, last)
     else:
-        so_far = smoothed(run.accuracy, window).sel(round=slice(None, int(run["round"][rounds - 1])))
-        accuracy = float(so_far[-1]) if so_far.size else float("nan")
+        curve = smoothed(run.accuracy, window)
+        at = float(run["round"][rounds - 1])
+        accuracy = float(np.interp(at, curve["round"], curve, left=np.nan)) if curve.size else float("nan")
     return Bought(
         round=int(run["round"][rounds - 1]),
         accuracy=accuracy,

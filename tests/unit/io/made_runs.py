@@ -8,6 +8,24 @@ from synthetic import SLOTS, write_results
 ROUNDS = 40
 
 
+def as_much_from_each_byte(folder, every=1):
+    """Two runs of 60 rounds whose accuracy is their bytes, or seconds, over 2000: of 20 a round, and of 10."""
+    t = np.arange(1, 61)
+    return [
+        folder.run_of(
+            f"{cost}-{every}.h5",
+            every=every,
+            columns={
+                "test_accuracy": cost * t / 2000,
+                "bytes_up": np.uint64(cost // 2),
+                "bytes_down": np.uint64(cost // 2),
+                "simulated_seconds": float(cost),
+            },
+        )
+        for cost in (20, 10)
+    ]
+
+
 class Runs:
     """Writes runs into `folder`: the accuracy rises until round `rise` and stays; each round has its bytes. Runs of fewer
     rounds than ROUNDS are not complete."""

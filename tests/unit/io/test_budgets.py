@@ -13,6 +13,7 @@ except ImportError as missing:
 
 import budget_tables
 from feddip_analysis import budgets, classes, group_runs, load
+from made_runs import as_much_from_each_byte
 from scratch import Scratch, run_script
 from synthetic import SLOTS, write_results
 
@@ -108,6 +109,12 @@ class Tables(Scratch):
         config = {"links.shares": [0.34, 0.33, 0.33], "links.order": "in_order", "links.uplink_mbit": [10.0, 3.16, 1.0]}
         run = load(write_results(self.folder / "a.h5", rounds=4, clients={"id": ids}, config=config))
         np.testing.assert_array_equal(budget_tables.link_class(run)[0], [0, 0, 1, 1, 2])
+
+    def test_of_two_that_learn_as_much_in_each_second_none_is_there_sooner(self):
+        long_rounds, short_rounds = as_much_from_each_byte(self)
+        level = self.run_of(columns={"test_accuracy": 0.199, "simulated_seconds": 1.0})
+        found = budget_tables.times({"long": long_rounds, "short": short_rounds, "level": level})
+        self.assertIn("| 19.9 %, the end of level | 400 | 400 | 6 |", found)
 
     def test_the_page_in_the_repository_says_what_its_files_do(self):
         done = run_script("budget_tables.py", "--check")

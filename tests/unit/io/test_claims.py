@@ -22,7 +22,7 @@ from feddip_analysis.claims import (
     SUPPORTED,
 )
 from feddip_analysis.statistics import EQUIVALENT, INCONCLUSIVE, INFERIOR, SUPERIOR, UNDECIDED
-from made_runs import ROUNDS, Made
+from made_runs import ROUNDS, Made, as_much_from_each_byte
 from synthetic import SLOTS
 
 
@@ -83,14 +83,22 @@ class Statistics(unittest.TestCase):
             compared = statistics.compare({seed: shift for seed in zero}, zero, margin=0.01)
             self.assertEqual((compared.p_different, compared.p_equivalent), p)
 
-    def test_holm_corrects_for_those_that_were_tested_and_those_to_come(self):
-        adjusted = statistics.holm([0.01, float("nan"), 0.04, 0.03])
-        np.testing.assert_allclose(adjusted, [0.04, np.nan, 0.09, 0.09])
-        np.testing.assert_allclose(statistics.holm([0.6, 0.7]), [1.0, 1.0])
+    def test_p_is_corrected_for_all_cases_those_that_are_decided_and_those_to_come_included(self):
+        zero = dict.fromkeys((1, 2, 3), 0.0)
+        lost = statistics.compare({1: -0.0985, 2: -0.1, 3: -0.1015}, zero)
+        near = statistics.compare({1: -0.002, 2: 0.001, 3: 0.002}, zero)
+        judged = statistics.verdicts([lost, statistics.compare({}, {}), near])
+        self.assertEqual([j.verdict for j in judged], [INFERIOR, UNDECIDED, EQUIVALENT])
+        for j in judged[::2]:
+            c = j.compared
+            expected = [min(1, 3 * p) for p in (c.p_different, c.p_equivalent, c.p_below)]
+            np.testing.assert_allclose([j.p_different, j.p_equivalent, j.p_below], expected)
+        self.assertTrue(math.isnan(judged[1].p_different))
 
-    def test_hypotheses_of_which_one_can_be_true_count_once(self):
-        adjusted = statistics.holm([0.01, 0.04, 0.03, 0.9], cases=["a", "a", "b", "b"])
-        np.testing.assert_allclose(adjusted, [0.02, 0.08, 0.06, 0.9])
+    def test_one_hypothesis_of_a_case_is_never_rejected(self):
+        for shift in np.linspace(-0.05, 0.05, 41):
+            c = statistics.compare({1: shift - 0.001, 2: shift, 3: shift + 0.002}, dict.fromkeys((1, 2, 3), 0.0))
+            self.assertGreaterEqual(max(c.p_equivalent, c.p_below), 0.5)
 
     def test_the_corrected_p_decides(self):
         ours = {1: 0.0185, 2: 0.02, 3: 0.0215}  # t = 23, p = 0.0019
@@ -225,8 +233,16 @@ class Budgets(Made):
         run = self.run_of(rounds=60, columns=sent | {"test_accuracy": 0.01 * t, "sparsity": t / 100})
         got = targets.bought(run, 329, last=10)
         self.assertEqual((got.round, got.sparsity, got.ended), (32, 0.32, False))
-        self.assertAlmostEqual(got.accuracy, 0.3)  # of rounds 28 .. 32
+        self.assertAlmostEqual(got.accuracy, 0.32)  # of rounds 30 .. 34
         self.assertIsNone(targets.bought(run, 9, last=10))
+
+    def test_of_two_that_learn_as_much_from_each_byte_none_has_more_for_its_bytes(self):
+        for every in (1, 4):
+            dear, cheap = as_much_from_each_byte(self, every)
+            for budget in (80, 200, 440, 580):
+                for run in (dear, cheap):
+                    self.assertAlmostEqual(targets.bought(run, budget, last=10).accuracy, budget / 2000, places=9)
+        self.assertTrue(np.isnan(targets.bought(dear, 60, last=10).accuracy))  # round 3, and the first evaluated is the fourth
 
     def test_a_run_that_has_ended_keeps_its_final_accuracy(self):
         run = self.run_of(rounds=60, columns={"test_accuracy": 0.01 * np.arange(1, 61)})

@@ -24,7 +24,7 @@ except ImportError as missing:
 from feddip_analysis import claims, collect, figures, links, results, study, tables, targets
 from feddip_analysis.decision import Question, decide
 from feddip_analysis.links import Links
-from made_runs import ROUNDS, Made, Runs
+from made_runs import ROUNDS, Made, Runs, as_much_from_each_byte
 from scratch import ANALYSIS, run_script
 from synthetic import SLOTS, write_results
 
@@ -35,15 +35,28 @@ class ToTarget(Made):
         columns = {"test_accuracy": 0.01 * t, "bytes_up": np.uint64(7), "bytes_down": np.uint64(3)}
         return self.run_of(rounds=60, columns=columns, **options)
 
-    def test_is_where_the_mean_of_five_rounds_is_there(self):
-        reached = targets.reach(self.ramp(), 0.3 - 1e-9)  # the mean of rounds 30 .. 34 lies at 32
-        self.assertEqual((reached.round, reached.bytes), (32, 320.0))
+    def test_is_the_middle_of_the_first_five_rounds_whose_mean_is_there(self):
+        reached = targets.reach(self.ramp(), 0.3 - 1e-9)  # rounds 28 .. 32
+        self.assertEqual((reached.round, reached.bytes), (30, 300.0))
+        self.assertEqual(targets.reach(self.ramp(), 0.01).round, 3)
 
     def test_is_as_smooth_where_few_rounds_are_evaluated(self):
-        reached = targets.reach(self.ramp(every=4), 0.31 - 1e-9)  # the mean of rounds 24, 28 .. 40 is 0.32
-        self.assertEqual((reached.round, reached.bytes), (40, 400.0))
+        reached = targets.reach(self.ramp(every=4), 0.31 - 1e-9)  # rounds 24, 28 .. 40, whose mean is 0.32
+        self.assertEqual((reached.round, reached.bytes), (32, 320.0))
         lucky = np.where(np.arange(1, 61) == 40, 0.9, 0.5)
         self.assertIsNone(targets.reach(self.run_of(columns={"test_accuracy": lucky}, every=10), 0.6))
+
+    def test_of_two_that_learn_as_much_from_each_byte_ties_whatever_a_round_costs(self):
+        for every in (1, 4):
+            dear, cheap = as_much_from_each_byte(self, every)
+            for target in (0.12, 0.2):
+                a, b = (targets.reach(run, target - 1e-9) for run in (dear, cheap))
+                self.assertEqual((a.bytes, b.bytes), (2000 * target, 2000 * target))
+                self.assertEqual((a.simulated_seconds, b.simulated_seconds), (a.bytes, b.bytes))
+
+    def test_needs_a_window_that_has_a_middle(self):
+        with self.assertRaisesRegex(ValueError, "window of 4"):
+            targets.reach(self.ramp(), 0.3, window=4)
 
     def test_is_not_a_single_lucky_round(self):
         curve = np.full(60, 0.5)
@@ -52,7 +65,7 @@ class ToTarget(Made):
 
     def test_has_the_simulated_time_where_there_is_one(self):
         run = self.run_of(columns={"test_accuracy": 0.5, "simulated_seconds": 2.5})
-        self.assertEqual(targets.reach(run, 0.5).simulated_seconds, 5 * 2.5)
+        self.assertEqual(targets.reach(run, 0.5).simulated_seconds, 3 * 2.5)
         self.assertTrue(math.isnan(targets.reach(self.ramp(), 0.3).simulated_seconds))
 
     def test_is_a_share_of_what_fedavg_took(self):
