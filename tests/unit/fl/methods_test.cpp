@@ -347,21 +347,27 @@ TEST_F(prunefl_on_lenet5, drops_no_more_than_a_share_of_each_layer_however_low_t
     }
 }
 
-// Behind those that stay the pruned weights come first, for their gradients, then the smallest of the first
-// convolution, whose gradient is twenty times as large and whose time 25 times as long.
+// Behind those that stay come the pruned weights, with 50 / (1 + 1/32) = 48.5. In the first convolution
+// sending alone costs time; in the second, whose weights are used 100 times, all in all 4.125.
 TEST_F(prunefl_on_lenet5, adds_by_squared_gradient_over_time_cost) {
     std::ranges::fill(std::span(squares).subspan(pruned_from, 100), 50.0F);
-    squares[0] = 1000;
+    squares[0] = 48;
+    squares[150] = 190;
     const std::size_t staying = 106 + 1683 + 33580 + 7067 + 589;
 
     const auto pruned_first = reconfigured(config::variant_kind::paper, staying + 100);
     EXPECT_EQ(pruned_first.count(), staying + 100);
     EXPECT_EQ(pruned_first.count(pruned_from, 100), 100U);
     EXPECT_FALSE(pruned_first[0]);
+    EXPECT_FALSE(pruned_first[150]);
 
     EXPECT_TRUE(reconfigured(config::variant_kind::paper, staying + 101)[0]);
-    squares[0] = 2000;
-    EXPECT_TRUE(reconfigured(config::variant_kind::paper, staying + 100)[0]);
+    squares[0] = 49;
+    squares[150] = 210;
+    const auto pruned_last = reconfigured(config::variant_kind::paper, staying + 100);
+    EXPECT_TRUE(pruned_last[0]);
+    EXPECT_TRUE(pruned_last[150]);
+    EXPECT_EQ(pruned_last.count(pruned_from, 100), 98U);
 }
 
 TEST_F(prunefl_on_lenet5, exempts_the_first_layer_and_ranks_all_others_in_the_authors_variant) {
