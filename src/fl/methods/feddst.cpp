@@ -1,8 +1,8 @@
 // FedDST (Bibikar et al. 2022): a sparse model of fixed density per layer (ERK). Every R rounds each sampled
 // client drops its smallest weights and regrows as many where the gradient of a minibatch is largest; the
 // server averages each weight over the clients that sent it, and prunes each layer back to its density by
-// magnitude. The share that is dropped falls to 0 over the first half of the rounds, the default of their
-// program.
+// magnitude. The share that is dropped falls to 0 over the first half of the rounds, as the paper's cosine
+// does. Their program goes on for as long by default, but drops the same share, a half, each time.
 //
 // The variant "authors" is nearer to what FedDIP's authors run: it falls over all rounds, and clients
 // readjust in the last of R rounds, not in the first.
@@ -41,7 +41,9 @@ public:
         return readjusted_mask(client, config_.feddst.readjusted_share, plan.round, annealing_rounds());
     }
 
-    // Regrown weights are 0 still. Behind all others, those come first that most clients regrew.
+    // Regrown weights are 0 still, but for those that a client drops and regrows at once: these keep what it
+    // trained, where the program sets them to 0. Behind all others, those come first that most clients
+    // regrew.
     sparse::mask reconfigure(const round_plan&, const averages& received,
                              const sparse::mask&) const override {
         std::vector<float> rank(received.weights.size());
