@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +16,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import xarray as xr  # noqa: E402
-from feddip_analysis import Group, budgets, classes, collect, documents, links, plots, results, tables, targets  # noqa: E402
+from feddip_analysis import Group, budgets, classes, collect, documents, links, plots, results, statistics, tables, targets  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent
 PAGE = ROOT / "results" / "budgets.md"
@@ -36,6 +37,9 @@ HELD = ((1, 10), (26, 75), (291, 300))  # rounds, first and last
 AROUND = 11  # rounds, whose mean counts as reached in the middle one
 SMOOTH = 31  # rounds, in the figure
 MEGABYTE = 1e6
+
+# By the name of a system its runs, in the order of their seeds.
+Systems = dict[str, list[xr.Dataset]]
 
 
 def system_of(run: xr.Dataset) -> str:
@@ -58,34 +62,37 @@ def own(run: xr.Dataset, rounds: int) -> float:
     return float(run.class_accuracy[-rounds:, OWN_CLASSES].mean())
 
 
-def span(run: xr.Dataset) -> str:
+def span(runs: list[xr.Dataset]) -> str:
     """Of single rounds."""
-    rounds = run.class_accuracy[-LONG:, OWN_CLASSES].mean("class")
+    rounds = np.array([run.class_accuracy[-LONG:, OWN_CLASSES].mean("class") for run in runs])
     return f"{percent(float(rounds.min()))} to {percent(float(rounds.max()))}"
+
+
+def mean(runs: list[xr.Dataset], value: Callable[[xr.Dataset], float]) -> float:
+    return float(np.mean([value(run) for run in runs]))
 
 
 def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def by_class(systems: dict[str, xr.Dataset]) -> str:
-    head = ["system", *map(str, range(next(iter(systems.values())).sizes["class"]))]
-    return tables.markdown_lines([head, *([name, *map(percent, classes.final_by_class(run))] for name, run in systems.items())])
+def by_class(systems: Systems) -> str:
+    final = {name: np.mean([classes.final_by_class(run) for run in runs], axis=0) for name, runs in systems.items()}
+    head = ["system", *map(str, range(len(next(iter(final.values())))))]
+    return tables.markdown_lines([head, *([name, *map(percent, accuracies)] for name, accuracies in final.items())])
 
 
-def costs(systems: dict[str, xr.Dataset], deadline: float) -> str:
-    def line(name: str, run: xr.Dataset) -> list[str]:
-        kept = in_time(run, deadline)
-        of_class = link_class(run)
+def costs(systems: Systems, deadline: float) -> str:
+    def line(name: str, runs: list[xr.Dataset]) -> list[str]:
         return [
             name,
-            percent(results.final_accuracy(run)),
-            f"{percent(own(run, results.LAST_ROUNDS))} ({percent(own(run, LONG))})",
-            span(run),
-            f"{float(budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.1f}",
-            f"{results.whole_traffic(run) / MEGABYTE:.0f}",
-            f"{float(budgets.simulated_time(run)[-1]):.0f}",
-            *(percent(kept[of_class == c].mean()) for c in range(SLOW + 1)),
+            percent(mean(runs, results.final_accuracy)),
+            f"{percent(mean(runs, lambda run: own(run, results.LAST_ROUNDS)))} ({percent(mean(runs, lambda run: own(run, LONG)))})",
+            span(runs),
+            f"{mean(runs, lambda run: budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.1f}",
+            f"{mean(runs, results.whole_traffic) / MEGABYTE:.0f}",
+            f"{mean(runs, lambda run: budgets.simulated_time(run)[-1]):.0f}",
+            *(percent(mean(runs, lambda run: in_time(run, deadline)[link_class(run) == c].mean())) for c in range(SLOW + 1)),
         ]
 
     head = ["system", "accuracy", f"own classes (last {LONG})", f"single rounds of the last {LONG}", "busiest client (MB)", "all (MB)"]
@@ -93,52 +100,87 @@ def costs(systems: dict[str, xr.Dataset], deadline: float) -> str:
     return tables.markdown_lines([head, *(line(*item) for item in systems.items())])
 
 
-def slow_clients(systems: dict[str, xr.Dataset], deadline: float) -> str:
-    def cell(run: xr.Dataset, rounds: slice) -> str:
-        slow = link_class(run)[rounds] == SLOW
-        held = run.client_density.values[rounds][slow]
-        share = f" ({percent(held.mean())})" if not np.isnan(held).any() else ""
-        return f"{percent(in_time(run, deadline)[rounds][slow].mean())}{share}"
+def differences(systems: Systems) -> str:
+    """Of the system with budgets, by seed."""
+    name = "FedDIP, budgets"
+    measured = {
+        "accuracy": results.final_accuracy,
+        "own classes": lambda run: own(run, results.LAST_ROUNDS),
+        f"own classes, last {LONG}": lambda run: own(run, LONG),
+    }
 
-    rounds = next(iter(systems.values())).sizes["round"]
-    bounds = [rounds * part // PARTS for part in range(PARTS + 1)]
-    parts = [slice(*pair) for pair in zip(bounds, bounds[1:])]
-    head = ["slow clients", *(f"rounds {part.start + 1} to {part.stop}" for part in parts)]
-    return tables.markdown_lines([head, *([name, *(cell(run, part) for part in parts)] for name, run in systems.items())])
+    def cell(other: list[xr.Dataset], value: Callable[[xr.Dataset], float]) -> str:
+        ours, theirs = ({results.config(run)["federation.seed"]: value(run) for run in runs} for runs in (systems[name], other))
+        found = statistics.compare(ours, theirs)
+        return f"{tables.points(found.difference)} [{tables.points(found.low)}, {tables.points(found.high)}]"
 
-
-def held(systems: dict[str, xr.Dataset]) -> str:
-    """What the slow clients hold changes within the first third."""
-    name, run = "FedDIP, budgets", systems["FedDIP, budgets"]
-    slow = link_class(run) == SLOW
-    shares = []
-    for first, last in HELD:
-        rounds = slice(first - 1, last)
-        shares.append(f"{percent(run.client_density.values[rounds][slow[rounds]].mean())} % in rounds {first} to {last}")
-    return f"{name}, mean share of the weights that slow clients hold: {', '.join(shares)}.\n"
-
-
-def times(systems: dict[str, xr.Dataset]) -> str:
-    """Until each has the accuracy that each has in the end."""
-
-    def cell(run: xr.Dataset, target: float) -> str:
-        found = targets.reach(run, target, AROUND)
-        return f"{found.simulated_seconds:.0f}" if found else tables.MISSING
-
-    ends = {name: results.final_accuracy(run) for name, run in systems.items()}
-    head = ["seconds until", *systems]
+    others = {other: runs for other, runs in systems.items() if other != name}
+    head = [f"{name}, minus", *measured]
     return tables.markdown_lines(
-        [head, *([f"{percent(end)} %, the end of {name}", *(cell(run, end) for run in systems.values())] for name, end in ends.items())]
+        [head, *([other, *(cell(runs, value) for value in measured.values())] for other, runs in others.items())]
     )
 
 
-def swings(systems: dict[str, xr.Dataset]) -> str:
+def slow_clients(systems: Systems, deadline: float) -> str:
+    def cell(runs: list[xr.Dataset], rounds: slice) -> str:
+        slow = [link_class(run)[rounds] == SLOW for run in runs]
+        held = [run.client_density.values[rounds][whom].mean() for run, whom in zip(runs, slow)]
+        share = f" ({percent(np.mean(held))})" if not np.isnan(held).any() else ""
+        kept = [in_time(run, deadline)[rounds][whom].mean() for run, whom in zip(runs, slow)]
+        return f"{percent(np.mean(kept))}{share}"
+
+    rounds = next(iter(systems.values()))[0].sizes["round"]
+    bounds = [rounds * part // PARTS for part in range(PARTS + 1)]
+    parts = [slice(*pair) for pair in zip(bounds, bounds[1:])]
+    head = ["slow clients", *(f"rounds {part.start + 1} to {part.stop}" for part in parts)]
+    return tables.markdown_lines([head, *([name, *(cell(runs, part) for part in parts)] for name, runs in systems.items())])
+
+
+def held(systems: Systems) -> str:
+    """What the slow clients hold changes within the first third."""
+    name = "FedDIP, budgets"
+
+    def share(run: xr.Dataset, rounds: slice) -> float:
+        return run.client_density.values[rounds][link_class(run)[rounds] == SLOW].mean()
+
+    shares = [
+        f"{percent(mean(systems[name], lambda run: share(run, slice(first - 1, last))))} % in rounds {first} to {last}"
+        for first, last in HELD
+    ]
+    return f"{name}, mean share of the weights that slow clients hold: {', '.join(shares)}.\n"
+
+
+def times(systems: Systems) -> str:
+    """Until each has the accuracy that each has in the end, of the same seed."""
+
+    def cell(runs: list[xr.Dataset], ends: list[float]) -> str:
+        reached = [targets.reach(run, end, AROUND) for run, end in zip(runs, ends)]
+        seconds = [found.simulated_seconds for found in reached if found]
+        if not seconds:
+            return tables.MISSING
+        return f"{np.mean(seconds):.0f}" + (f", {len(seconds)} of {len(runs)}" if len(seconds) < len(runs) else "")
+
+    ends = {name: [results.final_accuracy(run) for run in runs] for name, runs in systems.items()}
+    head = ["seconds until", *systems]
+    return tables.markdown_lines(
+        [head]
+        + [
+            [f"{percent(np.mean(end))} %, the end of {name}", *(cell(runs, end) for runs in systems.values())]
+            for name, end in ends.items()
+        ]
+    )
+
+
+def swings(systems: Systems) -> str:
     """How far the accuracy on their own classes follows who of the slow clients is in the average, once it has settled."""
 
-    def line(name: str, run: xr.Dataset) -> list[str]:
+    def rounds_of(run: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
         settled = run.isel(round=slice(run.sizes["round"] // PARTS, None))
         taken = ((link_class(settled) == SLOW) & (settled.client_included.values == 1)).sum(axis=1)
-        accuracy = settled.class_accuracy[:, OWN_CLASSES].mean("class").values
+        return taken, settled.class_accuracy[:, OWN_CLASSES].mean("class").values
+
+    def line(name: str, runs: list[xr.Dataset]) -> list[str]:
+        taken, accuracy = (np.concatenate(parts) for parts in zip(*map(rounds_of, runs)))
         means = [percent(accuracy[taken == n].mean()) if (taken == n).any() else tables.MISSING for n in range(4)]
         return [name, *means]
 
@@ -146,10 +188,12 @@ def swings(systems: dict[str, xr.Dataset]) -> str:
     return tables.markdown_lines([head, *(line(*item) for item in systems.items())])
 
 
-def own_over_time(axes: plt.Axes, systems: dict[str, xr.Dataset]) -> None:
-    for (name, run), look in zip(systems.items(), plots.looks(len(systems))):
-        accuracy = targets.smoothed(run.class_accuracy[:, OWN_CLASSES].mean("class"), SMOOTH)
-        axes.plot(budgets.simulated_time(run), accuracy, label=name, **look)
+def own_over_time(axes: plt.Axes, systems: Systems) -> None:
+    """A line per run."""
+    for (name, runs), look in zip(systems.items(), plots.looks(len(systems))):
+        for label, run in zip([name] + [None] * len(runs), runs):
+            accuracy = targets.smoothed(run.class_accuracy[:, OWN_CLASSES].mean("class"), SMOOTH)
+            axes.plot(budgets.simulated_time(run), accuracy, label=label, **{**look, "linewidth": 0.8})
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1)
     axes.set_xlabel("simulated time (s)")
@@ -157,21 +201,22 @@ def own_over_time(axes: plt.Axes, systems: dict[str, xr.Dataset]) -> None:
     axes.yaxis.set_major_formatter(plots.percent_ticks)
 
 
-def draw(systems: dict[str, xr.Dataset]) -> None:
+def draw(systems: Systems) -> None:
     with plots.style():
         drawn, panels = plt.subplots(1, 2, figsize=(7.4, 3.4))
-        classes.by_class(panels[0], [Group(name, [run]) for name, run in systems.items()])
+        classes.by_class(panels[0], [Group(name, runs) for name, runs in systems.items()])
         own_over_time(panels[1], systems)
         drawn.legend(*panels[1].get_legend_handles_labels(), ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0))
         drawn.savefig(FIGURE, dpi=110, bbox_inches="tight", metadata={"Software": None})
         plt.close(drawn)
 
 
-def blocks(systems: dict[str, xr.Dataset]) -> dict[str, str]:
-    (deadline,) = {results.config(run)["budget.deadline_s"] for run in systems.values()} - {0.0}
+def blocks(systems: Systems) -> dict[str, str]:
+    (deadline,) = {results.config(run)["budget.deadline_s"] for runs in systems.values() for run in runs} - {0.0}
     return {
         "classes": by_class(systems),
         "costs": costs(systems, deadline),
+        "differences": differences(systems),
         "slow": slow_clients(systems, deadline),
         "held": held(systems),
         "swings": swings(systems),
@@ -186,8 +231,9 @@ def main() -> int:
     runs, left_out = collect([FILES])
     for each in left_out:
         print(f"left out: {each.path}: {each.reason}", file=sys.stderr)
-    found = {system_of(run): run for run in runs}
-    systems = {name: found[name] for name in SYSTEMS.values()}
+    systems: Systems = {name: [] for name in SYSTEMS.values()}
+    for run in sorted(runs, key=lambda run: results.config(run)["federation.seed"]):
+        systems[system_of(run)].append(run)
     current = documents.update(PAGE, blocks(systems), args.check)
     if args.check:
         if not current:

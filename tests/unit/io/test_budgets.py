@@ -113,7 +113,7 @@ class Tables(Scratch):
     def test_of_two_that_learn_as_much_in_each_second_none_is_there_sooner(self):
         long_rounds, short_rounds = as_much_from_each_byte(self)
         level = self.run_of(columns={"test_accuracy": 0.199, "simulated_seconds": 1.0})
-        found = budget_tables.times({"long": long_rounds, "short": short_rounds, "level": level})
+        found = budget_tables.times({"long": [long_rounds], "short": [short_rounds], "level": [level]})
         self.assertIn("| 19.9 %, the end of level | 400 | 400 | 6 |", found)
 
     def test_the_page_in_the_repository_says_what_its_files_do(self):
