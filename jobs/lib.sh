@@ -64,6 +64,12 @@ build_release() {
         cmake --build --preset release) >&2
 }
 
+# The program: FEDDIP, else what is built here, else the one in PATH; empty where there is none.
+find_feddip() {
+    local built=$feddip_root/build/release/src/app/feddip
+    echo "${FEDDIP:-$([[ -x $built ]] && echo "$built" || command -v feddip || true)}"
+}
+
 # Cores that this process may use; those of two hardware threads count once.
 physical_cores() {
     local cores usable
