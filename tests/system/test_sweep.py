@@ -32,6 +32,7 @@ class Sweep(program.Program):
         path = self.write("list", "".join(f"{line}\n" for line in lines))
         path_of_mpirun = pathlib.Path(shutil.which(program.MPIEXEC)).parent
         environment = {**program.ENVIRONMENT, "FEDDIP": str(pathlib.Path(program.FEDDIP).resolve()),
+                       "SLURM_STEP_NUM_TASKS": "4",  # as in a shell that srun started
                        "PATH": f"{path_of_mpirun}:{os.environ['PATH']}"}
         return subprocess.run(["bash", JOBS / "sweep.sh", path, "1"], cwd=self.folder, env=environment, check=False,
                               capture_output=True, text=True, timeout=program.SECONDS)
