@@ -4,6 +4,7 @@
 # Looks first in $FEDDIP_DATA, in data/downloads and where Debian's package dataset-fashion-mnist puts its files;
 # what is there is left alone. The rest comes from the official sites into data/downloads, is checked against
 # checksums.md5, and appears there only when it is whole, so this may be stopped and started again at any time.
+# feddip finds data/downloads from the folder above alone; elsewhere FEDDIP_DATA must name it, as the last line says.
 # FEDDIP_FASHION_MNIST_URL and FEDDIP_CIFAR_URL name a mirror (the checksums stay the same).
 set -euo pipefail
 
@@ -70,11 +71,14 @@ fetch() {
 }
 
 get() {
-    local folder target file
+    local folder target file tool
     if folder=$(find_existing "$1"); then
         echo "$1: already in $folder"
         return
     fi
+    for tool in curl md5sum tar awk; do
+        command -v "$tool" >/dev/null || fail "$tool is not installed"
+    done
     target=$downloads/$(folder_of "$1")
     echo "$1: into $target"
     mkdir -p "$downloads"
@@ -100,6 +104,16 @@ get() {
     echo "$1: done"
 }
 
+tell_where() {
+    local dataset
+    for dataset in "$@"; do
+        if [[ $(find_existing "$dataset") == "$downloads"/* ]]; then
+            printf 'for feddip in another folder than %s: export FEDDIP_DATA=%q\n' "$(dirname "$here")" "$downloads"
+            return
+        fi
+    done
+}
+
 scratch=
 trap '[[ -z $scratch ]] || rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
@@ -111,9 +125,7 @@ for dataset in "$@"; do
         exit 2
     fi
 done
-for tool in curl md5sum tar awk; do
-    command -v "$tool" >/dev/null || fail "$tool is not installed"
-done
 for dataset in "$@"; do
     get "$dataset"
 done
+tell_where "$@"

@@ -20,12 +20,14 @@ from feddip_import.folders import from_folder
 from feddip_import.tables import from_csv
 
 
-def extents(text):
-    """"28x28" or "1x28x28" as numbers."""
-    numbers = tuple(int(part) for part in text.split("x"))
-    if min(numbers) < 1:
-        raise ValueError
-    return numbers
+def extents(form):
+    """What reads "28x28", where `form` is HxW, as numbers."""
+    def read(text):
+        parts = text.split("x")
+        if len(parts) != len(form.split("x")) or not all(part.isdecimal() and int(part) > 0 for part in parts):
+            raise argparse.ArgumentTypeError(f"'{text}' is not {form} in numbers")
+        return tuple(map(int, parts))
+    return {"type": read, "metavar": form}
 
 
 def share(text):
@@ -46,7 +48,7 @@ def arguments():
     common.add_argument("--compress", action="store_true", help="deflate the images")
     kinds = parser.add_subparsers(dest="kind", required=True)
     pictures = argparse.ArgumentParser(add_help=False, parents=[common])
-    pictures.add_argument("--size", type=extents, metavar="HxW", help="scale images to it; default: the first one's, "
+    pictures.add_argument("--size", **extents("HxW"), help="scale images to it; default: the first one's, "
                           "and others are left out")
     pictures.add_argument("--channels", type=int, choices=(1, 3), help="grey or colour; default: as the first image")
     folder = kinds.add_parser("folder", parents=[pictures], help="a folder of folders of images")
@@ -57,7 +59,7 @@ def arguments():
     arrays.add_argument("--channels-last", action="store_true", help="images are N x H x W x C, not N x C x H x W")
     table = kinds.add_parser("csv", parents=[pictures], help="a table of pixels, or of files of images")
     table.add_argument("source", type=pathlib.Path)
-    table.add_argument("--shape", type=extents, metavar="CxHxW", help="of an image whose pixels are in the table")
+    table.add_argument("--shape", **extents("CxHxW"), help="of an image whose pixels are in the table")
     return parser.parse_args()
 
 

@@ -64,6 +64,12 @@ build_release() {
         cmake --build --preset release) >&2
 }
 
+# The program: FEDDIP, else what is built here, else the one in PATH; empty where there is none.
+find_feddip() {
+    local built=$feddip_root/build/release/src/app/feddip
+    echo "${FEDDIP:-$([[ -x $built ]] && echo "$built" || command -v feddip || true)}"
+}
+
 # Cores that this process may use; those of two hardware threads count once.
 physical_cores() {
     local cores usable
@@ -119,7 +125,8 @@ is_complete() {
 }
 
 # is_same_run PROGRAM RESULTS CONFIG ARGUMENT...: whether complete results are what these would give; the program's exit code, and
-# what it says against it. It is asked about a copy, so that it waits for no lease and touches nothing.
+# what it says against it. It is asked about a copy, so that it waits for no lease and touches nothing, and alone, whatever step
+# of Slurm this shell may be in.
 is_same_run() {
     local folder told status=0 words=()
     local program=$1 results=$2
@@ -130,7 +137,8 @@ is_same_run() {
     done
     folder=$(mktemp -d)
     cp "$results" "$folder/complete.h5"
-    told=$("$program" train "${words[@]}" --set checkpoint.path= --out "$folder/complete.h5" --resume 2>&1) || status=$?
+    told=$(env -u SLURM_STEP_NUM_TASKS "$program" train "${words[@]}" --set checkpoint.path= --out "$folder/complete.h5" \
+        --resume 2>&1) || status=$?
     ((status == 0)) || printf '%s\n' "${told//"$folder/complete.h5"/$results}" >&2
     rm -r "$folder"
     return "$status"

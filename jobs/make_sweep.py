@@ -12,6 +12,7 @@ import itertools
 import pathlib
 import re
 import sys
+import tomllib
 
 SHORT = {  # option: key, and how its value shows in the file name
     "method": ("method.name", "{}"),
@@ -44,14 +45,25 @@ def axes(given):
     return [axis for axis in found if axis[2]]
 
 
+def method_of(config, overrides):
+    """The method that a run has in the end."""
+    name = config.get("method", {}).get("name", "feddip")
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key.strip() == "method.name":
+            name = value.strip().strip("\"'")
+    return name
+
+
 def runs(given):
     """Each run's name and the overrides that make it, once."""
     found = {}
     varied = axes(given)
+    config = tomllib.loads(given.config.read_text())
     for values in itertools.product(*(values for _, _, values in varied)):
         chosen = [(key, form, value) for (key, form, _), value in zip(varied, values)]
-        dense = any(key == "method.name" and value in DENSE for key, _, value in chosen)
-        chosen = [choice for choice in chosen if not (dense and choice[0] == "sparsity.target")]
+        if method_of(config, [*given.set, *(f"{key}={value}" for key, _, value in chosen)]) in DENSE:
+            chosen = [choice for choice in chosen if choice[0] != "sparsity.target"]
         name = "-".join([given.config.stem, *(form.format(value) for _, form, value in chosen)])
         found[name] = [*given.set, *(f"{key}={value}" for key, _, value in chosen)]
     return found
@@ -60,7 +72,11 @@ def runs(given):
 def main():
     given = arguments()
     lines = []
-    for name, overrides in runs(given).items():
+    try:
+        listed = runs(given)
+    except ValueError as problem:  # of TOML, of UTF-8
+        sys.exit(f"feddip: error: can't read the config ({given.config}): {problem}")
+    for name, overrides in listed.items():
         words = [str(given.config), "--out", str(given.out / f"{name}.h5")]
         for override in overrides:
             words += ["--set", override]

@@ -15,8 +15,17 @@ import zlib
 import h5py
 import numpy as np
 
+PLACES = [pathlib.Path(__file__).resolve().parents[1] / "data" / "downloads" / "fashion-mnist",
+          pathlib.Path("/usr/share/datasets/fashion-mnist")]
 SETS = {"train": "train", "test": "t10k"}
 CLASSES = 10
+
+
+def find():
+    """The folder that feddip would read: of FEDDIP_DATA, of data/get.sh or of Debian's package."""
+    named = os.environ.get("FEDDIP_DATA")
+    places = [*([pathlib.Path(named), pathlib.Path(named) / "fashion-mnist"] if named else []), *PLACES]
+    return next((place for place in places if any(place.glob("train-labels-idx1-ubyte*"))), PLACES[-1])
 
 
 def read(folder, name, header):
@@ -64,7 +73,7 @@ def main():
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--last", type=int, default=16, help="how many of them have classes of their own")
     parser.add_argument("--classes", type=int, nargs="+", default=[8, 9], help="which those are")
-    parser.add_argument("--data", type=pathlib.Path, default="/usr/share/datasets/fashion-mnist", help="a folder of IDX files")
+    parser.add_argument("--data", type=pathlib.Path, default=find(), help="a folder of IDX files; default: %(default)s")
     args = parser.parse_args()
     if not 0 < args.last < args.clients:
         parser.error(f"--last {args.last} is not between 1 and {args.clients - 1}")

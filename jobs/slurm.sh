@@ -25,10 +25,9 @@ ask_to_stop() {
 }
 
 find_program() {
-    local built=$feddip_root/build/release/src/app/feddip
     feddip_modules
     choose_python
-    FEDDIP=${FEDDIP:-$([[ -x $built ]] && echo "$built" || command -v feddip || true)}
+    FEDDIP=$(find_feddip)
     [[ -x $FEDDIP ]] || die "no program (FEDDIP in jobs/cluster.env): '$FEDDIP' can't be run; build it or name it"
 }
 

@@ -12,24 +12,36 @@ if [[ $# -lt 1 || $# -gt 2 || ! -r $1 ]]; then
     echo "usage: jobs/sweep.sh LIST [RANKS]; jobs/make_sweep.py writes the list" >&2
     exit 2
 fi
-feddip=${FEDDIP:-$feddip_root/build/release/src/app/feddip}
+feddip=$(find_feddip)
 [[ -x $feddip ]] || die "no program (FEDDIP): '$feddip' can't be run; build it (jobs/quickstart.sh does) or name it"
 ranks=${2:-2}
 mapfile -t runs < <(grep -v '^[[:space:]]*$' "$1")
 
+results_of() { # ARGUMENT...
+    while (($# > 1)); do
+        [[ $1 != --out ]] || echo "$2"
+        shift
+    done | tail -n 1
+}
+
+complete=()
+for i in "${!runs[@]}"; do
+    read -ra run <<<"${runs[i]}"
+    results=$(results_of "${run[@]}")
+    [[ -z $results ]] || ! is_complete "$results" || complete[i]=yes
+done
+
 failed=() started=$SECONDS trained=0
 for i in "${!runs[@]}"; do
     read -ra run <<<"${runs[i]}"
-    results=
-    for ((j = 0; j < ${#run[@]} - 1; ++j)); do
-        [[ ${run[j]} != --out ]] || results=${run[j + 1]}
-    done
-    if [[ -n $results ]] && is_complete "$results"; then
+    results=$(results_of "${run[@]}")
+    if [[ -n ${complete[i]:-} ]]; then
         is_same_run "$feddip" "$results" "${run[@]}" || failed+=("$results (complete, but not this run)")
         continue
     fi
     left=
-    ((trained == 0)) || left=", about $(((SECONDS - started) * (${#runs[@]} - i) / trained / 60)) min left"
+    ((trained == 0)) ||
+        left=", about $(((SECONDS - started) * (${#runs[@]} - ${#complete[@]} - trained) / trained / 60)) min left"
     say "Run $((i + 1)) of ${#runs[@]}$left: $results"
     [[ -z $results ]] || mkdir -p "$(dirname "$results")"
     status=0

@@ -35,4 +35,8 @@ def split(samples, test_share, seed):
         chosen = set(draw.permutation(len(group))[:round(test_share * len(group))].tolist())
         for i, sample in enumerate(group):
             sample.set = "test" if i in chosen else "train"
+    for name, how_many in (("test", "none"), ("train", "all")):
+        if groups and all(sample.set != name for sample in samples):
+            raise Unusable(f"no {name} image can be used: there are so few of each class, or of each client's, that {test_share:g} "
+                           f"of them (--test-share) are {how_many}")
     return samples

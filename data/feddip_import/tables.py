@@ -35,7 +35,7 @@ def from_csv(path, shape=None, size=None, channels=None):
             others = [i for i, name in enumerate(header) if name not in WORDS]
             if "label" not in column:
                 raise Unusable(f"{path}: no column is called label in its first line")
-            if "path" not in column and (shape is None or len(shape) != 3):
+            if "path" not in column and shape is None:
                 raise Unusable(f"{path}: it has no column path, so --shape CxHxW must say how its pixels lie")
             for row in rows:
                 where = f"line {rows.line_num}"

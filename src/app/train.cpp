@@ -30,6 +30,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -274,12 +275,35 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
     return result.complete ? exit_code::done : exit_code::stopped;
 }
 
+// How many ranks srun has started, this one among them; 1 where it was not srun. To be called before
+// MPI_Init, which may set what tells, as it may set what launched_rank reads.
+int ranks_by_srun() {
+    const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
+    return tasks == nullptr || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr ? 1 : std::atoi(tasks);
+}
+
+// Each of them would train the whole run.
+std::string ranks_apart(int started) {
+    return input_error(
+               "the ranks don't find each other", fmt::format("SLURM_STEP_NUM_TASKS={}", started),
+               "each is alone in its MPI; start them with srun --mpi=pmix and an MPI that speaks PMIx, "
+               "or with mpirun, and a run of one rank in a step of one task")
+        .what();
+}
+
 } // namespace
 
 exit_code train(const train_command& command) {
+    const int started = ranks_by_srun(), rank = launched_rank();
     int argc = 0;
     char** argv = nullptr;
     const comm::mpi_session session(argc, argv);
+    if (started > 1 && comm::communicator::world().size() == 1) {
+        if (rank == 0) {
+            print_error(ranks_apart(started));
+        }
+        return exit_code::bad_input;
+    }
     try {
         auto world = comm::communicator::world();
         return train_on(world, command);

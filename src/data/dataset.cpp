@@ -190,7 +190,9 @@ fs::path locate(const config::data_section& settings) {
                 incomplete += fmt::format("; {} lacks {}", folder.string(), fmt::join(missing, ", "));
             }
         }
-        places.push_back(root.string());
+        std::error_code no_folder; // the current one may be gone
+        const fs::path whole = fs::absolute(root, no_folder);
+        places.push_back((no_folder ? root : whole).string());
     }
     throw input_error("cannot find dataset " + to_string(name),
                       path.empty() ? "data.path is empty" : "data.path",

@@ -184,11 +184,16 @@ class Import(program.Program):
                                 (["csv", "t.csv", "--shape", "1x1x1"], "label"), (["csv", "none.csv"], "none.csv"),
                                 (["arrays", "few.npz"], "2 values for 3 images"),
                                 (["arrays", "objects.npz"], "can't be read"), (["arrays", "t.csv"], "can't read it"),
-                                (["arrays", "many.npz"], "no test image can be used")):
+                                (["arrays", "many.npz"], "that 0.2 of them (--test-share) are none"),
+                                (["arrays", "many.npz", "--test-share", "0.9"], "(--test-share) are all"),
+                                (["folder", "empty", "--size", "32"], "argument --size: '32' is not HxW in numbers"),
+                                (["folder", "empty", "--size", "32x32x3"], "--size: '32x32x3' is not HxW"),
+                                (["csv", "t.csv", "--shape", "28x28"], "--shape: '28x28' is not CxHxW"),
+                                (["csv", "t.csv", "--shape", "1x0x28"], "--shape: '1x0x28' is not CxHxW")):
             with self.subTest(arguments=arguments):
                 refused = self.run_import(*arguments, "--out", "own.h5", expect=2)
                 self.assertIn(part, refused.stderr)
-                self.assertIn("import.py: error: ", refused.stderr)
+                self.assertRegex(refused.stderr, r"import\.py(?: \w+)?: error: ")
                 self.assertFalse(list(self.folder.glob("own.h5*")))
 
 

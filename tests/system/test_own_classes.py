@@ -1,5 +1,6 @@
 """jobs/own_classes.py: the last clients alone have some classes, and what fails leaves no file that would be taken next time."""
 import gzip
+import os
 import pathlib
 import subprocess
 import sys
@@ -26,9 +27,10 @@ class OwnClasses(program.Program):
     def put(self, name, header, values):
         (self.idx / f"{name}.gz").write_bytes(gzip.compress(bytes(header) + values.tobytes()))
 
-    def make(self, *arguments, data="idx", expect=0):
-        done = subprocess.run([sys.executable, "-B", TOOL, "own.h5", "--data", data, *arguments], cwd=self.folder,
-                              check=False, capture_output=True, text=True, timeout=program.SECONDS)
+    def make(self, *arguments, data="idx", expect=0, **environment):
+        place = ["--data", data] if data else []
+        done = subprocess.run([sys.executable, "-B", TOOL, "own.h5", *place, *arguments], cwd=self.folder,
+                              env={**os.environ, **environment}, check=False, capture_output=True, text=True, timeout=program.SECONDS)
         self.assertEqual(done.returncode, expect, done.stderr)
         return done.stderr
 
@@ -42,6 +44,13 @@ class OwnClasses(program.Program):
                 for label in range(10):
                     share = np.bincount(clients[labels == label], minlength=7)
                     self.assertLessEqual(np.ptp(share[4:] if label >= 8 else share[:4]), 1, label)
+
+    def test_images_are_found_where_the_program_finds_them(self):
+        (self.folder / "fashion-mnist").symlink_to(self.idx)
+        for place in ("idx", "."):
+            self.make(*OWN, data=None, FEDDIP_DATA=place)
+            with h5py.File(self.folder / "own.h5") as file:
+                self.assertEqual(len(file["train/labels"]), 300, place)
 
     def test_the_program_takes_it(self):
         self.make(*OWN)

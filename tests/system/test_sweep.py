@@ -32,6 +32,7 @@ class Sweep(program.Program):
         path = self.write("list", "".join(f"{line}\n" for line in lines))
         path_of_mpirun = pathlib.Path(shutil.which(program.MPIEXEC)).parent
         environment = {**program.ENVIRONMENT, "FEDDIP": str(pathlib.Path(program.FEDDIP).resolve()),
+                       "SLURM_STEP_NUM_TASKS": "4",  # as in a shell that srun started
                        "PATH": f"{path_of_mpirun}:{os.environ['PATH']}"}
         return subprocess.run(["bash", JOBS / "sweep.sh", path, "1"], cwd=self.folder, env=environment, check=False,
                               capture_output=True, text=True, timeout=program.SECONDS)
@@ -56,6 +57,29 @@ class Sweep(program.Program):
                 self.assertEqual((self.folder / "a.h5").read_bytes(), before)
             for path in self.folder.glob("*.ckpt-*"):
                 path.unlink()
+
+
+class SweepWithStandIns(program.Program):
+    def test_an_installed_program_does_and_complete_runs_ahead_take_no_time(self):
+        (self.folder / "jobs").mkdir()
+        shutil.copy(JOBS / "sweep.sh", self.folder / "jobs")
+        (self.folder / "jobs" / "lib.sh").write_text((JOBS / "lib.sh").read_text() + """
+is_complete() { [[ $1 == complete* ]]; }
+is_same_run() { :; }
+mpi_run() { echo "$2" >> asked; SECONDS=$((SECONDS + 600)); }
+""")
+        self.write("list", "".join(f"c.toml --out {name}.h5\n" for name in ("a", "complete1", "b", "complete2", "complete3")))
+        installed = self.folder / "bin" / "feddip"
+        installed.parent.mkdir()
+        installed.symlink_to("/bin/true")
+        environment = {**os.environ, "PATH": f"{installed.parent}:{os.environ['PATH']}"}
+        environment.pop("FEDDIP", None)
+        done = subprocess.run(["bash", "jobs/sweep.sh", "list"], cwd=self.folder, env=environment, check=False,
+                              capture_output=True, text=True, timeout=program.SECONDS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual((self.folder / "asked").read_text().split(), [str(installed)] * 2)
+        self.assertIn("Run 1 of 5: a.h5", done.stderr)
+        self.assertIn("Run 3 of 5, about 10 min left: b.h5", done.stderr)
 
 
 class Quickstart(program.Program):

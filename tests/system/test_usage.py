@@ -22,6 +22,21 @@ class Usage(program.Program):
             with self.subTest(arguments=arguments):
                 self.assert_refused(self.run_program(*arguments), "(command line)", part)
 
+    def test_ranks_by_srun_that_are_each_alone_are_refused(self):
+        """Without PMIx each would train the whole run. What mpirun starts, and steps of one task, are let through."""
+        alone = "the ranks don't find each other (SLURM_STEP_NUM_TASKS=4): "
+        for launcher, tasks, rank, says in (([], 4, 0, alone), ([], 4, 3, None), ([], 1, 0, "/nowhere"),
+                                            (program.mpirun(1), 4, 0, "/nowhere")):
+            with self.subTest(launcher=launcher, tasks=tasks, rank=rank):
+                done = subprocess.run(
+                    [*launcher, program.FEDDIP, "train", self.config, "--set", "data.path=/nowhere"], cwd=self.folder,
+                    env={**program.ENVIRONMENT, "SLURM_STEP_NUM_TASKS": str(tasks), "SLURM_PROCID": str(rank)},
+                    check=False, capture_output=True, text=True, timeout=program.SECONDS)
+                if says:
+                    self.assert_refused(done, says)
+                else:
+                    self.assertEqual((done.returncode, done.stderr), (2, ""), "one rank says it for all")
+
     def test_bad_overrides_are_refused(self):
         for override, part in [
             ("federation", "federation"),

@@ -302,6 +302,17 @@ class JobScripts(unittest.TestCase):
                       "--set federation.local_epochs=3", lines)
         self.assertIn("--array=1-6", made.stderr)
 
+    def test_a_method_is_dense_wherever_it_is_named(self):
+        for config, more, runs in (("[method]\nname = 'fedprox'\n", (), 1), ("", ("--set", "method.name=fedavg"), 1),
+                                   ("", ("--set", 'method.name="fedavg"'), 1), ("", ("--vary", "method.name", "fedavg"), 1),
+                                   ("method.name = 'fedavg'\n", ("--method", "feddip"), 2), ("", (), 2)):
+            with self.subTest(config=config, more=more):
+                (self.folder / "c.toml").write_text(config)
+                made = self.run_tool("make_sweep.py", "c.toml", "--sparsity", "0.8", "0.9", *more)
+                self.assertEqual(len(made.stdout.splitlines()), runs, made.stderr)
+        (self.folder / "c.toml").write_text("[method")
+        self.assertIn("feddip: error: can't read the config (c.toml)", self.run_tool("make_sweep.py", "c.toml").stderr)
+
     def test_a_list_with_spaces_in_names_is_refused(self):
         (self.folder / "c.toml").touch()
         self.assertNotEqual(self.run_tool("make_sweep.py", "c.toml", "--out", "my results").returncode, 0)

@@ -111,7 +111,7 @@ TEST(locate, names_every_place_and_what_to_do) {
     });
 
     for (const std::string& part :
-         {std::string("cifar-100"), empty.path().string(), std::string("data/downloads"),
+         {std::string("cifar-100"), empty.path().string(), (fs::current_path() / "data/downloads").string(),
           std::string("data/get.sh"), std::string("FEDDIP_DATA")}) {
         EXPECT_THAT(complaint, HasSubstr(part));
     }

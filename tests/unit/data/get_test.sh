@@ -53,6 +53,16 @@ rm "$work/mirror/cifar-10-binary.tar.gz"
 run cifar-10
 check "the second time finds the files" ended 0
 check "the second time says so" says "already in $work/data/downloads/cifar-10-batches-bin"
+check "feddip is told elsewhere too" says "export FEDDIP_DATA=$work/data/downloads"
+
+mkdir "$work/few"
+for tool in bash dirname basename; do
+    ln -s "$(command -v "$tool")" "$work/few"
+done
+PATH=$work/few run cifar-10
+check "what is there needs no curl" ended 0
+PATH=$work/few run cifar-100
+check "what is not does" says "curl is not installed"
 
 rm "$work/data/downloads/cifar-10-batches-bin/test_batch.bin"
 run cifar-10
@@ -74,6 +84,7 @@ check "nothing is kept of a wrong file" tidy
 export FEDDIP_DATA=$work/mirror
 run cifar-10
 check "FEDDIP_DATA is looked at first" says "cifar-10: already in $work/mirror/cifar-10-batches-bin"
+check "and needs no advice" eval '! says "export FEDDIP_DATA"'
 
 run mnist
 check "an unknown dataset is bad usage" ended 2
