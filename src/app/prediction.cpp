@@ -10,6 +10,7 @@
 #include "fl/evaluation.hpp"
 #include "fl/faults.hpp"
 #include "fl/first_client.hpp"
+#include "fl/first_look.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
 #include "fl/neighbourhood.hpp"
@@ -161,8 +162,11 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         r.seconds = guarantee ? fl::not_measured : links.round_seconds(works);
         r.values = sent + static_cast<double>(layout.size() - layout.prunable_size());
         if (t == 0) {
-            const auto first = fl::cost_of(method.looks_first(), layout, start.count(),
-                                           static_cast<std::uint64_t>(positions.of_model()));
+            auto first = fl::cost_of(method.looks_first(), layout, start.count(),
+                                     static_cast<std::uint64_t>(positions.of_model()));
+            first.images =
+                fl::expected_images_of_look(config, method.looks_first(), images(fl::first_client::id, 0));
+            r.seconds += first.any() ? links.seconds(fl::work_of(first)) : 0;
             r.down += static_cast<double>(first.bytes_down);
             r.up += static_cast<double>(first.bytes_up);
             r.positions_up += static_cast<double>(first.positions);

@@ -28,10 +28,10 @@ using images_in_round = std::function<double(int client, int round)>;
 
 // For each round. Values, tails and headers are exact, positions are estimated (expected_positions.hpp).
 // Clients that will be sampled, drop out or be slow are known; times take each with the mean of the round's
-// bytes, and with its `images`. Of protected clients it isn't
-// known who takes part: the rounds are those that the budget allows, their bytes means over all draws, and
-// there are no times. Where there is no server, bytes of messages between clients, each counted down and up.
-// `alarm` is a round in which the clients' loss rises (fl/adaptation.hpp), -1: none.
+// bytes, and with its `images`, and have the first client's look at its data in round 0. Of protected clients
+// it isn't known who takes part: the rounds are those that the budget allows, their bytes means over all
+// draws, and there are no times. Where there is no server, bytes of messages between clients, each counted
+// down and up. `alarm` is a round in which the clients' loss rises (fl/adaptation.hpp), -1: none.
 std::vector<round_traffic> predict_traffic(const config::run_config& config, const fl::method& method,
                                            const parameter_layout& layout, const images_in_round& images,
                                            int alarm = -1);

@@ -1,6 +1,7 @@
 #include "fl/accounting.hpp"
 
 #include "fl/aggregation/secure_words.hpp"
+#include "fl/first_client.hpp"
 #include "fl/neighbourhood.hpp"
 #include "fl/upload.hpp"
 #include "sparse/codec.hpp"
@@ -144,6 +145,13 @@ client_work work_of(const participant& who, double images, int epochs) {
             .answers = who.answers};
 }
 
+client_work work_of(const start_cost& look) {
+    return {.client = first_client::id,
+            .bytes_down = static_cast<double>(look.bytes_down),
+            .bytes_up = static_cast<double>(look.bytes_up),
+            .images = look.images};
+}
+
 accounting::accounting(const workplace& here)
     : here_(here), downloads_(here.layout), links_(here.what.config) {}
 
@@ -156,10 +164,10 @@ void accounting::charge_downloads(ongoing_round& now, run_state& state) {
         return;
     }
     auto& record = now.record;
-    const auto start = std::exchange(owed_, {});
-    record.bytes_down = start.bytes_down;
-    record.bytes_up = start.bytes_up;
-    record.bytes_positions = start.positions;
+    paid_ = std::exchange(owed_, {});
+    record.bytes_down = paid_.bytes_down;
+    record.bytes_up = paid_.bytes_up;
+    record.bytes_positions = paid_.positions;
     for (auto& p : now.who.sampled) {
         if (here_.what.config.budget.mode != config::budget_kind::none) {
             p.density = static_cast<double>(weights_trained(now.plan, state, p.part)) /
@@ -279,6 +287,9 @@ void accounting::simulate(ongoing_round& now) const {
     now.record.simulated_seconds = links_.round_seconds(in_time);
     if (std::ranges::any_of(now.who.sampled, &participant::late)) {
         now.record.simulated_seconds = std::max(now.record.simulated_seconds, budget.deadline_s);
+    }
+    if (paid_.any()) {
+        now.record.simulated_seconds += links_.seconds(work_of(paid_));
     }
 }
 

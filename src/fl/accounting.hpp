@@ -65,6 +65,9 @@ double reference_cost_mib(const parameter_layout& layout, double sparsity_down, 
 // times.
 client_work work_of(const participant& who, double images, int epochs);
 
+// Of the first client, before the first round.
+client_work work_of(const start_cost& look);
+
 // A model that goes from one client to another, where there is no server.
 struct exchanged {
     int from = 0, to = 0;
@@ -76,7 +79,8 @@ class accounting {
 public:
     explicit accounting(const workplace& here);
 
-    // To be charged with the downloads of the next round.
+    // To be charged to the next round, which begins after it: to no client's record, for it need not be
+    // sampled then.
     void owe(const start_cost& cost) { owed_ = cost; }
 
     // What each sampled client receives, before any has trained. Of protected clients the round is charged
@@ -102,7 +106,7 @@ private:
     const workplace& here_;
     download_ledger downloads_;
     link_model links_;
-    start_cost owed_;
+    start_cost owed_, paid_; // paid_: in this round
 };
 
 } // namespace feddip::fl

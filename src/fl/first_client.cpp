@@ -1,6 +1,7 @@
 #include "fl/first_client.hpp"
 
 #include "base/error.hpp"
+#include "fl/first_look.hpp"
 
 #include <algorithm>
 
@@ -11,6 +12,7 @@ sparse::mask method::look(first_client&, std::span<float>) const {
 }
 
 std::vector<float> first_client::gradient(std::span<const float> state) {
+    ++gradients_;
     return trainer_->gradient(state, 0, id, images_);
 }
 
@@ -21,9 +23,14 @@ std::vector<float> first_client::train(const round_plan& plan, const sparse::mas
     all.squared_gradients = true;
     const global_model model{{state.begin(), state.end()}, mask, 0};
     trainer_->train(model, model.mask, all, id, images_, [] {});
+    ++trainings_;
     std::ranges::copy(trainer_->weights(), state.begin());
     const auto squares = trainer_->squared_gradients();
     return {squares.begin(), squares.end()};
+}
+
+double first_client::images_trained(const config::federation_section& federation) const {
+    return images_of_look(trainings_, gradients_, static_cast<double>(images_.size()), federation);
 }
 
 double first_client::accuracy(const sparse::mask& mask, std::span<const float> state) {

@@ -28,6 +28,9 @@ public:
     // mean squared gradients of all prunable ones.
     std::vector<float> train(const round_plan& plan, const sparse::mask& mask, std::span<float> state);
 
+    // Images that it has trained on or taken a gradient of, each as often as it was.
+    double images_trained(const config::federation_section& federation) const;
+
     // Top-1 accuracy on the client's images, for which no test images are at hand.
     double accuracy(const sparse::mask& mask, std::span<const float> state);
 
@@ -35,6 +38,7 @@ private:
     local_trainer* trainer_;
     const parameter_layout* layout_;
     std::span<const std::uint32_t> images_;
+    int trainings_ = 0, gradients_ = 0;
 };
 
 } // namespace feddip::fl

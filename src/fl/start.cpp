@@ -25,8 +25,10 @@ start_cost look_first(workplace& here, global_model& model) {
     const auto images = here.drift.images_of(first_client::id, 0);
     first_client client(here.trainer, here.layout, images);
     model.mask = here.how->look(client, model.state);
-    return cost_of(here.how->looks_first(), here.layout, model.mask.count(),
-                   sparse::encode(model.mask, here.layout, nullptr).size());
+    auto cost = cost_of(here.how->looks_first(), here.layout, model.mask.count(),
+                        sparse::encode(model.mask, here.layout, nullptr).size());
+    cost.images = client.images_trained(here.what.config.federation);
+    return cost;
 }
 
 // The same on every rank, so that nothing needs to be sent, unless data are looked at.

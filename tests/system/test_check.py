@@ -100,6 +100,18 @@ class Check(program.Program):
                     for which in ("bytes_down", "bytes_up"):
                         self.assertAlmostEqual(predicted[which] / file["rounds"][which][:].sum(), 1, delta=0.005, msg=which)
 
+    def test_the_predicted_time_has_the_first_clients_look_in_it(self):
+        for method in ("snip", "flash", "prunefl"):
+            with self.subTest(method):
+                settings = ("--set", f"method.name={method}", "--set", "federation.rounds=2", "--set", "links.uplink_mbit=1.0",
+                            "--set", "links.downlink_mbit=1.0", "--set", "links.train_ms_per_image=10.0")
+                predicted = json.loads(self.check(*settings, "--json"))["run"]["simulated_seconds"]
+                self.train(*settings, "--out", f"{method}.h5")
+                with h5py.File(self.folder / f"{method}.h5") as file:
+                    self.assertAlmostEqual(predicted / file["rounds/simulated_seconds"][:].sum(), 1, delta=0.03)
+                    look = file["rounds/bytes_down"][0] - file["clients/bytes_down"][0].sum()
+                    self.assertGreater(look, 4 * 61000)
+
     def test_where_clients_prune_further_it_says_that_it_knows_a_bound(self):
         settings = ("--set", "method.name=dadpfl", "--set", "dadpfl.pruning_threshold=1000", "--set", "federation.rounds=8",
                     "--set", "federation.clients=5", "--set", "drift.samples_per_round=200")

@@ -4,8 +4,10 @@
 #include "base/error.hpp"
 #include "base/random.hpp"
 #include "fl/budget/controller.hpp"
+#include "fl/first_client.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
+#include "fl/start_cost.hpp"
 #include "fl/state.hpp"
 #include "fl/upload.hpp"
 #include "sparse/codec.hpp"
@@ -76,6 +78,42 @@ void require_method(const config::run_config& config, const method& how) {
                                "reconfiguration_upload = \"dense\", fedavg, fedprox, flash or snip",
                                t + 1));
         }
+    }
+}
+
+// Of a mask drawn at random.
+double positions_of(double weights, const config::run_config& config, const parameter_layout& layout) {
+    random_stream random(config.federation.seed, 0, 0, purpose::probing);
+    const double density = std::min(1.0, weights / static_cast<double>(layout.prunable_size()));
+    const auto mask =
+        sparse::random_mask(layout, std::vector<double>(layout.weights().size(), density), random);
+    return static_cast<double>(sparse::encode(mask, layout, nullptr).size());
+}
+
+// The first client looks at its data with the whole model, and within no deadline, for there is no round yet.
+void require_first_look(const config::run_config& config, const method& how, const parameter_layout& layout) {
+    if (how.looks_first() == first_look::none) {
+        return;
+    }
+    const auto its_class = link_model(config).class_of(first_client::id);
+    if (largest_density(config.budget, its_class) < 1) {
+        refuse("budget.density",
+               fmt::format("before the first round of {} client {} holds all weights, and has room for {} of "
+                           "them; take 1 for class {} of [links]",
+                           config.method.name, first_client::id, largest_density(config.budget, its_class),
+                           its_class + 1));
+    }
+    const auto alive = how.alive(how.plan(0), layout);
+    const auto cost =
+        cost_of(how.looks_first(), layout, alive,
+                static_cast<std::uint64_t>(positions_of(static_cast<double>(alive), config, layout)));
+    const auto bytes = static_cast<double>(cost.bytes_down + cost.bytes_up);
+    if (!is_within(config.budget, bytes, 0)) {
+        refuse(
+            "budget.bytes_per_round",
+            fmt::format("{} is less than the {:.0f} that client {} exchanges before the first round of {}, "
+                        "down and up",
+                        config.budget.bytes_per_round, bytes, first_client::id, config.method.name));
     }
 }
 
@@ -167,19 +205,12 @@ public:
     }
 
 private:
+    double positions_of(double weights) const { return fl::positions_of(weights, config_, layout_); }
+
     double bytes_of(double weights, config::value_kind values) const {
         const auto tail = layout_.size() - layout_.prunable_size();
         return static_cast<double>(message_bytes(0, tail)) +
                static_cast<double>(bytes_per_value(values)) * weights;
-    }
-
-    // Of a mask drawn at random.
-    double positions_of(double weights) const {
-        random_stream random(config_.federation.seed, 0, 0, purpose::probing);
-        const double density = std::min(1.0, weights / static_cast<double>(layout_.prunable_size()));
-        const auto mask =
-            sparse::random_mask(layout_, std::vector<double>(layout_.weights().size(), density), random);
-        return static_cast<double>(sparse::encode(mask, layout_, nullptr).size());
     }
 
     double seconds_of_bytes(double bytes_down, double bytes_up) const {
@@ -227,6 +258,7 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
         return {};
     }
     require_method(config, how);
+    require_first_look(config, how, layout);
     const auto below_1 = [](double d) { return d < 1; };
     if (config.budget.mode == config::budget_kind::drop &&
         std::ranges::any_of(config.budget.density, below_1)) {

@@ -9,6 +9,7 @@
 #include "base/choice.hpp"
 #include "base/random.hpp"
 #include "fl/first_client.hpp"
+#include "fl/first_look.hpp"
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
 #include "sparse/magnitude.hpp"
@@ -22,7 +23,6 @@ namespace feddip::fl {
 
 namespace {
 
-constexpr int trainings = 10;
 constexpr double readjusted_share = 0.25; // of the alive weights of each layer, falls to 0
 constexpr double fullest = 0.99;          // of a layer's pruned weights, those that may come back at once
 
@@ -66,9 +66,9 @@ public:
         const std::vector<double> uniform(layout.weights().size(), 1 - config_.sparsity.target);
         auto mask = sparse::random_mask(layout, uniform, random);
         std::vector<float> trained(state.begin(), state.end());
-        for (int done = 1; done < trainings; ++done) {
+        for (int done = 1; done < flash_trainings; ++done) {
             client.train(plan(0), mask, trained);
-            const double share = readjusted_share * (1 - static_cast<double>(done) / trainings);
+            const double share = readjusted_share * (1 - static_cast<double>(done) / flash_trainings);
             mask = readjusted(layout, trained, mask, share, random);
         }
         return sparse::random_mask(layout, sparse::layer_densities(mask, layout), random);

@@ -12,6 +12,7 @@
 // hundredth of the images whatever the number of clients.
 #include "data/dataset.hpp"
 #include "fl/first_client.hpp"
+#include "fl/first_look.hpp"
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
 #include "nn/network.hpp"
@@ -41,7 +42,7 @@ std::vector<double> time_costs(const config::run_config& config) {
 
 // How long the first client trains in the program of FedDIP's authors, and when it prunes.
 struct first_training {
-    static constexpr int at_least = 6, at_most = 49, pruning_every = 5;        // rounds
+    static constexpr int pruning_every = 5;                                    // rounds
     static double enough(int classes) { return classes == 100 ? 0.02 : 0.11; } // accuracy
 };
 
@@ -130,8 +131,8 @@ private:
         for (int round = 0; !done; ++round) {
             const auto squares = client.train(plan(0), mask, state);
             const int trained = round + 1;
-            done = trained == first_training::at_most ||
-                   (trained >= first_training::at_least && client.accuracy(mask, state) > enough);
+            done = trained == prunefl_trainings::at_most ||
+                   (trained >= prunefl_trainings::at_least && client.accuracy(mask, state) > enough);
             if (round % first_training::pruning_every == 0) {
                 mask = most_important(layout, squares, config_.sparsity.initial, first_layer(layout));
             }

@@ -212,6 +212,14 @@ TEST(Traffic, TakesAsLongAsTheImagesOfTheRound) {
     EXPECT_NEAR(rounds[5].seconds, 0.1, 1e-9);
 }
 
+TEST(Traffic, TakesLongerByTheFirstClientsLookAtItsData) {
+    auto c = small_run();
+    c.method.name = "flash";
+    c.links.train_ms_per_image = {1};
+    const auto rounds = predicted(c);
+    EXPECT_NEAR(rounds[0].seconds, 10 * rounds[1].seconds, 1e-9) << "nine trainings before that of the round";
+}
+
 TEST(Traffic, OfPruneTrainKeepsTheFirstAndTheLastLayer) {
     auto c = small_run();
     c.method.name = "prunetrain";

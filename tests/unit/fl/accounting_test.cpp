@@ -170,6 +170,29 @@ TEST(accounting, charges_downloads_to_all_that_are_sampled_and_owed_costs_once) 
     EXPECT_EQ(r.now.record.bytes_down, 3 * model) << "what was owed has been paid";
 }
 
+TEST(accounting, lets_the_first_round_begin_when_the_first_client_has_looked_at_its_data) {
+    charged_round r;
+    r.what.config.links.train_ms_per_image = {2000};
+    run_state state;
+    state.client_mask_version = {0, 0, 0};
+    state.model.mask = {lenet5.prunable_size(), true};
+    accounting accounts(r.here);
+    const auto seconds_of_round = [&] {
+        for (auto& c : r.now.record.clients) {
+            c.bytes_up = 0;
+        }
+        accounts.charge_downloads(r.now, state);
+        accounts.charge_uploads(r.now);
+        return r.now.record.simulated_seconds;
+    };
+    accounts.owe({.bytes_down = 1000, .bytes_up = 500, .images = 3});
+
+    const double first = seconds_of_round();
+    const auto its_bytes = r.now.record.clients[0].bytes_down;
+    EXPECT_NEAR(first - seconds_of_round(), 1000 + 500 + 3 * 2, 1e-6);
+    EXPECT_EQ(its_bytes, r.now.record.clients[0].bytes_down) << "it may not be one of those";
+}
+
 TEST(accounting, adds_up_uploads_and_lets_a_round_last_as_long_as_its_slowest_client) {
     charged_round r;
     r.now.record.clients[0].bytes_up = 100;

@@ -1,5 +1,6 @@
 // Each method against what defines it.
 #include "fl/first_client.hpp"
+#include "fl/first_look.hpp"
 #include "fl/method.hpp"
 #include "sparse/magnitude.hpp"
 #include "sparse/start.hpp"
@@ -461,6 +462,23 @@ TEST(prunefl, trains_one_client_until_it_is_better_than_chance_in_the_authors_va
     EXPECT_NEAR(mask.sparsity(), 0.9, 1e-4);
     EXPECT_EQ(mask.count(0, 150), 150U);
     EXPECT_GT(at.client.accuracy({mask.size(), true}, at.state), 0.11);
+}
+
+TEST(first_client, trains_on_as_many_images_as_foreseen) {
+    for (const std::string method : {"snip", "flash", "prunefl"}) {
+        before_the_first_round at;
+        auto& c = at.what.config;
+        c.method.name = method;
+        c.federation.local_epochs = 2;
+        c.sparsity.initial = 0.7;
+        const auto how = make_method(c);
+        how->look(at.client, at.state);
+        const auto images = static_cast<double>(at.what.shares.train[0].size());
+        EXPECT_EQ(at.client.images_trained(c.federation),
+                  expected_images_of_look(c, how->looks_first(), images))
+            << method;
+        EXPECT_EQ(at.client.images_trained(c.federation) > 2 * images, method != "snip");
+    }
 }
 
 TEST(first_client, measures_the_share_of_its_images_that_it_gets_right) {

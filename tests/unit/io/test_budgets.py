@@ -46,6 +46,14 @@ class Budgets(Scratch):
         busiest = budgets.busiest_client_bytes(load(self.run_with_parts()))
         np.testing.assert_array_equal(busiest, [1100, 2200, 5100, 10200])
 
+    def test_the_first_client_has_exchanged_something_before_the_first_round(self):
+        plain = load(self.run_with_parts())
+        looked = plain.assign_attrs(method="flash")
+        rows = float((plain.client_bytes_down + plain.client_bytes_up).values[0][plain.client_id.values[0] >= 0].sum())
+        before = float(plain.bytes_down[0] + plain.bytes_up[0]) - rows
+        self.assertGreater(before, 5000)
+        np.testing.assert_allclose(budgets.busiest_client_bytes(looked)[:2], [before + 1100, before + 2200])
+
     def test_what_clients_held_is_averaged_over_the_rounds_in_which_they_took_part(self):
         run = load(self.run_with_parts())
         shares = budgets.held(run)

@@ -517,6 +517,12 @@ TEST(budgets, that_cannot_be_met_are_refused_beforehand) {
     refused([](auto& c) {
         c.budget.mode = budget_kind::fixed, c.attack.kind = "sign_flip", c.attack.clients = 1;
     });
+    refused([](auto& c) {
+        c.budget.mode = budget_kind::bytes, c.budget.bytes_per_round = 30000, c.method.name = "flash";
+    });
+    refused([](auto& c) {
+        c.budget.mode = budget_kind::fixed, c.budget.density = {0.1}, c.method.name = "snip";
+    });
     using config::ranking_kind;
     refused([](auto& c) { c.budget.mode = budget_kind::fixed, c.budget.ranking = ranking_kind::width; });
     refused([](auto& c) {
@@ -551,6 +557,17 @@ TEST(budgets, that_cannot_be_met_are_refused_beforehand) {
         EXPECT_GT(advised.budget.deadline_s, 0.3023) << "which the first round takes";
         EXPECT_NO_THROW(budgets_by_class(advised, *make_method(advised), layout, 1200));
     }
+
+    config::run_config look;
+    look.method.name = "flash";
+    look.budget.mode = budget_kind::bytes;
+    look.budget.bytes_per_round = 247000; // the model and a density for each layer
+    EXPECT_NO_THROW(budgets_by_class(look, *make_method(look), layout, 1200));
+    look.budget.mode = budget_kind::fixed;
+    look.budget.density = {1, 0.1};
+    look.links.shares = {0.5, 0.5};
+    look.links.order = config::link_order::in_order; // so that the first client has the first
+    EXPECT_NO_THROW(budgets_by_class(look, *make_method(look), layout, 1200));
 
     config::run_config c;
     c.budget.mode = budget_kind::fixed;
