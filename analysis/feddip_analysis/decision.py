@@ -92,7 +92,7 @@ class Decision:
 
 def decide(families: Sequence[Family], question: Question = Question()) -> Decision:
     """Raises ValueError where no runs fit the question."""
-    family, setting = _runs_for(study.complete(families), question)
+    (family, setting), passed_over = _runs_for(study.complete(families), question)
     recorded = (_recorded(family, "clients", 50), _recorded(family, "clients_per_round", 5))
     clients = question.clients or recorded[0]
     per_round = question.clients_per_round or min(recorded[1], clients)
@@ -123,7 +123,9 @@ def decide(families: Sequence[Family], question: Question = Question()) -> Decis
         pilot=pilot,
         headline=_headline(best, pilot),
         reasons=_reasons(best, pilot, options, target, setting, links),
-        warnings=_warnings(pilot, options, recorded, (clients, per_round), setting, origin),
+        warnings=_warnings(pilot, options, recorded, (clients, per_round), setting, origin)
+        + _one_seed(pilot, candidates, target)
+        + _other_runs(passed_over),
         watch=watch(pilot, target) if pilot and pilot.entry.sparsity is not None else "",
         deadline=kept,
         check=check_command(pilot, links, clients, per_round, budget) if pilot else "",
@@ -141,9 +143,12 @@ def _recorded(family: Family, key: str, default: int) -> int:
     return int(family.federation.get(key, default))
 
 
-def _runs_for(families: Sequence[Family], question: Question) -> tuple[Family, Setting]:
+Runs = tuple[Family, Setting]
+
+
+def _runs_for(families: Sequence[Family], question: Question) -> tuple[Runs, list[Runs]]:
     """Those that fit, the nearest to the number of clients, then those without attack, drift or protection, then those with
-    FedAvg and most runs."""
+    FedAvg, then the longest, then most runs; and those that but for length and number would have done as well."""
     recorded = [
         (family, setting)
         for family in families
@@ -161,14 +166,20 @@ def _runs_for(families: Sequence[Family], question: Question) -> tuple[Family, S
         there = sorted({f"{f.model} {f.dataset} {_partition(s)}" for f, s in recorded})
         raise ValueError(f"no runs fit; there are: {', '.join(there) or 'no complete ones of a model for all'}")
 
-    def weight(candidate: tuple[Family, Setting]) -> tuple:
+    def weight(candidate: Runs) -> tuple:
         family, setting = candidate
         off = abs(_recorded(family, "clients", 50) - question.clients) if question.clients else 0
         prunes = any(e.sparsity is not None for e in setting.main)
         plain_runs = not study.beside_the_claims(family.keys)
-        return -off, plain_runs, setting.fedavg is not None and prunes, sum(e.n for e in setting.entries)
+        fit = -off, plain_runs, setting.fedavg is not None and prunes
+        return fit, _recorded(family, "rounds", 0), _runs(setting)
 
-    return max(found, key=weight)
+    first, *others = sorted(found, key=weight, reverse=True)
+    return first, [other for other in others if weight(other)[0] == weight(first)[0]]
+
+
+def _runs(setting: Setting) -> int:
+    return sum(entry.n for entry in setting.entries)
 
 
 def _partition(setting: Setting) -> str:
@@ -428,6 +439,40 @@ def _warnings(
     if not any(option.entry.method == "FedDIP" for option in options):
         said.append("There is no run of FedDIP in this setting.")
     return said
+
+
+def _one_seed(pilot: Option | None, candidates: Sequence[Option], target: float) -> list[str]:
+    """What would cost less than the pilot and goes behind it for its one seed."""
+    if pilot is None or pilot.entry.n < 2:
+        return []
+    cheaper = [
+        f"{option.name} ({_costs(option)})"
+        for option in candidates
+        if option.entry.n == 1
+        and _holds(option, target)
+        and (option.bytes < pilot.bytes or option.seconds < pilot.seconds)
+    ]
+    if not cheaper:
+        return []
+    return [
+        f"Not piloted, having one run each: {' and '.join(cheaper)}, though the target is held there for less traffic or time "
+        f"than with {pilot.name} ({_costs(pilot)}). Record more seeds before you choose."
+    ]
+
+
+def _costs(option: Option) -> str:
+    return readable_bytes(option.bytes) + (f", {duration(option.seconds)}" if option.seconds > 0 else "")
+
+
+def _other_runs(passed_over: Sequence[Runs]) -> list[str]:
+    if not passed_over:
+        return []
+    named = "; ".join(
+        f"{study.display(family.model)} on {study.display(family.dataset)}, {_recorded(family, 'rounds', 0)} rounds, "
+        f"{setting.partition} ({_runs(setting)})"
+        for family, setting in passed_over
+    )
+    return [f"Other runs fit the question, too, but are shorter or fewer: {named}. For advice from these, give their files alone."]
 
 
 # In text and tables.

@@ -392,6 +392,25 @@ class Decisions(Made):
         self.assertEqual((made.pilot, made.check, made.watch), (None, "", ""))
         self.assertIn("The most accurate is FedAvg", made.reasons[0])
 
+    def test_what_would_cost_less_by_one_seed_is_not_piloted_and_named(self):
+        self.write("snip", 1, 0.79, per_round=5, sparsity=0.95)
+        self.write("feddst", 1, 0.79, per_round=200, sparsity=0.95)
+        made = self.decide(links=self.SLOW, target=0.7)
+        self.assertEqual(made.pilot.name, "FedDIP at sparsity 0.9")
+        said = [warning for warning in made.warnings if "Not piloted, having one run each" in warning]
+        self.assertEqual(len(said), 1)
+        self.assertIn("SNIP at sparsity 0.95 (", said[0])
+        self.assertNotIn("FedDST", said[0])
+        self.assertNotIn("Not piloted", " ".join(self.decide(links=self.SLOW, target=0.99).warnings))
+
+    def test_longer_runs_go_before_more_runs_which_are_named(self):
+        long_ones = {"rounds": 2 * ROUNDS, "columns": {"test_accuracy": 0.8}}
+        for method in ("fedavg", "feddip"):
+            write_results(self.folder / f"long-{method}.h5", method, **long_ones)
+        made = self.decide(links=self.SLOW, target=0.7)
+        self.assertEqual(made.family.federation["rounds"], 2 * ROUNDS)
+        self.assertIn(f"LeNet-5 on Fashion-MNIST, {ROUNDS} rounds, i.i.d. (12)", " ".join(made.warnings))
+
     def test_a_setting_that_misses_the_target_with_one_seed_is_not_piloted(self):
         self.write("feddip", 4, 0.5, per_round=20, sparsity=0.9)
         self.assertEqual(self.decide(links=self.SLOW, target=0.7).pilot.name, "FedDIP at sparsity 0.8")
