@@ -51,12 +51,12 @@ double norm(const float* v, std::size_t n) {
 struct step_factors {
     float learning_rate;
     float weight_decay;
-    float regularization; // lambda / ||v_l||, 0 outside prunable tensors
+    float regularization; // lambda / ||v_l||, 0 in tensors that it leaves alone
 };
 
-step_factors factors_of(const sgd_settings& settings, bool prunable, const float* weights, std::size_t n) {
+step_factors factors_of(const sgd_settings& settings, bool regularized, const float* weights, std::size_t n) {
     step_factors factors{settings.learning_rate, settings.weight_decay, 0.0F};
-    if (prunable && settings.regularization != 0.0F) {
+    if (regularized) {
         const double length = norm(weights, n);
         factors.regularization = length > 0 ? static_cast<float>(settings.regularization / length) : 0.0F;
     }
@@ -134,7 +134,8 @@ void for_each_chunk(const parameter_layout& layout, const sgd_settings& settings
         if (!p.trainable()) {
             continue;
         }
-        const step_factors factors = factors_of(settings, p.prunable(), pruned + p.offset, p.size);
+        const step_factors factors =
+            factors_of(settings, regularizes(settings, layout, p), pruned + p.offset, p.size);
         in_chunks(p.size, [&](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
             f(p, factors, p.offset + first, length);
         });
@@ -164,6 +165,11 @@ void step_on_mask_word(const step_factors& factors, std::uint64_t bits, const fl
 }
 
 } // namespace
+
+bool regularizes(const sgd_settings& settings, const parameter_layout& layout, const parameter& tensor) {
+    const bool at_an_end = tensor.offset == 0 || tensor.offset + tensor.size == layout.prunable_size();
+    return settings.regularization != 0.0F && tensor.prunable() && !(settings.spares_ends && at_an_end);
+}
 
 void sgd_step_dense(const parameter_layout& layout, const sgd_settings& settings, const sparse::mask* m,
                     std::span<const float> gradients, std::span<float> dense, std::span<float> pruned) {
@@ -200,9 +206,9 @@ void sgd_step_on_mask(const parameter_layout& layout, const sgd_settings& settin
         });
 }
 
-void sgd_step_tensor(const sgd_settings& settings, bool prunable, const float* gradients, float* weights,
+void sgd_step_tensor(const sgd_settings& settings, bool regularized, const float* gradients, float* weights,
                      std::size_t n) {
-    const step_factors factors = factors_of(settings, prunable, weights, n);
+    const step_factors factors = factors_of(settings, regularized, weights, n);
     in_chunks(n, [&](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
         step_in_place(factors, gradients + first, weights + first, length);
     });

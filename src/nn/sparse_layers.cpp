@@ -106,7 +106,8 @@ void sparse_layers::unpack_gradients() const {
 void sparse_layers::step(const sgd_settings& settings) const {
     for (const compiled_layer& layer : compiled_) {
         if (layer.packed.tensor != nullptr) {
-            sgd_step_tensor(settings, true, gradients_ + layer.packed.first, weights_ + layer.packed.first,
+            sgd_step_tensor(settings, regularizes(settings, *flat_.layout, *layer.packed.tensor),
+                            gradients_ + layer.packed.first, weights_ + layer.packed.first,
                             layer.packed.count);
         }
     }

@@ -1,6 +1,6 @@
 // PruneTrain (Lym et al. 2019), which prunes channels of one model in one place, as the FedDIP authors adapt
-// it to a federation: clients train all weights, with a group lasso on each layer from the start, and prune
-// the smallest s_t of all layers but the first and the last before they send; the server does the same with
+// it to a federation: clients train all weights, with a group lasso on each layer but the first and the last
+// from the start, and prune the smallest s_t of these layers before they send; the server does the same with
 // the average.
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
@@ -17,6 +17,7 @@ public:
     round_plan plan(int round) const override {
         auto plan = averaging_round(config_, round);
         plan.sgd.regularization = static_cast<float>(config_.prunetrain.group_lasso);
+        plan.sgd.spares_ends = true;
         plan.target_sparsity = scheduled_sparsity(config_, round);
         if (rests(round)) {
             return plan;

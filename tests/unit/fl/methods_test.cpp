@@ -242,6 +242,7 @@ TEST(prunetrain, regularizes_from_the_start_and_trains_all_weights) {
     const auto prunetrain = make_method(config_of("prunetrain"));
     const auto plan = prunetrain->plan(0);
     EXPECT_EQ(plan.sgd.regularization, 0.01F);
+    EXPECT_TRUE(plan.sgd.spares_ends);
     EXPECT_EQ(prunetrain->client_mask(plan, three_layers, 3)->sparsity(), 0.0);
 }
 

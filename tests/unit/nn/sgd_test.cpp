@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 #include <vector>
 
 namespace feddip::nn {
@@ -43,6 +45,8 @@ struct problem {
 };
 
 constexpr sgd_settings settings{.learning_rate = 0.1F, .weight_decay = 5e-4F, .regularization = 0.02F};
+constexpr sgd_settings sparing_ends{
+    .learning_rate = 0.1F, .weight_decay = 5e-4F, .regularization = 0.02F, .spares_ends = true};
 
 // The formula as it is written, in double precision.
 std::vector<double> reference_step(const problem& p, const sgd_settings& s) {
@@ -58,7 +62,8 @@ std::vector<double> reference_step(const problem& p, const sgd_settings& s) {
         norm = std::sqrt(norm);
         for (std::size_t i = tensor.offset; i < tensor.offset + tensor.size; ++i) {
             double g = p.gradients[i];
-            if (tensor.prunable() && norm > 0) {
+            const bool inner = tensor.name != "a.weight" && tensor.name != "e.weight";
+            if (tensor.prunable() && norm > 0 && (inner || !s.spares_ends)) {
                 g += s.regularization * p.pruned[i] / norm;
             }
             next[i] -= s.learning_rate * (g + s.weight_decay * p.dense[i]);
@@ -70,13 +75,15 @@ std::vector<double> reference_step(const problem& p, const sgd_settings& s) {
 class sgd_at_density : public testing::TestWithParam<double> {};
 
 TEST_P(sgd_at_density, the_dense_step_is_that_of_the_formula) {
-    problem p(GetParam());
-    const std::vector<double> expected = reference_step(p, settings);
-    sgd_step_dense(p.layout, settings, &p.mask, p.gradients, p.dense, p.pruned);
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-        EXPECT_NEAR(p.dense[i], expected[i], 1e-6) << i;
-        const bool alive = i >= p.mask.size() || p.mask[i];
-        EXPECT_EQ(p.pruned[i], alive ? p.dense[i] : 0.0F) << i;
+    for (const sgd_settings& s : {settings, sparing_ends}) {
+        problem p(GetParam());
+        const std::vector<double> expected = reference_step(p, s);
+        sgd_step_dense(p.layout, s, &p.mask, p.gradients, p.dense, p.pruned);
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+            EXPECT_NEAR(p.dense[i], expected[i], 1e-6) << i;
+            const bool alive = i >= p.mask.size() || p.mask[i];
+            EXPECT_EQ(p.pruned[i], alive ? p.dense[i] : 0.0F) << i;
+        }
     }
 }
 
@@ -116,6 +123,30 @@ TEST(sgd, a_tensor_of_zeros_is_not_regularized) {
     std::ranges::fill(p.gradients, 0.0F);
     sgd_step_dense(p.layout, settings, &p.mask, p.gradients, p.dense, p.pruned);
     EXPECT_EQ(p.dense, std::vector<float>(p.dense.size(), 0.0F));
+}
+
+// Between the ends the bits are those of the step that spares none, elsewhere those without a regularizer.
+TEST(sgd, spares_the_first_and_the_last_prunable_tensor_where_asked) {
+    problem all(1.0);
+    all.pruned = all.dense;
+    problem inner = all;
+    problem none = all;
+    sgd_settings off = settings;
+    off.regularization = 0;
+    sgd_step_dense(all.layout, settings, nullptr, all.gradients, all.dense, all.pruned);
+    sgd_step_dense(inner.layout, sparing_ends, nullptr, inner.gradients, inner.dense, inner.pruned);
+    sgd_step_dense(none.layout, off, nullptr, none.gradients, none.dense, none.pruned);
+    for (const parameter& tensor : inner.layout.parameters()) {
+        if (tensor.trainable()) {
+            const bool shrinks =
+                tensor.name == "b.weight" || tensor.name == "c.weight" || tensor.name == "d.weight";
+            const auto of = [&](const problem& p) {
+                return std::span(p.dense).subspan(tensor.offset, tensor.size);
+            };
+            EXPECT_TRUE(std::ranges::equal(of(inner), of(shrinks ? all : none))) << tensor.name;
+            EXPECT_EQ(std::ranges::equal(of(inner), of(none)), !shrinks) << tensor.name;
+        }
+    }
 }
 
 TEST(sgd, pruned_weights_collect_their_gradients) {

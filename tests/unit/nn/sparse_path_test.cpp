@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 
 namespace feddip::nn {
 namespace {
@@ -373,8 +374,14 @@ TEST(sparse_network, leaves_the_gradients_of_pruned_weights_alone) {
 // One step of the network's own update and one of sgd_step_on_mask, each after a training step of its own.
 TEST(sparse_network, updates_weights_as_sgd_step_on_mask_does) {
     const synthetic_batch batch({3, 12, 12}, 20, classes);
-    const sgd_settings settings{.learning_rate = 0.1F, .weight_decay = 5e-3F, .regularization = 1e-2F};
-    for (const kernel_kind kernels : {kernel_kind::sparse, kernel_kind::dense}) {
+    using setting = std::pair<kernel_kind, bool>;
+    for (const auto& [kernels, spares_ends] :
+         {setting(kernel_kind::sparse, false), setting(kernel_kind::sparse, true),
+          setting(kernel_kind::dense, false)}) {
+        const sgd_settings settings{.learning_rate = 0.1F,
+                                    .weight_decay = 5e-3F,
+                                    .regularization = 1e-2F,
+                                    .spares_ends = spares_ends};
         network own(small_network(), 20, kernels);
         network flat(small_network(), 20, kernels);
         const parameter_layout& layout = own.layout();
