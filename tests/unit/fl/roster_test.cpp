@@ -3,6 +3,7 @@
 #include "fl/in_process_transport.hpp"
 #include "fl/roster.hpp"
 #include "fl/sampling.hpp"
+#include "privacy/seeded_key_for_tests.hpp"
 #include "unit/fl/federation.hpp"
 
 #include <gtest/gtest.h>
@@ -60,6 +61,26 @@ TEST(roster, calls_the_sampled_clients_with_their_images_and_what_they_keep) {
         EXPECT_TRUE(std::ranges::equal(p.images, c.what.shares.train[static_cast<std::size_t>(p.client)]));
         EXPECT_EQ(p.kept_in, c.state.client_residual_round[static_cast<std::size_t>(p.client)]);
         EXPECT_EQ(&who.at_slot(i), &p) << "nobody drops out";
+    }
+}
+
+TEST(roster, draws_protected_clients_by_their_key_and_not_by_the_seed) {
+    const auto key = privacy::seeded_key_for_tests(3).kept();
+    for (const auto sampling : {config::sampling_kind::fixed, config::sampling_kind::poisson}) {
+        called c;
+        c.what.config.federation.clients_per_round = 2;
+        c.what.config.privacy = {.clip = 1, .noise_multiplier = 1, .sampling = sampling};
+        c.state.protection = {.key = key, .clip = 1};
+        int unlike_the_public_ones = 0;
+        for (int t = 0; t < 10; ++t) {
+            std::vector<int> clients;
+            for (const auto& p : c.in_round(t).who.sampled) {
+                clients.push_back(p.client);
+            }
+            EXPECT_EQ(clients, sample_secretly(key, t, 4, 2, sampling)) << t;
+            unlike_the_public_ones += clients != sample_clients(c.what.config.federation.seed, t, 4, 2);
+        }
+        EXPECT_GT(unlike_the_public_ones, 0);
     }
 }
 
