@@ -116,6 +116,30 @@ TEST(feddip, reconfigures_last_before_the_final_rounds_and_then_at_the_target) {
     }
 }
 
+// lambda_max = 1e-3 in ten steps. The authors' program begins with 5e-4 and ends 8/9 of the way from there.
+TEST(feddip, regularizes_by_a_staircase_over_all_rounds) {
+    struct {
+        config::staircase_kind staircase;
+        double at_100, at_999;
+    } const kinds[] = {{config::staircase_kind::paper, 1e-4, 9e-4},
+                       {config::staircase_kind::code, 5e-4, 5e-4 + 5e-4 * 8 / 9}};
+    auto c = config_of("feddip");
+    for (const auto& [staircase, at_100, at_999] : kinds) {
+        c.regularization.staircase = staircase;
+        for (const double final_rounds : {0.0, 200.0}) {
+            c.sparsity.final_rounds = final_rounds;
+            const auto feddip = make_method(c);
+            const auto lambda = [&](int round) { return feddip->plan(round).sgd.regularization; };
+            EXPECT_EQ(lambda(0), 0.0F);
+            EXPECT_EQ(lambda(99), 0.0F);
+            EXPECT_FLOAT_EQ(lambda(100), static_cast<float>(at_100));
+            EXPECT_FLOAT_EQ(lambda(999), static_cast<float>(at_999));
+        }
+    }
+    c.regularization.maximum = 0;
+    EXPECT_EQ(make_method(c)->plan(999).sgd.regularization, 0.0F);
+}
+
 TEST(feddip, leaves_each_layer_its_floor) {
     const parameter_layout two_layers(
         {{"a.weight", role::weight, {4, 1}, 0, 0, 1}, {"b.weight", role::weight, {6, 1}, 0, 0, 1}});

@@ -61,10 +61,25 @@ struct before_the_first_round {
     }
 };
 
+class every_method : public testing::TestWithParam<std::string> {};
+
 // What a method's clients do and get in whole runs.
 class whole_run : public testing::TestWithParam<std::string> {};
 
 } // namespace
+
+TEST_P(every_method, decays_weights_and_the_learning_rate_as_configured) {
+    auto c = config_of(GetParam());
+    EXPECT_EQ(make_method(c)->plan(5).sgd.weight_decay, 5e-4F);
+    c.optimizer = {.learning_rate = 0.5, .decay = 0.5, .weight_decay = 0.25};
+    const auto sgd = make_method(c)->plan(3).sgd;
+    EXPECT_EQ(sgd.weight_decay, 0.25F);
+    EXPECT_EQ(sgd.learning_rate, 0.0625F);
+}
+
+INSTANTIATE_TEST_SUITE_P(methods, every_method,
+                         testing::Values("dadpfl", "dispfl", "fedavg", "feddip", "feddst", "fedprox", "flash",
+                                         "prunefl", "prunetrain", "snip"));
 
 TEST(fedprox, has_no_term_in_the_authors_variant) {
     auto c = config_of("fedprox");
