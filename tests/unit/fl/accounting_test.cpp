@@ -94,6 +94,11 @@ TEST(reference_cost, is_the_authors_formula) {
     EXPECT_NEAR(100 * reference_cost_mib(lenet5, 0, 5, 0, 5), 1883, 0.5);
 }
 
+// A tenth of 32 x 61706 bits goes down three times, and half of them up twice.
+TEST(reference_cost, counts_both_ways_by_their_own_sparsity_and_clients) {
+    EXPECT_NEAR(reference_cost_mib(lenet5, 0.9, 3, 0.5, 2), 1.3 * 1974592 / 1048576, 1e-12);
+}
+
 TEST(first_look, is_charged_for_what_the_client_receives_and_sends_before_the_first_round) {
     const parameter_layout ten_weights(
         {{"a.weight", role::weight, {5, 2}, 0, 0, 2}, {"a.bias", role::bias, {1}, 0, 0, 2}});
@@ -191,6 +196,26 @@ TEST(accounting, lets_the_first_round_begin_when_the_first_client_has_looked_at_
     const auto its_bytes = r.now.record.clients[0].bytes_down;
     EXPECT_NEAR(first - seconds_of_round(), 1000 + 500 + 3 * 2, 1e-6);
     EXPECT_EQ(its_bytes, r.now.record.clients[0].bytes_down) << "it may not be one of those";
+}
+
+// Every fourth of 61470 prunable weights is alive, 15368 in all; three clients get them, and two send.
+TEST(accounting, takes_the_reference_cost_of_what_is_sent_each_way) {
+    charged_round r;
+    run_state state;
+    state.client_mask_version = {0, 0, 0};
+    state.model.mask = {lenet5.prunable_size(), false};
+    for (std::size_t i = 0; i < lenet5.prunable_size(); i += 4) {
+        state.model.mask.set(i, true);
+    }
+    const double whole = 1974592.0 / 1048576, alive = 15368.0 / 61470;
+
+    r.now.plan.upload = upload_content::all_weights;
+    accounting(r.here).charge_downloads(r.now, state);
+    EXPECT_NEAR(r.now.record.reference_cost_mib, whole * (3 * alive + 2), 1e-9);
+
+    r.now.plan.upload = upload_content::in_mask;
+    accounting(r.here).charge_downloads(r.now, state);
+    EXPECT_NEAR(r.now.record.reference_cost_mib, whole * (3 * alive + 2 * alive), 1e-9);
 }
 
 TEST(accounting, adds_up_uploads_and_lets_a_round_last_as_long_as_its_slowest_client) {

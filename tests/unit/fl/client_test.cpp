@@ -1,8 +1,11 @@
 #include "fl/client.hpp"
+#include "fl/records.hpp"
 #include "unit/fl/federation.hpp"
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <utility>
 #include <vector>
 
 using namespace feddip;
@@ -67,6 +70,52 @@ TEST(fedprox, steps_by_the_gradient_and_the_pull_to_where_the_round_began) {
         moved = std::max(moved, std::abs(expected[i] - static_cast<double>(w.model.state[i])));
     }
     EXPECT_GT(moved, 1e-3);
+}
+
+TEST(local_trainer, tells_the_mean_loss_of_the_last_epoch_over_its_images) {
+    workplace w;
+    w.what.config.federation.local_epochs = 3;
+    const auto plan = fl::make_method(w.what.config)->plan(0);
+    double last = 0, before = 0;
+    {
+        random_stream shuffling(w.what.config.federation.seed, 0, 0, purpose::shuffling);
+        random_stream augmentation(w.what.config.federation.seed, 0, 0, purpose::augmentation);
+        random_stream dropout(w.what.config.federation.seed, 0, 0, purpose::dropout);
+        data::training_batches loader(w.what.data, w.what.shares.train[0], 32);
+        const std::size_t trainable = w.network.layout().trainable_size();
+        std::vector<double> weights(w.model.state.begin(),
+                                    w.model.state.begin() + static_cast<std::ptrdiff_t>(trainable));
+        w.network.use_mask(nullptr, nn::gradient_scope::all);
+        for (int epoch = 0; epoch < 3; ++epoch) {
+            before = std::exchange(last, 0);
+            loader.start_epoch(shuffling);
+            for (int b = 0; b < 4; ++b) {
+                std::ranges::copy(weights, w.network.state().begin());
+                last += w.network.train(loader.next(augmentation), dropout).loss / 100;
+                for (std::size_t i = 0; i < trainable; ++i) {
+                    const double gradient = w.network.gradients()[i] + 5e-4 * weights[i];
+                    weights[i] -= 0.1 * gradient;
+                }
+            }
+        }
+    }
+
+    const auto record = w.trainer.train(w.model, w.model.mask, plan, 0, w.what.shares.train[0], [] {});
+
+    ASSERT_EQ(record.samples, 100U) << "four minibatches, the last one of four images";
+    EXPECT_NEAR(record.train_loss, last, 1e-5 * last);
+    EXPECT_GT(std::abs(before - last), 5e-5 * last) << "epochs differ";
+}
+
+// (1 x 1 + 3 x 5) / 4 of the two that are included.
+TEST(records, weigh_the_loss_of_a_round_by_samples) {
+    const std::vector<fl::client_record> clients{{.id = 0, .samples = 1, .train_loss = 1.0},
+                                                 {.id = 1, .samples = 3, .train_loss = 5.0},
+                                                 {.id = 2, .samples = 8, .train_loss = 9.0, .included = 0}};
+    const auto of_round = fl::included(clients, 0);
+    EXPECT_DOUBLE_EQ(of_round.train_loss, 4.0);
+    EXPECT_EQ(of_round.samples, 4U);
+    EXPECT_EQ(of_round.updates, 2);
 }
 
 TEST(fedprox, gives_the_same_weights_whether_it_trains_all_of_them_or_those_in_the_mask) {

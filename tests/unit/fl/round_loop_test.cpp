@@ -1,4 +1,5 @@
 #include "base/error.hpp"
+#include "data/batches.hpp"
 #include "fl/message.hpp"
 #include "fl/records.hpp"
 #include "fl/round_loop.hpp"
@@ -9,7 +10,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
+#include <vector>
 
 using namespace feddip;
 using test::small_federation;
@@ -46,6 +49,19 @@ void expect_same_bits_with_either_upload(small_federation& sparse_upload, small_
     EXPECT_TRUE(a.model.mask == b.model.mask) << regrow;
     // Between reconfigurations; half of the weights are pruned from the start.
     EXPECT_LT(a.history[1].bytes_up, 6 * b.history[1].bytes_up / 10);
+}
+
+// What a network makes of each test image alone.
+std::vector<nn::batch_score> one_by_one(const small_federation& federation, const fl::global_model& model) {
+    nn::network network({.max_batch = 1, .kernels = config::kernel_kind::dense});
+    std::ranges::copy(model.state, network.state().begin());
+    network.use_mask(nullptr, nn::gradient_scope::on_mask);
+    data::evaluation_batches loader(federation.data, federation.data.test, 1);
+    std::vector<nn::batch_score> scores;
+    for (std::uint32_t i = 0; i < federation.data.test.size(); ++i) {
+        scores.push_back(network.evaluate(loader.load({&i, 1})));
+    }
+    return scores;
 }
 
 } // namespace
@@ -141,6 +157,21 @@ TEST(round_loop, keeps_the_model_pruned_to_the_schedule) {
         const int reconfigured = (record.round - 1) / 2 * 2; // t of the last reconfiguration
         const double expected = 0.9 + (0.5 - 0.9) * std::pow(1.0 - reconfigured / 4.0, 3);
         EXPECT_NEAR(record.sparsity, expected, 1e-4) << record.round;
+    }
+}
+
+TEST(round_loop, records_the_regularization_that_clients_train_with) {
+    small_federation plain, regularized;
+    plain.config.regularization.maximum = 0;
+    regularized.config.regularization = {.maximum = 0.5, .steps = 4};
+
+    const auto without = plain.run().state;
+    const auto with = regularized.run().state;
+
+    for (std::size_t t = 0; t < 4; ++t) {
+        EXPECT_EQ(without.history[t].regularization, 0);
+        EXPECT_EQ(with.history[t].regularization, 0.125 * static_cast<double>(t));
+        EXPECT_EQ(regularized.seen.states[t].model.state == plain.seen.states[t].model.state, t == 0) << t;
     }
 }
 
@@ -260,16 +291,58 @@ TEST(round_loop, ends_with_a_reason_when_every_update_explodes) {
     }
 }
 
+TEST(round_loop, counts_the_test_images_whose_class_comes_first_and_among_the_first_five) {
+    small_federation federation;
+    federation.config.federation.rounds = 2; // it is right now and then
+
+    const auto state = federation.run().state;
+
+    int first = 0, among_five = 0;
+    for (const auto& image : one_by_one(federation, state.model)) {
+        first += image.correct;
+        among_five += image.correct_top5;
+    }
+    const auto images = static_cast<double>(federation.data.test.size());
+    EXPECT_LT(first, among_five);
+    EXPECT_LT(among_five, images);
+    EXPECT_DOUBLE_EQ(state.history.back().test_accuracy, first / images);
+    EXPECT_DOUBLE_EQ(state.history.back().test_top5_accuracy, among_five / images);
+}
+
+// Client 0 has the test images of class 0, client 1 those of the next two, and so on.
 TEST(round_loop, on_non_iid_shares_reports_the_mean_of_the_clients_own_accuracies) {
     small_federation federation;
     federation.config.data.partition = config::partition_kind::pathological;
-
-    const auto history = federation.run().state.history;
-
-    for (const auto& c : history.back().clients) {
-        EXPECT_GE(c.accuracy, 0.0);
-        EXPECT_LE(c.accuracy, 1.0);
+    federation.config.federation.rounds = 2;
+    const std::size_t owner[] = {0, 1, 1, 2, 2, 2, 3, 3, 3, 3};
+    federation.shares.test.assign(4, {});
+    for (std::uint32_t i = 0; i < federation.data.test.size(); ++i) {
+        federation.shares.test[owner[federation.data.test.labels[i]]].push_back(i);
     }
+
+    const auto state = federation.run().state;
+
+    const auto scores = one_by_one(federation, state.model);
+    std::vector<double> accuracies;
+    int right = 0;
+    for (const auto& share : federation.shares.test) {
+        int own = 0;
+        for (const std::uint32_t i : share) {
+            own += scores[i].correct;
+        }
+        right += own;
+        accuracies.push_back(own / static_cast<double>(share.size()));
+    }
+    const double mean = std::accumulate(accuracies.begin(), accuracies.end(), 0.0) / 4;
+    const auto& last = state.history.back();
+    EXPECT_DOUBLE_EQ(last.test_accuracy, mean);
+    EXPECT_NE(mean, right / static_cast<double>(scores.size())) << "shares are of different size";
+    std::set<double> different;
+    for (const auto& c : last.clients) {
+        EXPECT_DOUBLE_EQ(c.accuracy, accuracies[static_cast<std::size_t>(c.id)]) << c.id;
+        different.insert(c.accuracy);
+    }
+    EXPECT_GT(different.size(), 1U);
 }
 
 TEST(round_loop, with_topk_uploads_sends_less_when_it_reconfigures_and_still_learns) {

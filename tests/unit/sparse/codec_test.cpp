@@ -66,6 +66,18 @@ const std::vector<std::int64_t> resnet18_sizes{1728,   36864,   36864,   36864, 
                                                8192,   147456,  147456,  294912, 589824,  32768,   589824,
                                                589824, 1179648, 2359296, 131072, 2359296, 2359296, 51200};
 
+// C(8, 1) = 8 is 3 bits; C(4, 2) = 6 is log2 6 = 2.58496; a layer that is whole needs none.
+TEST(information_bound, is_the_logarithm_of_the_number_of_masks_of_these_counts) {
+    mask one(8, false);
+    one.set(5, true);
+    EXPECT_NEAR(information_bound(one, layout_of({8})), 3.0, 1e-12);
+    mask three_layers(8 + 4 + 3, true);
+    for (const std::size_t dead : {0, 1, 2, 3, 4, 6, 7, 9, 10}) {
+        three_layers.set(dead, false);
+    }
+    EXPECT_NEAR(information_bound(three_layers, layout_of({8, 4, 3})), 5.584962500721156, 1e-12);
+}
+
 TEST(codec, gives_back_masks_of_any_size_and_density) {
     random_stream random = test_stream();
     for (const std::int64_t size : {0, 1, 2, 3, 63, 64, 65, 127, 128, 129, 1000, 100'000}) {
