@@ -45,6 +45,7 @@ inline fl::round_record example_round(int round) {
     r.round = round;
     r.test_accuracy = round % 2 == 0 ? fl::not_measured : 0.9 - 0.5 / t;
     r.test_loss = 2.3 / t;
+    r.test_top5_accuracy = round % 2 == 0 ? fl::not_measured : 0.95 - 0.45 / t;
     r.train_loss = 2.1 / t;
     r.learning_rate = 0.1 / t;
     r.regularization = 1e-4 * t;
@@ -66,7 +67,7 @@ inline fl::round_record example_round(int round) {
     r.seconds_evaluate = 4 + t;
     r.seconds_round = 10 + t;
     r.simulated_seconds = round % 2 == 0 ? fl::not_measured : 70 + t;
-    r.hostile_included = round + 3;
+    r.hostile_included = round + 6;
     r.attack_success = 0.125 * round;
     r.epsilon = 0.7 * t;
     r.clip = 3.5 / t;
@@ -86,7 +87,9 @@ inline fl::round_record example_round(int round) {
         c.id = (round + 2 * slot) % example_clients;
         c.samples = static_cast<std::uint32_t>(100 * round + slot);
         c.train_loss = 2.0 / t + slot;
+        c.accuracy = slot == 2 ? fl::not_measured : 0.6 + 0.01 * t + 0.1 * slot;
         c.bytes_up = static_cast<std::uint64_t>(50 * round + slot);
+        c.bytes_positions = static_cast<std::uint64_t>(20 * round + slot);
         c.included = slot % 2;
         c.dropped_out = slot / 2;
         c.simulated_seconds = slot == 0 ? fl::not_measured : 60 + t + slot;

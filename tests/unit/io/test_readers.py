@@ -24,6 +24,94 @@ ROUNDS, LAYERS, CLASSES, SLOTS = 6, 2, 3, 3
 GROUPS = ("rounds", "layers", "classes", "clients")
 
 
+# What example_run.hpp gives each member of a record, by the name that it has in the file: of rounds t, and of slots.
+T = np.arange(1.0, ROUNDS + 1)
+ODD = np.where(T % 2 == 1, 1, np.nan)  # what is measured in these rounds alone
+S = np.arange(SLOTS)[None, :]
+C = T[:, None]
+ROUND_COLUMNS = {
+    "round": T,
+    "test_accuracy": (0.9 - 0.5 / T) * ODD,
+    "test_loss": 2.3 / T,
+    "test_top5_accuracy": (0.95 - 0.45 / T) * ODD,
+    "train_loss": 2.1 / T,
+    "learning_rate": 0.1 / T,
+    "regularization": 1e-4 * T,
+    "target_sparsity": 0.9 - 0.4 / T,
+    "sparsity": 0.9 - 0.41 / T,
+    "mask_change": 0.01 / T,
+    "pruning_error": 0.03 / T,
+    "grad_norm_squared": 0.3 / T * ODD,
+    "gradient_divergence": 0.7 / T * ODD,
+    "coverage": 0.6 + 0.1 / T,
+    "bytes_down": 1000 + T,
+    "bytes_up": 2**53 + T.astype(np.uint64),
+    "bytes_positions": 30 + T,
+    "mpi_bytes": 4000 + T,
+    "reference_cost_mib": 5.5 + T,
+    "seconds_train": 1 + T,
+    "seconds_communicate": 2 + T,
+    "seconds_aggregate": 3 + T,
+    "seconds_evaluate": 4 + T,
+    "seconds_round": 10 + T,
+    "simulated_seconds": (70 + T) * ODD,
+    "hostile_included": T + 6,
+    "attack_success": 0.125 * T,
+    "epsilon": 0.7 * T,
+    "clip": 3.5 / T,
+    "drift": 0.5 * T,
+    "alarm": T % 3 == 0,
+    "ever_alive": (0.2 + 0.1 / T) * ODD,
+    "mask_distance": 0.4 / T * ODD,
+}
+CLIENT_COLUMNS = {
+    "id": (C + 2 * S) % 7,
+    "samples": 100 * C + S,
+    "train_loss": 2 / C + S,
+    "accuracy": 0.6 + 0.01 * C + np.array([0, 0.1, np.nan]),
+    "bytes_up": 50 * C + S,
+    "bytes_down": 70 * C + S,
+    "bytes_positions": 20 * C + S,
+    "included": [[0, 1, 0]] * ROUNDS,
+    "dropped_out": [[0, 0, 1]] * ROUNDS,
+    "simulated_seconds": 60 + C + np.array([np.nan, 1, 2]),
+    "density": 0.1 * S + 0.01 * C,
+    "deadline_met": [[-1, 0, 1]] * ROUNDS,
+    "feedback": [[0, np.nan, 0.4]] * ROUNDS,
+    "distance": 3 + 0.5 * C + np.array([0, 0, np.nan]),
+    "sparse_kernels": (C + S) % 2,
+    "hostile": (C + S + 1) % 2,
+}
+LAYER_COLUMNS = {
+    "density": 0.1 / C + [0.5, 0.25],
+    "weight_norm": C + [3, 4],
+    "gradient_norm": [0.3, 0.4] / C,
+    "alive_gradient_norm": [0.2, 0.1] / C,
+    "coverage": [0.7, 0.8] + [0.1, -0.1] / C,
+}
+CLASS_COLUMNS = {"accuracy": np.hstack([0.9 - 0.1 / C, 0.8 - 0.1 / C, 0.1 * C])}
+
+
+class Columns(unittest.TestCase):
+    def test_each_has_what_the_member_of_its_name_had(self):
+        for group, columns, axes in (
+            ("rounds", ROUND_COLUMNS, set()),
+            ("clients", CLIENT_COLUMNS, {"round", "slot"}),
+            ("layers", LAYER_COLUMNS, {"round", "layer", "name"}),
+            ("classes", CLASS_COLUMNS, {"round", "class"}),
+        ):
+            with h5py.File(RESULTS) as f:
+                self.assertEqual(set(f[group]) - axes, set(columns))
+                for name, expected in columns.items():
+                    with self.subTest(column=f"{group}/{name}"):
+                        np.testing.assert_allclose(f[group][name][:], expected, rtol=1e-14)
+
+    def test_no_two_are_alike(self):
+        for columns in (ROUND_COLUMNS, CLIENT_COLUMNS, LAYER_COLUMNS):
+            values = [tuple(np.nan_to_num(np.asarray(v, float), nan=-9).ravel()) for v in columns.values()]
+            self.assertEqual(len(set(values)), len(values))
+
+
 class H5py(unittest.TestCase):
     def test_root_attributes_are_as_in_the_schema(self):
         with h5py.File(RESULTS) as f:
@@ -130,4 +218,4 @@ class H5dump(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(verbosity=2)  # which names what is skipped
