@@ -23,9 +23,18 @@ status=0
 ctest --test-dir "$feddip_root/build/release" --output-on-failure "$@" | tee "$log" || status=$?
 
 count() { grep -cE "^ *[0-9]+/[0-9]+ Test +#[0-9]+: .*$1" "$log" || true; }
+# What tests say in ctest's log of having skipped.
+skips() {
+    awk '/^[0-9]+\/[0-9]+ Testing: / { test = $3 }
+         /\.\.\. skipped / || /^skipped: / || /: Skipped$/ { sub(/^ +/, ""); print "  " test ": " $0 }' "$1"
+}
 passed=$(count ' Passed ') skipped=$(count '\*\*\*Skipped') total=$(count '')
 printf '\n%d passed, %d failed, %d skipped\n' "$passed" $((total - passed - skipped)) "$skipped"
 if ((total == 0)); then
     die "no tests ran"
+fi
+# Also of files whose other tests have passed.
+if reasons=$(skips "$feddip_root/build/release/Testing/Temporary/LastTest.log") && [[ $reasons ]]; then
+    printf 'skipped:\n%s\n' "$reasons"
 fi
 exit "$status"
