@@ -1,6 +1,7 @@
 #include "app/experiment.hpp"
 
 #include "app/build_info.hpp"
+#include "app/commit.hpp"
 #include "comm/version.hpp"
 #include "data/dataset.hpp"
 #include "fl/aggregation/aggregation.hpp"

@@ -1,6 +1,7 @@
 #include "comm/version.hpp"
 
 #include "app/build_info.hpp"
+#include "app/commit.hpp"
 #include "app/commands.hpp"
 #include "hdf5/version.hpp"
 #include "nn/version.hpp"
