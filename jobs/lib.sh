@@ -3,7 +3,7 @@
 feddip_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # What runs the Python scripts: FEDDIP_PYTHON, or the first with h5py of Debian's, to which Debian's packages belong, and the one
-# in PATH, which modules and environments change.
+# in PATH, which modules and environments change. Where neither has it yet, Debian's, for packages may still be installed.
 choose_python() {
     python=${FEDDIP_PYTHON:-}
     [[ -z $python ]] || return 0
@@ -12,6 +12,7 @@ choose_python() {
             return 0
         fi
     done
+    [[ ! -x /usr/bin/python3 ]] || python=/usr/bin/python3
 }
 choose_python
 

@@ -88,11 +88,13 @@ class Shell(unittest.TestCase):
         self.assertTrue((self.folder / "asked").exists())
 
     def test_the_python_is_one_that_opens_results(self):
-        self.stand_in("python3", "exit 0")
+        debians = f"{self.folder}/debian"
         self.stand_in("other", "exit 1")
-        for debian, named, expected in ((0, "", f"{self.folder}/debian"), (1, "", "python3"), (0, "other", "other")):
-            with self.subTest(debian=debian, named=named):
+        # Where neither does yet, Debian's packages are still to come.
+        for debian, in_path, named, expected in ((0, 0, "", debians), (1, 0, "", "python3"), (1, 1, "", debians), (0, 0, "other", "other")):
+            with self.subTest(debian=debian, in_path=in_path, named=named):
                 self.stand_in("debian", f"exit {debian}")
+                self.stand_in("python3", f"exit {in_path}")
                 lib = self.folder / "jobs" / "lib.sh"
                 lib.parent.mkdir(exist_ok=True)
                 lib.write_text((ROOT / "jobs" / "lib.sh").read_text().replace("/usr/bin/python3", f"{self.folder}/debian"))
