@@ -3,14 +3,19 @@
 feddip_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # What runs the Python scripts: FEDDIP_PYTHON, or the first with h5py of Debian's, to which Debian's packages belong, and the one
-# in PATH, which modules and environments change. Where neither has it yet, Debian's, for packages may still be installed.
+# in PATH, which modules and environments change. Where neither has it, for packages may still be installed, the first that is new
+# enough.
 choose_python() {
+    local wanted
     python=${FEDDIP_PYTHON:-}
     [[ -z $python ]] || return 0
-    for python in /usr/bin/python3 python3; do
-        if "$python" -c 'import sys, tomllib, importlib.util; sys.exit(not importlib.util.find_spec("h5py"))' 2>/dev/null; then
-            return 0
-        fi
+    for wanted in 'tomllib, h5py' tomllib; do
+        for python in /usr/bin/python3 python3; do
+            if "$python" -c "import importlib.util, sys
+sys.exit(not all(map(importlib.util.find_spec, '$wanted'.split(', '))))" 2>/dev/null; then
+                return 0
+            fi
+        done
     done
     [[ ! -x /usr/bin/python3 ]] || python=/usr/bin/python3
 }

@@ -48,9 +48,9 @@ class Run:
 
 def results_in(arguments):
     """The results file that the arguments of a training name; there may be spaces in it."""
-    found = re.search(r"(?:^| )--out +(.+?\.h5)(?= |$)", arguments)
+    found = re.search(r"(?:^|\s)--out\s+(.+?\.(?:h5|hdf5))(?=\s|$)", arguments) or re.search(r"(?:^|\s)--out\s+(\S+)", arguments)
     if not found:
-        raise ValueError(f"there is no --out FILE.h5 in '{arguments}'")
+        raise ValueError(f"there is no --out FILE in '{arguments}'")
     return pathlib.Path(found[1])
 
 

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 
 from . import plots
 from .links import knows_clients
-from .results import Group
+from .results import Group, first_look_bytes
 
 MOST_COLUMNS = 120  # of a heat map
-LOOK_FIRST = ("snip", "prunefl", "flash")  # methods that begin with a look at one client's data
 
 
 def simulated_time(run: xr.Dataset) -> xr.DataArray:
@@ -24,14 +23,11 @@ def simulated_time(run: xr.Dataset) -> xr.DataArray:
 
 
 def busiest_client_bytes(run: xr.Dataset) -> xr.DataArray:
-    """Bytes so far, down and up, of the client that has exchanged the most by then. What the first client exchanges
-    before the first round is in no client's row: it is what that round has beyond those of its clients."""
+    """Bytes so far, down and up, of the client that has exchanged the most by then."""
     ids = run.client_id.values
     exchanged = (run.client_bytes_down + run.client_bytes_up).values.astype(float)
     so_far = np.zeros(ids.max() + 1)
-    if run.attrs["method"] in LOOK_FIRST:
-        of_round = float(run.bytes_down.values[0] + run.bytes_up.values[0])
-        so_far[0] = of_round - exchanged[0][ids[0] >= 0].sum()
+    so_far[0] = sum(first_look_bytes(run))
     busiest = np.empty(len(ids))
     for t, (who, how_much) in enumerate(zip(ids, exchanged)):
         np.add.at(so_far, who[who >= 0], how_much[who >= 0])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from .results import config
+from .results import config, first_look_bytes
 
 Values = tuple[float, ...]
 
@@ -73,6 +73,7 @@ def client_seconds(run: xr.Dataset, links: Links) -> np.ndarray:
         return np.full((*run.client_id.shape, len(links.shares)), np.nan)
     slots = _slots(run)
     down = run.bytes_down.values.astype(float)[:, None, None] / slots
+    down[0] -= first_look_bytes(run)[0] / slots
     up = run.client_bytes_up.values.astype(float)[:, :, None]
     images = run.client_samples.values.astype(float)[:, :, None] * float(
         config(run).get("federation.local_epochs", 5)
@@ -93,10 +94,26 @@ def round_seconds(run: xr.Dataset, links: Links, clients_per_round: int | None =
         return np.full(run.sizes["round"], np.nan)
     slots = _slots(run)
     seconds = client_seconds(run, links)
-    if len(links.shares) == 1:
-        return seconds[:, :, 0].max(axis=1)
     shares = np.array(links.shares)
-    return np.array([_mean_of_largest(s, shares, (clients_per_round or slots) / slots) for s in seconds])
+    if len(links.shares) == 1:
+        of_rounds = seconds[:, :, 0].max(axis=1)
+    else:
+        of_rounds = np.array([_mean_of_largest(s, shares, (clients_per_round or slots) / slots) for s in seconds])
+    of_rounds[0] += float(shares @ _look_seconds(run, links))
+    return of_rounds
+
+
+def _look_seconds(run: xr.Dataset, links: Links) -> np.ndarray:
+    """[class] How long the messages of the first client's look at its data take, before the first round; for how long it
+    trains no file tells."""
+    down, up = first_look_bytes(run)
+    if up == 0:
+        return np.zeros(len(links.shares))
+    return (
+        2 * links.of_class("latency_ms") / 1000
+        + down * _seconds_per_byte(links.of_class("downlink_mbit"))
+        + up * _seconds_per_byte(links.of_class("uplink_mbit"))
+    )
 
 
 def _seconds_per_byte(mbit: np.ndarray) -> np.ndarray:
@@ -113,5 +130,5 @@ def _mean_of_largest(seconds: np.ndarray, shares: np.ndarray, copies: float) -> 
 
 
 def with_links(run: xr.Dataset, links: Links, clients_per_round: int | None = None) -> xr.Dataset:
-    """The run as if it had been simulated over these links."""
+    """The run as if it had been simulated over these links, but for the training of a first look (SNIP, PruneFL, FLASH)."""
     return run.assign(simulated_seconds=("round", round_seconds(run, links, clients_per_round)))

@@ -205,6 +205,22 @@ def results_files(paths: Iterable[str | Path]) -> list[Path]:
     return list(found)
 
 
+LOOK_FIRST = ("snip", "prunefl", "flash")  # methods that begin with a look at one client's data
+
+
+def first_look_bytes(run: xr.Dataset) -> tuple[float, float]:
+    """Down and up, of the first client before the first round; it is in no client's row, but in the first round's, which has
+    so much more than those of its clients."""
+    if run.attrs["method"] not in LOOK_FIRST:
+        return 0.0, 0.0
+    sampled = run.client_id.values[0] >= 0
+
+    def beyond(of_round: xr.DataArray, of_clients: xr.DataArray) -> float:
+        return float(of_round.values[0]) - float(of_clients.values[0][sampled].sum())
+
+    return beyond(run.bytes_down, run.client_bytes_down), beyond(run.bytes_up, run.client_bytes_up)
+
+
 def run_files(paths: Iterable[str | Path]) -> list[Path]:
     """The same without what lies in the folders and is of no run: images, audits."""
     paths = list(map(Path, paths))

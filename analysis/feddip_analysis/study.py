@@ -163,7 +163,7 @@ def _fate(entry: Entry, run: xr.Dataset) -> str | None:
     limit = chance(entry.method, run) + NEAR_CHANCE
     if not results.final_accuracy(run, entry.last) <= limit:
         return None
-    return COLLAPSED if float(targets.smoothed(run.accuracy).max()) > limit else STAYED
+    return COLLAPSED if bool((targets.whole_windows(run.accuracy) > limit).any()) else STAYED
 
 
 @dataclass(frozen=True)

@@ -38,12 +38,17 @@ def smoothed(accuracy: xr.DataArray, window: int = WINDOW) -> xr.DataArray:
     return measured.copy(data=(sums[middle + half + 1] - sums[middle - half]) / (2 * half + 1))
 
 
+def whole_windows(accuracy: xr.DataArray, window: int = WINDOW) -> xr.DataArray:
+    """The same without the ends, where windows are smaller; empty where there are fewer evaluations."""
+    half = window // 2
+    values = smoothed(accuracy, window)
+    return values.isel(round=slice(half, max(half, values.size - half)))
+
+
 def reach(run: xr.Dataset, target: float, window: int = WINDOW) -> Reached | None:
     """The first evaluated round around which the mean of so many evaluations is at least the target; None if there is none.
     Smoothing keeps a single lucky evaluation from counting."""
-    half = window // 2
-    values = smoothed(run.accuracy, window)
-    whole = values.isel(round=slice(half, max(half, values.size - half)))
+    whole = whole_windows(run.accuracy, window)
     there = whole["round"].values[whole.values >= target]
     if not there.size:
         return None

@@ -284,16 +284,22 @@ def _lease(path: Path) -> tuple[float, dict[str, str]] | None:
         return None
 
 
+def _stem(path: Path) -> str:
+    """What checkpoints and the lease of a run are named by."""
+    return path.stem if path.suffix in (".h5", ".hdf5") else path.name
+
+
 def _alerts_of_job(run: xr.Dataset, path: Path, numbers: dict[str, float], thresholds: Thresholds,
                    world: World) -> Iterator[Alert | None]:
     folder = _checkpoint_folder(run, path)
-    seen = [about for file in folder.glob(f"{glob.escape(path.stem)}.ckpt-*.h5") if (about := _about(file))]
+    stem = _stem(path)
+    seen = [about for file in folder.glob(f"{glob.escape(stem)}.ckpt-*.h5") if (about := _about(file))]
     yield _room_for_the_next(seen, path, folder, world)
     checkpoints = [about.st_mtime for about in seen]
     quiet = world.now - max([path.stat().st_mtime, *checkpoints])
     numbers["seconds_since_round"] = quiet
 
-    lease = _lease(folder / f"{path.stem}.lease") or _lease(path.with_suffix(".lease"))
+    lease = _lease(folder / f"{stem}.lease") or _lease(path.with_name(f"{stem}.lease"))
     done = f"{run.sizes['round']} of {run.attrs.get('rounds', '?')} rounds are done"
     if lease is None:
         yield Alert("stopped", Severity.WARNING, f"{done}, and no job is at it")

@@ -5,8 +5,8 @@
 
 #include <deque>
 #include <functional>
-#include <limits>
 #include <iosfwd>
+#include <limits>
 #include <string>
 
 namespace feddip::app {

@@ -1,8 +1,8 @@
 #include "comm/version.hpp"
 
 #include "app/build_info.hpp"
-#include "app/commit.hpp"
 #include "app/commands.hpp"
+#include "app/commit.hpp"
 #include "hdf5/version.hpp"
 #include "nn/version.hpp"
 

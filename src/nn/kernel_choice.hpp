@@ -48,9 +48,9 @@ std::vector<layer_work> work_of(const std::vector<fused_layer>& layers, data::im
 //   ResNet-18, uniform  654    739    951   1266   1605   2338                  2566
 //
 // It gives them within 10 %, AlexNet's dense steps in the middle of the 319 to 388 ms that they took on other
-// days. The rates with bf16 operands are fitted to dense steps on an Emerald Rapids Xeon, which there take 1.0,
-// 0.42 and 0.48 times as long for the three models as f32 ones do; the sparse kernels compute in f32.
-// tests/bench/README-compute.md says how often the choice was wrong.
+// days. The rates with bf16 operands are fitted to dense steps on an Emerald Rapids Xeon, which there
+// take 1.0, 0.42 and 0.48 times as long for the three models as f32 ones do; the sparse kernels compute in
+// f32. tests/bench/README-compute.md says how often the choice was wrong.
 double dense_cost(const layer_work& work, config::precision_kind precision);
 double sparse_cost(const layer_work& work);
 

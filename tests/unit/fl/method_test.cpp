@@ -207,7 +207,8 @@ TEST(feddip, without_regrowth_ranks_outside_the_start_mask_once) {
     const auto feddip = make_method(c);
     const std::vector<float> average{1, -5, 2, 6, 3, 4};
     const auto current = test::mask_of({1, 0, 1, 1, 0, 0});
-    EXPECT_EQ(feddip->reconfigure(feddip->plan(0), {tiny, average}, current), test::mask_of({0, 1, 0, 1, 0, 1}));
+    EXPECT_EQ(feddip->reconfigure(feddip->plan(0), {tiny, average}, current),
+              test::mask_of({0, 1, 0, 1, 0, 1}));
     EXPECT_EQ(feddip->reconfigure(feddip->plan(5), {tiny, average}, current), current);
 }
 

@@ -120,6 +120,16 @@ class LinkModel(Made):
         # 1 MB at 1 MB/s, 2 MB at 4 MB/s, 1200 images five times, latency twice
         np.testing.assert_allclose(seconds, 1 + 0.5 + 6000 * 0.0005 + 0.2)
 
+    def test_a_first_look_is_a_clients_own_before_the_first_round(self):
+        run = self.run_of().assign_attrs(method="flash")
+        model = Links((1.0,), (8.0,), (32.0,), (100.0,), (0.5,))
+        plain = links.round_seconds(run, model)
+        run["bytes_down"][0] += np.uint64(10_000_000)
+        run["bytes_up"][0] += np.uint64(5_000_000)
+        looked = links.round_seconds(run, model)
+        np.testing.assert_array_equal(looked[1:], plain[1:])
+        self.assertAlmostEqual(looked[0] - plain[0], 0.2 + 2.5 + 5, places=5)
+
     def test_the_slowest_of_several_classes_is_their_mean_over_all_assignments(self):
         run = self.run_of()
         model = Links((0.7, 0.3), (10.0, 1.0), (0.0,), (0.0,), (0.0,))
