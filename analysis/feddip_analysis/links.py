@@ -78,12 +78,7 @@ def client_seconds(run: xr.Dataset, links: Links) -> np.ndarray:
     images = run.client_samples.values.astype(float)[:, :, None] * float(
         config(run).get("federation.local_epochs", 5)
     )
-    return (
-        2 * links.of_class("latency_ms") / 1000
-        + down * _seconds_per_byte(links.of_class("downlink_mbit"))
-        + images * links.of_class("train_ms_per_image") / 1000
-        + up * _seconds_per_byte(links.of_class("uplink_mbit"))
-    )
+    return _seconds(links, down, images, up)
 
 
 def round_seconds(run: xr.Dataset, links: Links, clients_per_round: int | None = None) -> np.ndarray:
@@ -107,11 +102,15 @@ def _look_seconds(run: xr.Dataset, links: Links) -> np.ndarray:
     """[class] How long the messages of the first client's look at its data take, before the first round; for how long it
     trains no file tells."""
     down, up = first_look_bytes(run)
-    if up == 0:
-        return np.zeros(len(links.shares))
+    return _seconds(links, down, 0.0, up) if up > 0 else np.zeros(len(links.shares))
+
+
+def _seconds(links: Links, down, images, up) -> np.ndarray:
+    """[..., class] Of so many bytes, and images trained on: numbers, or arrays [..., 1]."""
     return (
         2 * links.of_class("latency_ms") / 1000
         + down * _seconds_per_byte(links.of_class("downlink_mbit"))
+        + images * links.of_class("train_ms_per_image") / 1000
         + up * _seconds_per_byte(links.of_class("uplink_mbit"))
     )
 

@@ -196,9 +196,10 @@ void print_budgets(const config::run_config& config, const parameter_layout& lay
                    100 * b.first, time(b.first_seconds), 100 * b.last, time(b.last_seconds));
     }
     if (config.budget.mode == config::budget_kind::deadline) {
-        fmt::print("  once a client's times are known; the first time that it takes part it gets a tenth of "
-                   "the model. In rounds "
-                   "that train all\n  weights it holds, as far as it can, those outside the mask too\n");
+        fmt::print(
+            "  once a client's times are known; the first time that it takes part it gets a tenth of "
+            "the model. In rounds that train all\n  weights it holds, as far as it can, those outside the "
+            "mask too\n");
     }
 }
 

@@ -31,10 +31,10 @@ participation included(std::span<const client_record> clients, int round, int le
             p.train_loss += c.train_loss * c.samples;
         }
     }
-    if (p.samples == 0 && answered < least) {
-        return {.samples = 0, .updates = 0, .train_loss = not_measured};
-    }
     if (p.samples == 0) {
+        if (answered < least) {
+            return {.samples = 0, .updates = 0, .train_loss = not_measured};
+        }
         throw error(
             "no usable update", fmt::format("round {}", round + 1),
             "the weights of every client that answered became NaN or Inf; start another run with a lower "

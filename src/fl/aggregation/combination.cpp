@@ -58,7 +58,7 @@ private:
         visit_coordinates(updates, range.size(), take, [&](std::size_t i) {
             const std::size_t at = range.first + i;
             const double kept = of_senders == 0 ? slices_.unsent(at) : slices_.kept(at);
-            const bool is_weight = range.first + i < slices_.weights();
+            const bool is_weight = at < slices_.weights();
             made[i] = is_weight      ? static_cast<float>(kept * (1 - of_senders) + sum)
                       : sent.empty() ? 0.0F
                                      : median_of(sent);
