@@ -252,7 +252,7 @@ def _pair(there: _There, ours: Cell, theirs: Cell, where: str, margin: float) ->
     kept = f"density {percent(a.density)}"
     if theirs.sparsity is not None:
         kept += f" and {percent(b.density)}"
-    remarks = [kept, *_remarks(a), *_remarks(b)]
+    remarks = [kept, *_remarks(a), *_remarks(b), *_across(a, b)]
     compared = compare(a.accuracy, b.accuracy, margin)
     return replace(
         pair, compared=compared, remarks=remarks, comparable=equal, at_chance=bool(b.fates), ended=True
@@ -270,6 +270,13 @@ def _remarks(entry: Entry) -> list[str]:
     if not entry.settles:
         said.append(f"{entry.method}'s mask changes to the end")
     return said
+
+
+def _across(a: Entry, b: Entry) -> list[str]:
+    """How many pairs share a seed but not the order of rounding."""
+    ours, theirs = (entry.group.by_seed(results.instruction_set) for entry in (a, b))
+    unlike = sum(ours[seed] != theirs[seed] for seed in ours.keys() & theirs.keys())
+    return [f"{_count(unlike, 'pair')} across instruction sets"] if unlike else []
 
 
 def fates(entry: Entry) -> str:
@@ -440,7 +447,7 @@ def _budget_pair(there: _There, ours: Cell, theirs: Cell, share: float, margin: 
     if ended:
         whole = readable_bytes(a.mean(results.whole_traffic).mean)
         then = f"{readable_bytes(budget)}, of which FedDIP has spent {whole} in all"
-    return replace(pair, compared=compared, remarks=[then], ended=ended)
+    return replace(pair, compared=compared, remarks=[then, *_across(a, b)], ended=ended)
 
 
 def fluctuation(run: xr.Dataset) -> float:

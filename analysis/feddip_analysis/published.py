@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -87,8 +88,10 @@ class Published:
         there = len(self.plan.runs) - len(missing)
         undecided = sum(1 for c in self.claims for case in c.cases if case.verdict not in claims.DECIDED)
         cases = sum(len(c.cases) for c in self.claims)
+        sets = Counter(map(results.instruction_set, self.runs))
+        computed = " and ".join(f"{count} with {name}" for name, count in sorted(sets.items()))
         return (
-            f"Of {len(self.plan.runs)} runs that were planned {there} are there; of {cases} cases of the five "
+            f"Of {len(self.plan.runs)} runs that were planned {there} are there, {computed}; of {cases} cases of the five "
             f"claims {cases - undecided} are decided.\n"
         )
 

@@ -6,10 +6,13 @@ import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
 import xarray as xr
+
+Measured = TypeVar("Measured")
 
 METHOD_NAMES = {
     "feddip": "FedDIP",
@@ -262,6 +265,16 @@ def progress(run: xr.Dataset) -> str:
     return f"not complete: {run.sizes['round']} of {run.attrs.get('rounds', '?')} rounds"
 
 
+INSTRUCTIONS = "instruction set "
+
+
+def instruction_set(run: xr.Dataset) -> str:
+    """Of the processor, as oneDNN names it; "" where the run does not say. Sums are rounded in another order on another
+    one."""
+    libraries = map(str, np.atleast_1d(run.attrs.get("library_versions", [])))
+    return next((name.removeprefix(INSTRUCTIONS) for name in libraries if name.startswith(INSTRUCTIONS)), "")
+
+
 def config(run: xr.Dataset) -> dict[str, object]:
     """The resolved configuration as {"section.key": value}."""
     try:
@@ -329,8 +342,8 @@ class Group:
         nothing = [xr.full_like(run["bytes_total"], np.nan) for run in self.runs]
         return xr.concat(measured or nothing, "seed", join="inner", combine_attrs="override")
 
-    def by_seed(self, measure: Callable[[xr.Dataset], float]) -> dict[int, float]:
-        """A number of each run, such as `final_accuracy`, by its seed."""
+    def by_seed(self, measure: Callable[[xr.Dataset], Measured]) -> dict[int, Measured]:
+        """Something of each run, such as `final_accuracy`, by its seed."""
         return {int(run.attrs["seed"]): measure(run) for run in self.runs}
 
     def has(self, name: str) -> bool:

@@ -83,6 +83,7 @@ def write_results(
     columns=None,
     clients=None,
     classes=None,
+    instructions="AVX2",
 ):
     """`config` has further keys, "section.key"; `columns` replaces columns of /rounds, `clients` of /clients; `classes`
     are accuracies [round, class]; of `planned` rounds `rounds` are done, all unless said."""
@@ -139,6 +140,7 @@ def write_results(
             prunable_parameters=np.uint64(PRUNABLE),
             mpi_ranks=2,
             complete=complete,
+            library_versions=["oneDNN 2.6.3", f"instruction set {instructions}"],
             config_toml=config_toml(keys | (config or {})),
         )
         layers = {"density": density, "weight_norm": 2 * density, "gradient_norm": 1 - density / 2,

@@ -345,6 +345,15 @@ class Claims(Checked):
         self.assertIn("SNIP: 3 of 3 runs stayed at chance", claim.cases[0].evidence)
         self.assertEqual(claim.summary, "1 case run, 1 decided (1 superior, 1 of them to runs near chance).")
 
+    def test_pairs_that_were_computed_with_unlike_instructions_are_said_to_be(self):
+        for seed in (1, 2, 3):
+            self.write("feddip", seed, 0.85)
+            self.write("snip", seed, 0.84, instructions="AVX2" if seed == 2 else "AVX-512")
+            self.write("feddst", seed, 0.84)
+        evidence = {case.where: case.evidence for case in self.claim("others").cases}
+        self.assertTrue(evidence["i.i.d., s = 0.9, against SNIP"].endswith("; 2 pairs across instruction sets"))
+        self.assertNotIn("instruction", evidence["i.i.d., s = 0.9, against FedDST"])
+
     def test_all_cases_of_a_claim_are_one_family(self):
         for i, sparsity in enumerate((0.8, 0.9, 0.95, 0.98)):
             for seed, off in ((1, -0.003), (2, 0.0), (3, 0.003)):  # p = 0.0074 each
