@@ -57,29 +57,34 @@ std::uint16_t rung_of_unit(std::size_t unit, std::size_t units, int shift) {
     return static_cast<std::uint16_t>((unit + units - first) % units * rungs / units + 1);
 }
 
-// Puts weights on one rung after the other: first those that the floors call for, then the largest.
+// Puts weights on one rung after the other: first one of each tensor, then those that the floors call for,
+// then the largest.
 class climber {
 public:
     climber(const ranking& ranked, double floor, std::vector<std::uint16_t>& rung_of)
         : ranked_(ranked), floor_(floor), rung_of_(rung_of), in_tensor_(ranked.of_tensor.size()) {}
 
     void fill(int rung, std::size_t room) {
-        for (std::size_t l = 0; l < in_tensor_.size(); ++l) {
-            const auto& largest = ranked_.of_tensor[l];
-            const auto wanted = std::min(largest.size(), wanted_of(largest.size(), rung));
-            for (auto& next = in_tensor_[l]; next < wanted && room > 0; ++next) {
-                room -= place(largest[next], rung);
-            }
-        }
+        climb(rung, room, [](std::size_t) { return std::size_t{1}; });
+        climb(rung, room, [share = floor_ * rung / rungs](std::size_t alive) {
+            return static_cast<std::size_t>(share * static_cast<double>(alive));
+        });
         for (; room > 0; ++next_) {
             room -= place(ranked_.all[next_], rung);
         }
     }
 
 private:
-    std::size_t wanted_of(std::size_t alive, int rung) const {
-        const double share = floor_ * rung / rungs;
-        return std::max(std::size_t{1}, static_cast<std::size_t>(share * static_cast<double>(alive)));
+    // `wanted` says how many of a tensor's alive weights are to have a place by now.
+    template <typename Wanted>
+    void climb(int rung, std::size_t& room, Wanted wanted) {
+        for (std::size_t l = 0; l < in_tensor_.size(); ++l) {
+            const auto& largest = ranked_.of_tensor[l];
+            const auto end = std::min(largest.size(), wanted(largest.size()));
+            for (auto& next = in_tensor_[l]; next < end && room > 0; ++next) {
+                room -= place(largest[next], rung);
+            }
+        }
     }
 
     // How many have found a place: none where it has one.

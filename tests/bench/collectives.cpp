@@ -275,11 +275,15 @@ void reduce_over_union(benchmark::State& state, scenario& s) {
             sum = comm::sum_over_union(s.c, s.layout, nullptr, mine);
         },
         [&] {
-            std::size_t missing = 0;
+            std::vector<float> dense(s.vector.size());
+            comm::check(MPI_Reduce(s.vector.data(), dense.data(), static_cast<int>(dense.size()), MPI_FLOAT,
+                                   MPI_SUM, 0, s.c.handle()),
+                        "MPI_Reduce");
+            std::vector<float> found(s.vector.size());
             if (s.c.rank() == 0) {
-                s.own.for_each_alive([&](std::size_t i) { missing += sum.support[i] ? 0 : 1; });
+                unpack(sum.support, sum.values, found);
             }
-            return missing == 0;
+            return s.c.rank() != 0 || found == dense;
         });
 }
 

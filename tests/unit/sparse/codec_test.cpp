@@ -274,6 +274,35 @@ TEST(codec, every_truncation_and_every_extra_byte_is_an_error) {
     EXPECT_THROW(decode(code, layout, &base), feddip::error);
 }
 
+// So many marks go into blocks, which have a coding of their own.
+TEST(codec, damage_and_truncation_of_blocks_do_no_harm) {
+    const parameter_layout layout = layout_of({300'000, 40'000});
+    random_stream random = test_stream();
+    const mask base = uniform_mask(layout, 0.3, random);
+    const mask m = changed(base, layout, 0.3, random);
+    for (const mask* held : {static_cast<const mask*>(nullptr), &base}) {
+        const auto code = encode(m, layout, held);
+        ASSERT_EQ(code.front(), std::byte{2}); // the version with blocks
+        ASSERT_EQ(decode(code, layout, held), m);
+        for (std::size_t length = 0; length < code.size(); length += 1 + length / 50) {
+            EXPECT_THROW(decode(std::span(code).first(length), layout, held), feddip::error) << length;
+        }
+        for (int trial = 0; trial < 500; ++trial) {
+            auto damaged = code;
+            for (std::uint32_t changes = 1 + random.below(4); changes > 0; --changes) {
+                damaged[random.below(static_cast<std::uint32_t>(code.size()))] =
+                    static_cast<std::byte>(random());
+            }
+            try {
+                const mask result = decode(damaged, layout, held);
+                ASSERT_EQ(result.size(), layout.prunable_size());
+                ASSERT_EQ(result.words().back() >> (result.size() % 64), 0U);
+            } catch (const feddip::error&) { // refused
+            }
+        }
+    }
+}
+
 // Whatever comes: an error, or a mask of the right size. (Run it with sanitizers to see more.)
 TEST(codec, damaged_bytes_never_do_harm) {
     const parameter_layout layout = layout_of({130, 63, 1, 500});

@@ -83,6 +83,23 @@ TEST(ladder, lets_no_tensor_die_and_keeps_its_floor) {
     EXPECT_EQ(keep_largest(weights, 1000).count(150, 600), 0U);
 }
 
+// Then floors are all that there is room for, and their rounding falls short.
+TEST(ladder, lets_no_tensor_die_where_floors_ask_for_all) {
+    for (const double sparsity : {0.0, 0.9}) {
+        const auto kept = prune_smallest(weights, sparsity);
+        const ladder ranked(layout, kept, weights, 1.0);
+        const auto tensors = layout.weights().size();
+        for (int level = ranked.level_of(tensors) + 1; level <= rungs; ++level) {
+            const auto part = ranked.part({.level = level});
+            for (const auto& p : layout.weights()) {
+                const auto alive = kept.count(p.offset, p.size), held = part.count(p.offset, p.size);
+                ASSERT_TRUE(held > 0 || alive == 0) << p.name << " at level " << level;
+                ASSERT_GT(held + tensors, alive * static_cast<std::size_t>(level) / rungs) << p.name;
+            }
+        }
+    }
+}
+
 TEST(ladder, turns_so_that_every_weight_of_the_mask_has_its_turn) {
     const ladder ranked(layout, half, weights, 0.1);
     for (const int level : {1, 2, 77, 300, 667, 999}) {

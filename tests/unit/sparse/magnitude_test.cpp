@@ -102,7 +102,6 @@ TEST(drop_smallest_per_layer, rounds_down_what_it_drops) {
               alive_at({1, 2, 3, 5, 6, 7, 8, 9}));
 }
 
-// The four largest are all b's; with a floor of 1/4 a keeps its largest one, and with 1/2 two.
 namespace {
 
 std::vector<std::size_t> alive_in(const sparse::mask& m) {
@@ -130,6 +129,7 @@ TEST(regrow_largest, takes_the_largest_of_those_that_were_not_alive_in_place_of_
     EXPECT_EQ(alive_in(sparse::regrow_largest(values, {7, true}, 3, 2)), (positions{0, 2, 4}));
 }
 
+// The four largest are all b's; with a floor of 1/4 a keeps its largest one, and with 1/2 two.
 TEST(prune_smallest_above_floor, leaves_each_layer_its_floor) {
     const std::vector<float> values{1, -2, 0.5F, 0, 5, 6, 7, 8, 3, 4};
 
