@@ -88,7 +88,7 @@ std::map<int, fs::path> checkpoints_of(const fs::path& stem) {
 }
 
 void ensure_checkpoints_writable(const fs::path& stem, bool resume) {
-    ensure_writable(checkpoint_path(stem, 0), true);
+    ensure_writable(checkpoint_path(stem, 0), true, "can't write checkpoints to checkpoint.path");
     if (!resume && !checkpoints_of(stem).empty()) {
         throw input_error(
             "can't start a new run", checkpoints_of(stem).rbegin()->second.string(),
