@@ -64,8 +64,7 @@ any_command parse_command_line(int argc, const char* const* argv) {
     export_parser->add_option("--out", taken_home.out, "File to write")
         ->required()
         ->type_name("MODEL.onnx|MODEL.npz");
-    add_overrides(*export_parser, taken_home.overrides,
-                  "Replace one value of the run's configuration, such as a data.path that has moved");
+    add_overrides(*export_parser, taken_home.overrides, "Replace data.path, where the data has moved");
 
     try {
         parser.parse(argc, argv);

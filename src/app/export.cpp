@@ -1,4 +1,5 @@
 #include "app/commands.hpp"
+#include "app/experiment.hpp"
 #include "app/format.hpp"
 #include "base/error.hpp"
 #include "data/dataset.hpp"
@@ -26,6 +27,21 @@ struct trained {
     fl::run_state state;
 };
 
+// The run's config, whose model no other setting describes.
+config::run_config config_of(const io::checkpoint& c, const export_command& command) {
+    const auto config = config::parse(c.config_toml, command.checkpoint.string(), command.overrides);
+    const auto before = config::parse(c.config_toml, command.checkpoint.string(), {});
+    for (const auto& [key, left, right] : config::differences(before, config)) {
+        if (key != "data.path") {
+            throw input_error("can't export another configuration", key,
+                              fmt::format("it was {} in training and is {} now; only data.path may be "
+                                          "another",
+                                          left, right));
+        }
+    }
+    return config;
+}
+
 trained load(const export_command& command) {
     io::checkpoint c;
     try {
@@ -34,7 +50,7 @@ trained load(const export_command& command) {
         throw input_error("can't export", command.checkpoint.string(),
                           fmt::format("it is no whole checkpoint: {}", e.what()));
     }
-    const auto config = config::parse(c.config_toml, command.checkpoint.string(), command.overrides);
+    const auto config = config_of(c, command);
     if (fl::make_method(config)->neighbours() > 0) {
         throw input_error(
             "can't export", "method.name",
@@ -42,6 +58,7 @@ trained load(const export_command& command) {
                         config.method.name));
     }
     const auto facts = data::facts_of(config.data);
+    ensure_still_same_data(c.data_checksum, config.data, command.checkpoint);
     return {config, facts, nn::model_of(config.model, facts.shape, facts.classes), std::move(c.state)};
 }
 

@@ -11,7 +11,6 @@
 #include "comm/mpi.hpp"
 #include "comm/mpi_transport.hpp"
 #include "comm/shared_buffer.hpp"
-#include "data/checksum.hpp"
 #include "data/dataset.hpp"
 #include "data/drift.hpp"
 #include "data/partition.hpp"
@@ -64,11 +63,6 @@ std::optional<io::results_header> find_complete(const config::run_config& config
     return std::nullopt;
 }
 
-// Of data that nothing but data.path names; else empty.
-std::string checksum_of(const config::data_section& settings, const data::dataset& data) {
-    return settings.dataset == config::dataset_name::file ? data::checksum(data) : "";
-}
-
 // What it gets who takes every image for the most frequent class.
 double majority_share(std::span<const std::uint8_t> labels) {
     std::array<std::size_t, 256> images{};
@@ -76,17 +70,6 @@ double majority_share(std::span<const std::uint8_t> labels) {
         ++images[label];
     }
     return static_cast<double>(std::ranges::max(images)) / static_cast<double>(labels.size());
-}
-
-// For complete results nothing else reads the data.
-void ensure_complete_with_same_data(const std::string& before, const config::data_section& settings,
-                                    const std::filesystem::path& where) {
-    if (!before.empty()) {
-        const auto facts = data::facts_of(settings);
-        std::vector<std::byte> storage(data::storage_size(facts));
-        const auto now = checksum_of(settings, data::read(facts, data::locate(settings), storage));
-        io::ensure_same_data(before, now, where);
-    }
 }
 
 // A node's crash may have left them torn.
@@ -120,7 +103,8 @@ void ensure_nothing_is_lost(const observation& o, const config::run_config& conf
 
 void find_state_to_resume(observation& o, const config::run_config& config) {
     if (const auto complete = find_complete(config, o.results)) {
-        ensure_complete_with_same_data(complete->made_by.data_checksum, config.data, o.results);
+        // For complete results nothing else reads the data.
+        ensure_still_same_data(complete->made_by.data_checksum, config.data, o.results);
         o.complete = true;
         log::info("{} is complete", o.results.string());
     } else if (auto newest = io::load_newest(o.checkpoints)) {

@@ -148,7 +148,7 @@ void ensure_same_run(const std::string& before, const std::string& now, const fs
 void ensure_same_data(const std::string& before, const std::string& now, const fs::path& where) {
     if (!before.empty() && !now.empty() && before != now) {
         throw input_error(
-            "can't resume with other data", where.string(),
+            "other data than the run's", where.string(),
             fmt::format("those of the run had the checksum {} and data.path has {} now; name the "
                         "file that it began with, or start a new run",
                         before, now));

@@ -131,15 +131,25 @@ class Export(program.Program):
         self.train("--set", "data.dataset=file", "--set", "data.path=own.h5", "--set", "model.name=resnet18", "--set",
                    "federation.clients=4", "--set", "federation.rounds=1", "--out", "r.h5")
         (self.folder / "own.h5").rename(self.folder / "moved.h5")
+        moved = ("--set", "data.path=moved.h5")
         self.assert_refused(self.run_program("export", "r.ckpt-1.h5", "--out", "m.npz"), "own.h5", "No such file")
+        for mean in (0.1, 0.5):
+            with h5py.File(self.folder / "moved.h5", "a") as file:
+                file["mean"][:] = mean
+            done = self.run_program("export", "r.ckpt-1.h5", "--out", f"{mean}.onnx", *moved)
+            if mean == 0.1:
+                self.assert_refused(done, "other data than the run's", "data.path")
+        self.assertEqual([f.name for f in self.folder.glob("*.onnx")], ["0.5.onnx"])
+        with h5py.File(self.folder / "moved.h5", "a") as file:  # they may be corrected: no image has another class by it
+            file["class_names"][:] = np.array(["a", "b", "c", "e"], "S")
         for out in ("m.npz", "m.onnx"):
-            self.export("r.ckpt-1.h5", out, "--set", "data.path=moved.h5")
+            self.export("r.ckpt-1.h5", out, *moved)
         images = torch.from_numpy(rng.normal(size=(20, 3, 32, 32)).astype(np.float32))
         with torch.no_grad():
             logits = load(make_goldens.ResNet18(4), self.folder / "m.npz")(images)
             of_graph, notes = verify_export.run(self.folder / "m.onnx", images)
         self.assert_close(of_graph, logits)
-        self.assertEqual(notes["classes"], "a\nb\nc\nd")
+        self.assertEqual(notes["classes"], "a\nb\nc\ne")
         self.assertEqual(notes["deviation"], "0.25 0.25 0.25")
         with self.subTest("onnxruntime"):
             self.assert_close(self.in_onnxruntime("m.onnx", images), logits)
@@ -172,6 +182,8 @@ class Export(program.Program):
             "kind='add', with='a'", "kind='relu'", "kind='fully_connected', name='fc3'"))
         self.train("--set", "data.dataset=file", "--set", "data.path=own.h5", "--set", "model.name=custom", "--set",
                    f"model.layers=[{layers}]", "--set", "federation.clients=4", "--out", "r.h5")
+        self.assert_refused(self.run_program("export", "r.ckpt-2.h5", "--out", "m.npz", "--set",
+                                             "model.layers=[%s]" % layers.replace(", {kind='relu'}", "", 1)), "model.layers", "data.path")
         for out in ("m.npz", "m.onnx"):
             self.export("r.ckpt-2.h5", out)
         images = torch.from_numpy(rng.normal(size=(20, 3, 12, 12)).astype(np.float32))
@@ -249,19 +261,19 @@ class Export(program.Program):
 
     @program.needs_fashion_mnist
     def test_what_is_no_model_to_take_home_is_refused(self):
-        self.train("--set", "federation.rounds=1", "--out", "r.h5")
+        for out, *more in (("r.h5",), ("p.h5", "--set", "method.name=dispfl")):
+            self.train("--set", "federation.rounds=1", *more, "--out", out)
         self.write("t.h5", "feddip checkpoint 1\nbytes 3\n")
-        for arguments, part in ((("r.h5", "--out", "m.npz"), "no whole checkpoint"),
-                                (("none.h5", "--out", "m.npz"), "No such file"),
-                                (("t.h5", "--out", "m.npz"), "no whole checkpoint"),
-                                (("r.ckpt-1.h5", "--out", "m.pt"), "must end in .onnx or .npz"),
-                                (("r.ckpt-1.h5", "--out", "none/m.npz"), "does not exist"),
-                                (("r.ckpt-1.h5", "--out", "m.npz", "--set", "method.name=dispfl"), "of its own"),
-                                (("r.ckpt-1.h5", "--out", "m.npz", "--set", "model.name=alexnet", "--set",
-                                  "data.dataset=cifar-10"), "another number of parameters"),
-                                (("r.ckpt-1.h5",), "--out is required")):
+        for arguments, *parts in ((("r.h5", "--out", "m.npz"), "no whole checkpoint"),
+                                  (("none.h5", "--out", "m.npz"), "No such file"),
+                                  (("t.h5", "--out", "m.npz"), "no whole checkpoint"),
+                                  (("r.ckpt-1.h5", "--out", "m.pt"), "must end in .onnx or .npz"),
+                                  (("r.ckpt-1.h5", "--out", "none/m.npz"), "does not exist"),
+                                  (("p.ckpt-1.h5", "--out", "m.npz"), "of its own"),
+                                  (("r.ckpt-1.h5", "--out", "m.npz", "--set", "federation.seed=2"), "federation.seed", "data.path"),
+                                  (("r.ckpt-1.h5",), "--out is required")):
             with self.subTest(arguments=arguments):
-                self.assert_refused(self.run_program("export", *arguments), part)
+                self.assert_refused(self.run_program("export", *arguments), *parts)
                 self.assertFalse(list(self.folder.glob("m.*")))
 
 

@@ -288,7 +288,7 @@ class Training(program.Program):
             before = {path: path.read_bytes() for path in self.folder.glob("r.*")}
             for ranks in (0, 2):
                 refused = self.run_program("train", self.config, *of("turned.h5"), "--resume", ranks=ranks)
-                self.assert_refused(refused, "can't resume with other data", "data.path")
+                self.assert_refused(refused, "other data than the run's", "data.path")
             self.assertEqual({path: path.read_bytes() for path in self.folder.glob("r.*")}, before)
             self.assertIn(told, self.train(*of("moved.h5"), "--resume").stderr)
             self.assertEqual(self.outcome("r.h5"), complete)
