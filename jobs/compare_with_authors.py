@@ -33,7 +33,7 @@ SETTING = {  # of all of the authors' runs; a key that an older file lacks is ta
     "compute": {"precision": "f32"},
 }
 SPARSE_SETTING = {"initial": 0.5, "target": 0.9, "horizon": 5, "final_rounds": 0, "start_scale": "dense",
-                  "start": "erk", "layer_floor": 0}
+                  "start": "erk", "layer_floor": 0, "score": "magnitude"}
 FEDDIP_SETTING = {
     "sparsity": SPARSE_SETTING | {"start_mask": "per_client"},
     "regularization": {"maximum": 1e-3, "steps": 20, "staircase": "code"},

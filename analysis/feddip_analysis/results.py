@@ -92,6 +92,7 @@ _BEFORE_THERE_WAS = {
     "prunefl.removable_share": 0.3,
     "sparsity.final_rounds": 0.0,
     "sparsity.layer_floor": 0.0,
+    "sparsity.score": "magnitude",
     "sparsity.start_scale": "dense",
 }
 _OFF_WHERE = {

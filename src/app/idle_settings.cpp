@@ -77,7 +77,7 @@ void add_of_method(const run_config& c, idle_list& off) {
     // Of a method that isn't named there, nothing is known.
     if (const auto found = unread_by.find(c.method.name); found != unread_by.end()) {
         off.add({"communication.upload", "communication.reconfiguration_upload", "regularization.",
-                 "sparsity.regrow", "sparsity.start_mask", "sparsity.layer_floor"},
+                 "sparsity.regrow", "sparsity.start_mask", "sparsity.layer_floor", "sparsity.score"},
                 why);
         off.add(found->second, why);
     }

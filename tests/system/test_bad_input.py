@@ -387,6 +387,8 @@ ROWS = {
     "a floor above the density": (nothing, given("sparsity.layer_floor=0.2"), "more than what sparsity.target"),
     "a scaled start without a mask": (nothing, given("sparsity.start_scale=density", "sparsity.start_mask=per_client"),
                                       "nothing to scale"),
+    "another score than the clients'": (nothing, given("sparsity.score=lamp", "communication.reconfiguration_upload=topk"),
+                                        "communication.reconfiguration_upload"),
     "a model for other images": (nothing, given("model.name=alexnet"), "does not take"),
     "more classes than labels": (nothing, given("data.classes_per_client=11"), "more than the 10 classes"),
     "classes that can't be shared equally": (fashion_mnist(), given("data.path=d", "data.partition=pathological",
