@@ -1,5 +1,6 @@
 """Training as a user does it: results, the same bits on any number of ranks, stopping and going on."""
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -59,10 +60,16 @@ class Training(program.Program):
     def test_info_reads_what_keep_has_compressed(self):
         self.train("--set", "federation.rounds=60", "--set", "federation.evaluate_every=60", "--out", "r.h5")
         told, size = self.run_program("info", "r.h5").stdout, (self.folder / "r.h5").stat().st_size
-        subprocess.run([program.CONFIGS.parent / "keep.sh", "r.h5"], cwd=self.folder, capture_output=True, check=True)
+        subprocess.run([program.CONFIGS.parent / "keep.py", "r.h5"], cwd=self.folder, capture_output=True, check=True)
         self.assertLess((self.folder / "r.h5").stat().st_size, size)
         again = self.run_program("info", "r.h5")
         self.assertEqual((again.returncode, again.stdout), (0, told), again.stderr)
+
+    def test_keep_loses_no_value_attribute_or_dimension_scale(self):
+        self.train("--out", "r.h5")
+        shutil.copy(self.folder / "r.h5", self.folder / "whole.h5")
+        subprocess.run([program.CONFIGS.parent / "keep.py", "r.h5"], cwd=self.folder, capture_output=True, check=True)
+        self.assertEqual(results.described(self.folder / "r.h5"), results.described(self.folder / "whole.h5"))
 
     def test_results_are_not_overwritten(self):
         self.train("--out", "r.h5")
