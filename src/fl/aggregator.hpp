@@ -3,7 +3,7 @@
 
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/experiment.hpp"
-#include "fl/records.hpp"
+#include "fl/gathering.hpp"
 #include "fl/round.hpp"
 
 #include <memory>
@@ -28,7 +28,7 @@ public:
 private:
     workplace& here_;
     std::unique_ptr<aggregation_rule> rule_;
-    byte_meter handed_to_mpi_;
+    gathering<training_report> gathering_;
 };
 
 } // namespace feddip::fl

@@ -11,6 +11,7 @@
 #include "sparse/codec.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace feddip::fl {
 
@@ -38,6 +39,22 @@ int last_level(const cast& who) {
 }
 
 } // namespace
+
+void peer_reports::append_to(std::vector<std::byte>& message) const {
+    const std::uint64_t count = clients.size();
+    append(message, std::span(&took, 1));
+    append(message, std::span(&count, 1));
+    append(message, std::span(clients));
+    append(message, std::span(densities));
+}
+
+void peer_reports::join(std::span<const std::byte> message) {
+    const auto its = take_one<peer_seconds>(message);
+    took = its.all() > took.all() ? its : took;
+    const auto count = take_one<std::uint64_t>(message);
+    std::ranges::copy(take<peer_report>(message, count), std::back_inserter(clients));
+    std::ranges::copy(take_rest<double>(message), std::back_inserter(densities));
+}
 
 peer_reports peer_training::run(const ongoing_round& now, const run_state& state) {
     const auto on_batch = progress_of(now.plan.round, now.who, here_);

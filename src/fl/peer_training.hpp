@@ -10,6 +10,7 @@
 #include "fl/round.hpp"
 #include "fl/settling.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -40,11 +41,14 @@ struct peer_seconds {
     double all() const { return aggregate + train + evaluate; }
 };
 
-// Of all clients on this rank.
+// Of a rank's clients, or of all ranks' (gathering.hpp).
 struct peer_reports {
     std::vector<peer_report> clients; // in slot order
     std::vector<double> densities;    // [clients, prunable tensors] of their masks
-    peer_seconds took;
+    peer_seconds took;                // of the slowest rank
+
+    void append_to(std::vector<std::byte>& message) const;
+    void join(std::span<const std::byte> message);
 };
 
 class peer_training {

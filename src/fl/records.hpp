@@ -23,17 +23,4 @@ struct participation {
 // Throws feddip::error where the updates of all that answered had NaN or Inf.
 participation included(std::span<const client_record> clients, int round, int least = 1);
 
-// Bytes handed to MPI on all ranks, which are known since the run began, cut into rounds.
-class byte_meter {
-public:
-    std::uint64_t since_last(std::uint64_t since_start) {
-        const auto bytes = since_start - last_;
-        last_ = since_start;
-        return bytes;
-    }
-
-private:
-    std::uint64_t last_ = 0;
-};
-
 } // namespace feddip::fl

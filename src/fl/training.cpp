@@ -4,12 +4,15 @@
 #include "base/log.hpp"
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/attackers.hpp"
+#include "fl/packing.hpp"
 #include "fl/progress.hpp"
 #include "fl/roster.hpp"
 #include "fl/upload.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace feddip::fl {
@@ -26,6 +29,16 @@ void warn_of_left_out(int client, bool is_private) {
 }
 
 } // namespace
+
+void training_report::append_to(std::vector<std::byte>& message) const {
+    append(message, std::span(&seconds, 1));
+    append(message, std::span(clients));
+}
+
+void training_report::join(std::span<const std::byte> message) {
+    seconds = std::max(seconds, take_one<double>(message));
+    std::ranges::copy(take_rest<client_record>(message), std::back_inserter(clients));
+}
 
 training::training(workplace& here, const roster& clients)
     : here_(here), roster_(clients), attackers_(std::make_unique<attackers>(here)) {}

@@ -4,8 +4,10 @@
 #include "fl/experiment.hpp"
 #include "fl/round.hpp"
 
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace feddip::fl {
@@ -14,10 +16,13 @@ class aggregation;
 class attackers;
 class roster;
 
-// Of this rank's clients.
+// Of a rank's clients, or of all ranks' (gathering.hpp).
 struct training_report {
     std::vector<client_record> clients; // in slot order
-    double seconds = 0;
+    double seconds = 0;                 // of the slowest rank
+
+    void append_to(std::vector<std::byte>& message) const;
+    void join(std::span<const std::byte> message);
 };
 
 class training {
