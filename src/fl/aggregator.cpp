@@ -4,6 +4,8 @@
 #include "fl/records.hpp"
 #include "fl/training.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -43,37 +45,48 @@ std::unique_ptr<aggregation> aggregator::open(const ongoing_round& now, const ru
 std::optional<aggregate> aggregator::close(aggregation& updates, const training_report& mine,
                                            ongoing_round& now) {
     updates.collect();
-    const auto [all, mpi_bytes] = gathering_.run(mine, here_.ranks);
-    now.record.seconds_train = all.seconds;
-    now.record.seconds_communicate = std::max(0.0, now.phase.lap() - all.seconds);
+    write_down(mine, now);
     if (!here_.at_server()) {
         return std::nullopt;
     }
-    now.record.mpi_bytes = mpi_bytes;
-    now.record.clients = records_of(now.who, all.clients);
     if (here_.guarantee) { // what comes of the round doesn't depend on who took part in it
         return updates.result(0);
     }
-    const auto usable = included(now.record.clients, now.plan.round, std::max(1, rule_->least_updates()));
-    now.record.train_loss = usable.train_loss;
-    if (usable.samples == 0) {
-        log::warning("round {}: no client sent an update that could be used; the model stays as it is",
-                     now.record.round);
-        return std::nullopt;
-    }
-    if (usable.updates < rule_->least_updates()) {
-        log::warning(
-            "round {}: the rule of aggregation needs {} updates and got {}; the model stays as it is",
-            now.record.round, rule_->least_updates(), usable.updates);
-        now.record.train_loss = not_measured;
-        std::ranges::for_each(now.record.clients, [](auto& c) { c.included = 0; });
+    const auto samples = usable_samples(now);
+    if (samples == 0) {
         return std::nullopt;
     }
     leave_out(updates.left_out(), now);
-    auto average = updates.result(usable.samples);
+    auto average = updates.result(samples);
     now.record.coverage = average.coverage;
     now.record.layer_coverage = std::move(average.layer_coverage);
     return average;
+}
+
+void aggregator::write_down(const training_report& mine, ongoing_round& now) {
+    const auto [all, mpi_bytes] = gathering_.run(mine, here_.ranks);
+    now.record.seconds_train = all.seconds;
+    now.record.seconds_communicate = std::max(0.0, now.phase.lap() - all.seconds);
+    if (here_.at_server()) {
+        now.record.mpi_bytes = mpi_bytes;
+        now.record.clients = records_of(now.who, all.clients);
+    }
+}
+
+std::uint64_t aggregator::usable_samples(ongoing_round& now) const {
+    const int needed = rule_->least_updates();
+    const auto usable = included(now.record.clients, now.plan.round, std::max(1, needed));
+    if (usable.samples > 0 && usable.updates >= needed) {
+        now.record.train_loss = usable.train_loss;
+        return usable.samples;
+    }
+    const auto problem =
+        usable.samples == 0
+            ? "no client sent an update that could be used"
+            : fmt::format("the rule of aggregation needs {} updates and got {}", needed, usable.updates);
+    log::warning("round {}: {}; the model stays as it is", now.record.round, problem);
+    std::ranges::for_each(now.record.clients, [](auto& c) { c.included = 0; });
+    return 0;
 }
 
 } // namespace feddip::fl
