@@ -137,12 +137,12 @@ start_cost cost_of(first_look look, const parameter_layout& layout, std::size_t 
     throw std::logic_error("no such first look");
 }
 
-client_work work_of(const participant& who, double images, int epochs) {
-    return {.client = who.client,
-            .bytes_down = static_cast<double>(who.bytes_down),
+client_work work_of(const participant& p, double images, int epochs) {
+    return {.client = p.client,
+            .bytes_down = static_cast<double>(p.bytes_down),
             .images = images * epochs,
-            .slowdown = who.slowdown,
-            .answers = who.answers};
+            .slowdown = p.slowdown,
+            .answers = p.answers};
 }
 
 client_work work_of(const start_cost& look) {

@@ -63,7 +63,7 @@ double reference_cost_mib(const parameter_layout& layout, double sparsity_down, 
 
 // A participant's work but for the upload, with `images` in its share, each of which it trains on `epochs`
 // times.
-client_work work_of(const participant& who, double images, int epochs);
+client_work work_of(const participant& p, double images, int epochs);
 
 // Of the first client, before the first round.
 client_work work_of(const start_cost& look);

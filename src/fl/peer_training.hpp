@@ -69,12 +69,12 @@ private:
 
     global_model first_model_of(const run_state& state, int client) const;
     global_model model_of(const run_state& state, int client) const;
-    global_model received(const ongoing_round& now, const participant& who, int peer,
+    global_model received(const ongoing_round& now, const participant& p, int peer,
                           const run_state& state) const;
     sparse::mask next_mask(const ongoing_round& now, const run_state& state, int client,
                            const global_model& last);
     void announce(std::span<const int> clients);
-    trained train(const ongoing_round& now, const participant& who, const run_state& state,
+    trained train(const ongoing_round& now, const participant& p, const run_state& state,
                   const std::function<void()>& on_batch);
     peer_score evaluated(const global_model& model, int client);
 

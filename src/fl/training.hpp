@@ -36,11 +36,11 @@ public:
 
 private:
     void pool_seen(const ongoing_round& now, const global_model& model);
-    client_record train(local_trainer& trainer, const participant& who, const ongoing_round& now,
+    client_record train(local_trainer& trainer, const participant& p, const ongoing_round& now,
                         const global_model& model, const std::function<void()>& on_batch) const;
-    void send(local_trainer& trainer, const participant& who, const ongoing_round& now,
+    void send(local_trainer& trainer, const participant& p, const ongoing_round& now,
               const global_model& model, int slot, client_record& record, aggregation& updates);
-    std::vector<float> residual_of(const round_plan& plan, const participant& who);
+    std::vector<float> residual_of(const round_plan& plan, const participant& p);
 
     workplace& here_;
     const roster& roster_;
