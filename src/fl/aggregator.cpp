@@ -19,7 +19,7 @@ void leave_out(std::span<const int> slots, ongoing_round& now) {
         now.record.clients[now.who.slots[static_cast<std::size_t>(slot)]].included = 0;
     }
     if (!slots.empty()) {
-        now.record.train_loss = included(now.record.clients, now.plan.round).train_loss;
+        now.record.train_loss = require_usable(now.record.clients, now.plan.round).train_loss;
     }
     now.record.hostile_included = static_cast<int>(std::ranges::count_if(
         now.record.clients, [](const auto& c) { return c.hostile != 0 && c.included != 0; }));
@@ -75,7 +75,7 @@ void aggregator::write_down(const training_report& mine, ongoing_round& now) {
 
 std::uint64_t aggregator::usable_samples(ongoing_round& now) const {
     const int needed = rule_->least_updates();
-    const auto usable = included(now.record.clients, now.plan.round, std::max(1, needed));
+    const auto usable = require_usable(now.record.clients, now.plan.round, std::max(1, needed));
     if (usable.samples > 0 && usable.updates >= needed) {
         now.record.train_loss = usable.train_loss;
         return usable.samples;

@@ -114,7 +114,7 @@ global_model peer_training::first_model_of(const run_state& state, int client) c
 
 // As it was trained in a round before, in the mask it was trained in.
 global_model peer_training::model_of(const run_state& state, int client) const {
-    const int kept_in = state.client_residual_round[static_cast<std::size_t>(client)];
+    const int kept_in = state.client_kept_in[static_cast<std::size_t>(client)];
     if (kept_in < 0) {
         return first_model_of(state, client);
     }
@@ -138,7 +138,7 @@ global_model peer_training::received(const ongoing_round& now, const participant
 // know before, and the bits are the same.
 sparse::mask peer_training::next_mask(const ongoing_round& now, const run_state& state, int client,
                                       const global_model& last) {
-    const int kept_in = state.client_residual_round[static_cast<std::size_t>(client)];
+    const int kept_in = state.client_kept_in[static_cast<std::size_t>(client)];
     if (kept_in < 0 || now.plan.round >= changing_rounds(here_.what.config)) {
         return last.mask;
     }

@@ -101,12 +101,12 @@ private:
             records.push_back(r.record);
             if (r.record.included != 0) {
                 scores_.replace(r.record.id, r.on_own_share);
-                state.client_residual_round[static_cast<std::size_t>(r.record.id)] = now.plan.round;
+                state.client_kept_in[static_cast<std::size_t>(r.record.id)] = now.plan.round;
             }
         }
         auto& record = now.record;
         record.clients = records_of(now.who, records);
-        record.train_loss = included(record.clients, now.plan.round).train_loss;
+        record.train_loss = require_usable(record.clients, now.plan.round).train_loss;
         record.seconds_aggregate = all.took.aggregate;
         record.seconds_train = all.took.train;
         record.seconds_evaluate = all.took.evaluate;
@@ -153,8 +153,7 @@ private:
 
     // Collective: which clients have a new model.
     void share_progress(run_state& state) const {
-        state.client_residual_round =
-            broadcast(here_.ranks, std::span<const std::int32_t>(state.client_residual_round));
+        state.client_kept_in = broadcast(here_.ranks, std::span<const std::int32_t>(state.client_kept_in));
     }
 
     workplace& here_;

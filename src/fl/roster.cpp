@@ -77,7 +77,7 @@ void roster::sample(ongoing_round& now, const run_state& state) const {
     for (auto& p : now.who.sampled) {
         p.images = images_of(p.client, now);
         p.hostile = std::ranges::binary_search(hostile_, p.client);
-        p.kept_in = state.client_residual_round[static_cast<std::size_t>(p.client)];
+        p.kept_in = state.client_kept_in[static_cast<std::size_t>(p.client)];
     }
     if (here_.how->neighbours() > 0) {
         introduce(now.who.sampled, *here_.how, now.plan.round, federation.seed);
@@ -127,7 +127,7 @@ void roster::keep(const ongoing_round& now, run_state& state) const {
     for (const std::size_t i : now.who.slots) {
         const auto& p = now.who.sampled[i];
         if (plan_for(p, now.plan).keeps_residual) {
-            state.client_residual_round[static_cast<std::size_t>(p.client)] = now.plan.round;
+            state.client_kept_in[static_cast<std::size_t>(p.client)] = now.plan.round;
         }
     }
 }

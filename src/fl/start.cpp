@@ -38,7 +38,7 @@ started start_afresh(workplace& here) {
     started all;
     auto& state = all.state;
     state.client_mask_version.assign(clients, 0);
-    state.client_residual_round.assign(clients, -1);
+    state.client_kept_in.assign(clients, -1);
     state.model.state.resize(layout.size());
     if (here.at_server() && here.guarantee) {
         state.protection = {.key = here.what.key ? *here.what.key : privacy::secret::fresh(),
@@ -88,10 +88,10 @@ void ensure_same_noise(const privacy_guarantee& guarantee, std::span<const round
 // ranked | round of what each client keeps], and the ranking.
 void share_progress(workplace& here, run_state& state) {
     std::vector<std::int32_t> progress{state.rounds_done, static_cast<std::int32_t>(state.ladder_version)};
-    progress.insert(progress.end(), state.client_residual_round.begin(), state.client_residual_round.end());
+    progress.insert(progress.end(), state.client_kept_in.begin(), state.client_kept_in.end());
     progress = broadcast(here.ranks, std::span<const std::int32_t>(progress));
     state.rounds_done = progress.front();
-    state.client_residual_round.assign(progress.begin() + 2, progress.end());
+    state.client_kept_in.assign(progress.begin() + 2, progress.end());
     state.ladder_version = static_cast<std::uint32_t>(progress[1]);
     state.ladder = sparse::ladder(broadcast(here.ranks, state.ladder.rung_of()));
 }
