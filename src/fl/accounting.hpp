@@ -5,10 +5,10 @@
 
 #include "base/layout.hpp"
 #include "fl/experiment.hpp"
+#include "fl/first_look.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
 #include "fl/round.hpp"
-#include "fl/start_cost.hpp"
 
 #include <cstdint>
 #include <map>

@@ -4,7 +4,6 @@
 #include "fl/first_client.hpp"
 #include "fl/packing.hpp"
 #include "fl/server.hpp"
-#include "sparse/codec.hpp"
 #include "sparse/start.hpp"
 
 #include <fmt/format.h>
@@ -18,17 +17,6 @@ namespace {
 
 bool looks_at_data(const workplace& here) {
     return here.how->looks_first() != first_look::none;
-}
-
-// On rank 0 alone, where the data are looked at.
-start_cost look_first(workplace& here, global_model& model) {
-    const auto images = here.drift.images_of(first_client::id, 0);
-    first_client client(here.trainer, here.layout, images);
-    model.mask = here.how->look(client, model.state);
-    auto cost = cost_of(here.how->looks_first(), here.layout, model.mask.count(),
-                        sparse::encode(model.mask, here.layout, nullptr).size());
-    cost.images = client.images_trained(here.what.config.federation);
-    return cost;
 }
 
 // The same on every rank, so that nothing needs to be sent, unless data are looked at.
