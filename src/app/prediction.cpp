@@ -73,9 +73,9 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
         fl::introduce(sampled, method, t, f.seed);
         std::vector<fl::client_work> works;
         round_traffic r{.sparsity = mask.sparsity()};
-        for (const auto& who : sampled) {
-            works.push_back(fl::work_of(who, images(who.client, t), f.local_epochs));
-            r.dropped_out += who.answers ? 0 : 1;
+        for (const auto& p : sampled) {
+            works.push_back(fl::work_of(p, images(p.client, t), f.local_epochs));
+            r.dropped_out += p.answers ? 0 : 1;
         }
         for (std::size_t i = 0; i < sampled.size(); ++i) {
             for (const int peer : sampled[i].senders) {
@@ -129,8 +129,8 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         r.dropped_out = static_cast<int>(std::ranges::count(sampled, false, &fl::participant::answers));
         r.all_weights = plan.trains_all_weights();
         r.sparsity = 1 - alive / size;
-        for (const auto& who : sampled) {
-            r.positions += positions.charge(who.client);
+        for (const auto& p : sampled) {
+            r.positions += positions.charge(p.client);
         }
         if (guarantee) {
             r.dropped_out = static_cast<int>(std::lround(clients * config.faults.drop_probability));
@@ -154,8 +154,8 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
             r.up = uploads * static_cast<double>(fl::header_bytes) + own.up;
         }
         std::vector<fl::client_work> works;
-        for (const auto& who : sampled) {
-            works.push_back(fl::work_of(who, images(who.client, t), config.federation.local_epochs));
+        for (const auto& p : sampled) {
+            works.push_back(fl::work_of(p, images(p.client, t), config.federation.local_epochs));
             works.back().bytes_down = r.down / clients;
             works.back().bytes_up = uploads > 0 ? r.up / uploads : 0;
         }

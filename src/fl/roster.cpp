@@ -44,14 +44,14 @@ std::vector<participant> sampled_in(int round, const config::federation_section&
                     faults);
 }
 
-round_plan plan_for(const participant& who, round_plan plan) {
-    const bool feeds_back = who.feedback > 0;
-    if (who.part.limited()) {
+round_plan plan_for(const participant& p, round_plan plan) {
+    const bool feeds_back = p.feedback > 0;
+    if (p.part.limited()) {
         // The proximal term would need the server's weights there, which it does not have.
         plan.keeps_outside = feeds_back && plan.trains_all_weights() && plan.proximal == 0;
         plan.upload = upload_content::in_mask;
     }
-    plan.keeps_residual |= feeds_back && (plan.keeps_outside || who.kept_in >= 0);
+    plan.keeps_residual |= feeds_back && (plan.keeps_outside || p.kept_in >= 0);
     return plan;
 }
 
@@ -77,7 +77,7 @@ void roster::sample(ongoing_round& now, const run_state& state) const {
     for (auto& p : now.who.sampled) {
         p.images = images_of(p.client, now);
         p.hostile = std::ranges::binary_search(hostile_, p.client);
-        p.kept_in = state.client_residual_round[static_cast<std::size_t>(p.client)];
+        p.kept_in = state.client_kept_in[static_cast<std::size_t>(p.client)];
     }
     if (here_.how->neighbours() > 0) {
         introduce(now.who.sampled, *here_.how, now.plan.round, federation.seed);
@@ -114,20 +114,20 @@ std::span<const std::uint32_t> roster::images_of(int client, ongoing_round& now)
                                : here_.images_of(client);
 }
 
-participant roster::equip(const ongoing_round& now, participant who) const {
-    if (who.part.limited()) {
-        who.own_mask = std::make_shared<const sparse::mask>(now.ladder->part(who.part));
-    } else if (auto own = here_.how->client_mask(now.plan, here_.layout, who.client)) {
-        who.own_mask = std::make_shared<const sparse::mask>(std::move(*own));
+participant roster::equip(const ongoing_round& now, participant p) const {
+    if (p.part.limited()) {
+        p.own_mask = std::make_shared<const sparse::mask>(now.ladder->part(p.part));
+    } else if (auto own = here_.how->client_mask(now.plan, here_.layout, p.client)) {
+        p.own_mask = std::make_shared<const sparse::mask>(std::move(*own));
     }
-    return who;
+    return p;
 }
 
 void roster::keep(const ongoing_round& now, run_state& state) const {
     for (const std::size_t i : now.who.slots) {
-        const auto& who = now.who.sampled[i];
-        if (plan_for(who, now.plan).keeps_residual) {
-            state.client_residual_round[static_cast<std::size_t>(who.client)] = now.plan.round;
+        const auto& p = now.who.sampled[i];
+        if (plan_for(p, now.plan).keeps_residual) {
+            state.client_kept_in[static_cast<std::size_t>(p.client)] = now.plan.round;
         }
     }
 }

@@ -32,7 +32,7 @@ struct called {
 
     called() {
         what.config.federation.clients_per_round = 4;
-        state.client_residual_round = {-1, 3, -1, 0};
+        state.client_kept_in = {-1, 3, -1, 0};
     }
 
     ongoing_round in_round(int t, int ranks = 1) {
@@ -59,7 +59,7 @@ TEST(roster, calls_the_sampled_clients_with_their_images_and_what_they_keep) {
         const auto& p = who.sampled[i];
         EXPECT_EQ(p.client, expected[i]);
         EXPECT_TRUE(std::ranges::equal(p.images, c.what.shares.train[static_cast<std::size_t>(p.client)]));
-        EXPECT_EQ(p.kept_in, c.state.client_residual_round[static_cast<std::size_t>(p.client)]);
+        EXPECT_EQ(p.kept_in, c.state.client_kept_in[static_cast<std::size_t>(p.client)]);
         EXPECT_EQ(&who.at_slot(i), &p) << "nobody drops out";
     }
 }
@@ -178,15 +178,15 @@ TEST(roster, writes_down_that_those_who_answer_keep_something_where_the_plan_say
     while (now.who.slots.size() == now.who.sampled.size() || now.who.slots.empty()) {
         now = c.in_round(now.plan.round + 1);
     }
-    const auto before = c.state.client_residual_round;
+    const auto before = c.state.client_kept_in;
 
     clients.keep(now, c.state);
-    EXPECT_EQ(c.state.client_residual_round, before);
+    EXPECT_EQ(c.state.client_kept_in, before);
 
     now.plan.keeps_residual = true;
     clients.keep(now, c.state);
     for (const auto& p : now.who.sampled) {
         const auto client = static_cast<std::size_t>(p.client);
-        EXPECT_EQ(c.state.client_residual_round[client], p.answers ? now.plan.round : before[client]);
+        EXPECT_EQ(c.state.client_kept_in[client], p.answers ? now.plan.round : before[client]);
     }
 }

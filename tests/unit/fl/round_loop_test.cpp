@@ -434,10 +434,10 @@ TEST(records, of_too_few_answers_for_a_rule_are_none_and_of_enough_that_are_not_
     const std::vector<fl::client_record> one{broken, dropped, dropped};
     const std::vector<fl::client_record> all{broken, broken, broken};
 
-    EXPECT_EQ(fl::included(one, 0, 3).updates, 0);
-    EXPECT_TRUE(std::isnan(fl::included(one, 0, 3).train_loss));
-    EXPECT_THROW(fl::included(all, 0, 3), error);
-    EXPECT_THROW(fl::included(one, 0), error);
+    EXPECT_EQ(fl::require_usable(one, 0, 3).updates, 0);
+    EXPECT_TRUE(std::isnan(fl::require_usable(one, 0, 3).train_loss));
+    EXPECT_THROW(fl::require_usable(all, 0, 3), error);
+    EXPECT_THROW(fl::require_usable(one, 0), error);
 }
 
 // Krum needs all three clients of a round.

@@ -1,7 +1,7 @@
 // What a client that holds a part of the weights takes of memory in training: nothing but the part. The
 // buffers of a rank, which are as large as the model, exist once, for all clients that it trains one after
 // another.
-#include "fl/client.hpp"
+#include "fl/local_trainer.hpp"
 #include "nn/network.hpp"
 #include "sparse/magnitude.hpp"
 #include "unit/fl/federation.hpp"
