@@ -5,6 +5,7 @@
 #include "comm/version.hpp"
 #include "data/dataset.hpp"
 #include "fl/aggregation/aggregation.hpp"
+#include "fl/aggregation/secure_words.hpp"
 #include "fl/attacks/attack.hpp"
 #include "fl/budget/feasible.hpp"
 #include "fl/method.hpp"
@@ -53,6 +54,7 @@ parameter_layout layout_for(const config::run_config& config) {
     const auto facts = data::facts_of(config.data);
     auto layout = nn::layout_of(config.model, facts.shape, facts.classes);
     fl::ensure_bears_noise(config, layout);
+    fl::ensure_room_for_noise(config, layout);
     return layout;
 }
 

@@ -69,7 +69,7 @@ void roster::call(ongoing_round& now, run_state& state) {
 
 void roster::sample(ongoing_round& now, const run_state& state) const {
     const auto& federation = here_.what.config.federation;
-    now.who = {.sampled = here_.guarantee ? asked_in(now.plan.round, drawn(now.plan.round, state), faults_)
+    now.who = {.sampled = here_.guarantee ? drawn(now.plan.round, state)
                                           : sampled_in(now.plan.round, federation, faults_),
                .drawn = {},
                .slots = {},
@@ -99,14 +99,22 @@ void roster::place(ongoing_round& now) const {
 }
 
 // Rank 0 alone has the key.
-std::vector<int> roster::drawn(int round, const run_state& state) const {
-    const auto& [config, data, shares, clients, key] = here_.what;
-    std::vector<int> ids;
+std::vector<participant> roster::drawn(int round, const run_state& state) const {
+    const auto& config = here_.what.config;
+    std::vector<int> ids, leaving;
     if (here_.at_server()) {
-        ids = sample_secretly(state.protection->key, round, config.federation.clients,
-                              config.federation.clients_per_round, config.privacy.sampling);
+        const auto& key = state.protection->key;
+        ids = sample_secretly(key, round, config.federation.clients, config.federation.clients_per_round,
+                              config.privacy.sampling);
+        leaving = drop_out_secretly(key, round, ids, config.faults.drop_probability);
     }
-    return broadcast(here_.ranks, std::span<const int>(ids));
+    ids = broadcast(here_.ranks, std::span<const int>(ids));
+    leaving = broadcast(here_.ranks, std::span<const int>(leaving));
+    auto sampled = asked_in(round, ids, faults_);
+    for (auto& p : sampled) {
+        p.answers = !std::ranges::binary_search(leaving, p.client);
+    }
+    return sampled;
 }
 
 std::span<const std::uint32_t> roster::images_of(int client, ongoing_round& now) const {

@@ -45,7 +45,7 @@ public:
 private:
     void sample(ongoing_round& now, const run_state& state) const;
     void place(ongoing_round& now) const;
-    std::vector<int> drawn(int round, const run_state& state) const;
+    std::vector<participant> drawn(int round, const run_state& state) const;
     std::span<const std::uint32_t> images_of(int client, ongoing_round& now) const;
 
     const workplace& here_;

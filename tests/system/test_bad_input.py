@@ -167,6 +167,7 @@ def given(*overrides):
 
 DATA = given("data.path=d")
 DRIFT = ["drift.kind=blur", "drift.strength=1", "drift.at=1"]
+LOUD = ["privacy.clip=1", "privacy.secure_sum=true", "privacy.noise_multiplier=200000"]
 OWN = given("data.dataset=file", "data.path=own.h5")
 
 
@@ -425,11 +426,19 @@ ROWS = {
     "private peers": (nothing, given("privacy.clip=1", "method.name=dispfl"), "no server"),
     "a budget for less than a round": (nothing, given("privacy.clip=1", "privacy.noise_multiplier=1", "privacy.epsilon=0.01"),
                                        "no budget for a single round"),
-    "an epsilon that no noise gives": (nothing, given("privacy.clip=1", "privacy.epsilon=0.001"), "no noise gives"),
+    "an epsilon that no noise gives": (nothing, given("privacy.clip=1", "privacy.epsilon=0.001"), "no noise gives",
+                                       "smallest is 0.103:"),
+    "hostile clients that know protected ones": (nothing, given("privacy.clip=1", "attack.kind=ipm", "attack.clients=2",
+                                                                "attack.sees=all"), "attack.kind", "sign_flip"),
+    "private drift that follows from data": (nothing, given("privacy.clip=1", "data.partition=dirichlet", *DRIFT),
+                                             "drift.kind", "data.partition"),
     "private statistics of batch norm": (nothing, given(
         "privacy.clip=1", "model.name=custom", "model.layers=[{kind='convolution', outputs=4, kernel=5}, "
         "{kind='batch_norm'}, {kind='relu'}, {kind='fully_connected'}]"), "running variances"),
 
+    "noise that a secure sum's words don't hold": (nothing, given(*LOUD), "privacy.noise_multiplier", "up to 134"),
+    "noise that a secure sum's words don't hold, for check": (nothing, ["check", *given(*LOUD)[1:]],
+                                                              "privacy.noise_multiplier", "up to 134"),
     "a secure sum for a median": (nothing, given("privacy.secure_sum=true", "aggregation.rule=median"), "single updates"),
     "a secure sum over one client": (nothing, given("privacy.secure_sum=true", "federation.clients_per_round=1"),
                                      "is its update"),

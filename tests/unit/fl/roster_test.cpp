@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 using namespace feddip;
@@ -82,6 +83,32 @@ TEST(roster, draws_protected_clients_by_their_key_and_not_by_the_seed) {
         }
         EXPECT_GT(unlike_the_public_ones, 0);
     }
+}
+
+TEST(roster, lets_protected_clients_drop_out_by_their_key_and_not_by_the_seed) {
+    const auto dropped = [](std::uint64_t key) {
+        called c;
+        c.what.config.federation.clients_per_round = 4; // all, so that they are drawn under each key
+        c.what.config.privacy = {.clip = 1, .noise_multiplier = 1};
+        c.what.config.faults.drop_probability = 0.3;
+        c.state.protection = {.key = privacy::seeded_key_for_tests(key).kept(), .clip = 1};
+        std::vector<bool> gone;
+        for (int t = 0; t < 30; ++t) {
+            for (const auto& p : c.in_round(t).who.sampled) {
+                gone.push_back(!p.answers);
+            }
+        }
+        return gone;
+    };
+    const auto one = dropped(3);
+
+    EXPECT_EQ(dropped(3), one) << "a resumed run has them again";
+    EXPECT_NE(dropped(4), one);
+    EXPECT_NEAR(static_cast<double>(std::ranges::count(one, true)), 36, 6 * std::sqrt(120 * 0.3 * 0.7));
+    EXPECT_NE(
+        drop_out_secretly(privacy::seeded_key_for_tests(3).kept(), 0, {0, 1, 2, 3}, 0.5),
+        sample_secretly(privacy::seeded_key_for_tests(3).kept(), 0, 4, 2, config::sampling_kind::poisson))
+        << "a stream of its own";
 }
 
 TEST(roster, gives_slots_to_those_only_that_answer) {
