@@ -1,5 +1,6 @@
 """The audit of leakage: its measures against closed forms, and its attacks where they must succeed, and where not."""
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -341,6 +342,24 @@ class Command(program.Program):
             done = self.audit(*arguments, "--out", "o")
             self.assertEqual(done.returncode, code, done.stderr)
             self.assertIn(part, done.stderr.strip().splitlines()[-1])
+
+
+    @program.needs_fashion_mnist
+    def test_the_audits_of_membership_that_the_page_is_made_from_run(self):
+        script = (ROOT / "jobs" / "leakage.sh").read_text()
+        eight = re.search(r"^eight=\((.*)\)$", script, re.MULTILINE)[1]
+        lists = [words.replace('"${eight[@]}"', eight).replace("$z", "1").split()
+                 for words in re.findall(r"^ *audit \S+ \S+ (.*)$", script, re.MULTILINE)]
+        lists = [words for words in lists if "membership" in words]
+        self.assertEqual(len(lists), 3)
+        self.train("--out", "r.h5")
+        little = ("--models", 4, "--pool", 40, "--rounds", 1, "--feddip", pathlib.Path(program.FEDDIP).resolve())
+        for words in lists:
+            with self.subTest(words):
+                done = self.audit("r.ckpt-2.h5", "--out", "o", *words, *little)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                attrs = record.read(self.folder / "o" / "audit.h5")["membership"]["attrs"]
+                self.assertEqual(attrs["batch_size"], 10 if "--clients" in words else 25)
 
 
 class Page(unittest.TestCase):
