@@ -132,6 +132,17 @@ class Measures(unittest.TestCase):
         self.assertAlmostEqual(with_shadows, norm.cdf(1 / np.sqrt(2 * (1 + 1 / 7.5))), 1)
         self.assertAlmostEqual(np.std(scores[~member]), 1, 1)
 
+    def test_models_that_differ_as_a_whole_tell_of_nobody(self):
+        rng, found, n = np.random.default_rng(5), [], 400
+        for _ in range(20):
+            half = [rng.permutation(2 * n) < n for _ in range(4)]
+            member = np.array([m for one in half for m in (one, ~one)])  # as federation.py draws them
+            offsets = 0.5 * rng.normal(size=(len(member), 1))
+            scores = membership.likelihood_ratio(rng.normal(size=member.shape) + offsets, member)
+            found += [membership.auc(s, m) for s, m in zip(scores, member)]
+        self.assertAlmostEqual(np.mean(found), 0.5, 2)
+        self.assertAlmostEqual(np.std(found) / np.sqrt((2 * n + 1) / (12 * n**2)), 1, delta=0.2)  # 2 without the medians
+
     def test_a_candidate_that_all_shadows_had_is_refused(self):
         with self.assertRaisesRegex(ValueError, "1 candidates are in every shadow"):
             membership.likelihood_ratio(np.zeros((3, 2)), np.array([[True, False], [True, True], [True, False]]))
