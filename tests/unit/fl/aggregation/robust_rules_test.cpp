@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 
 using namespace feddip;
@@ -157,14 +158,15 @@ TEST(all_but_the_mean, take_the_median_of_squared_gradients) {
 
 TEST(all_but_the_mean, withstand_an_update_as_large_as_numbers_go) {
     constexpr float largest = std::numeric_limits<float>::max();
-    auto clients = moving({{0.5F, 0}, {0, 0.5F}, {0.5F, 0.5F}, {0, 0}, {0.25F, 0}, {0, 0}});
+    auto clients = moving({{2.5F, 2}, {2, 2.5F}, {2.5F, 2.5F}, {2, 2}, {2.25F, 2}, {2, 2}});
+    std::ranges::for_each(clients, [](client& c) { c.weights[4] += 2; });
     clients.insert(clients.begin() + 2, client{{largest, -largest, 0, 0, largest}, 1});
     for (const auto& rule : all_but_the_mean) {
         const auto state = in_mask({.rule = rule, .hostile = 1}, clients).all.state;
 
-        EXPECT_NEAR(state[0], 1.5, 0.5) << rule;
-        EXPECT_NEAR(state[1], 2, 0.6) << rule;
-        EXPECT_NEAR(state[4], 5, 0.5) << rule;
+        EXPECT_NEAR(state[0], 1.25 + 2.25, 0.8) << rule;
+        EXPECT_NEAR(state[1], 2 + 2.25, 0.8) << rule;
+        EXPECT_NEAR(state[4], 5 + 2, 0.8) << rule;
     }
 }
 
