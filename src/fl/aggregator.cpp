@@ -42,6 +42,11 @@ gathered_reports gather(const training_report& mine, transport& ranks) {
     return all;
 }
 
+int not_finite(std::span<const client_record> clients) {
+    return static_cast<int>(
+        std::ranges::count_if(clients, [](const auto& c) { return c.included == 0 && c.dropped_out == 0; }));
+}
+
 // Those that the rule leaves out, beside those that were not finite.
 void leave_out(std::span<const int> slots, ongoing_round& now) {
     for (const int slot : slots) {
@@ -85,17 +90,18 @@ std::optional<aggregate> aggregator::close(aggregation& updates, const training_
     if (here_.guarantee) { // what comes of the round doesn't depend on who took part in it
         return updates.result(0);
     }
-    const auto usable = included(now.record.clients, now.plan.round, std::max(1, rule_->least_updates()));
+    const auto usable = included(now.record.clients, now.plan.round, std::max(1, rule_->least_updates(0)));
     now.record.train_loss = usable.train_loss;
     if (usable.samples == 0) {
         log::warning("round {}: no client sent an update that could be used; the model stays as it is",
                      now.record.round);
         return std::nullopt;
     }
-    if (usable.updates < rule_->least_updates()) {
+    const int needed = rule_->least_updates(not_finite(now.record.clients));
+    if (usable.updates < needed) {
         log::warning(
             "round {}: the rule of aggregation needs {} updates and got {}; the model stays as it is",
-            now.record.round, rule_->least_updates(), usable.updates);
+            now.record.round, needed, usable.updates);
         now.record.train_loss = not_measured;
         std::ranges::for_each(now.record.clients, [](auto& c) { c.included = 0; });
         return std::nullopt;

@@ -36,8 +36,8 @@ std::vector<double> centered_clipping(const gram& products, double clip) {
 
 std::unique_ptr<aggregation_rule> make_centered_clipping(const config::run_config& config) {
     const double clip = config.aggregation.clip;
-    return make_combination([clip](const gram& products) { return centered_clipping(products, clip); },
-                            majority_over(config.aggregation.hostile));
+    return make_combination([clip](const gram& products, int) { return centered_clipping(products, clip); },
+                            {config.aggregation.hostile, majority_over});
 }
 
 } // namespace feddip::fl

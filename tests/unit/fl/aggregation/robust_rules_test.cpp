@@ -170,13 +170,40 @@ TEST(all_but_the_mean, withstand_an_update_as_large_as_numbers_go) {
     }
 }
 
+TEST(all_but_the_mean, withstand_the_most_hostile_clients_where_their_updates_are_not_finite) {
+    constexpr float infinite = std::numeric_limits<float>::infinity();
+    for (const auto& rule : all_but_the_mean) {
+        auto clients = moving({{2, 2}, {2.5F, 2}});
+        if (rule.ends_with("krum")) {
+            clients.insert(clients.end(), 2, clients.front());
+        }
+        clients.insert(clients.begin() + 1, client{{infinite, 2, 0, 0, 5}, 1});
+        const auto state = in_mask({.rule = rule, .hostile = 1}, clients).all.state;
+
+        EXPECT_NEAR(state[0], 1.25 + 2.25, 0.3) << rule;
+        EXPECT_NEAR(state[1], 2 + 2, 0.3) << rule;
+    }
+}
+
+// It can be an honest one's that diverged, beside which the hostile one is still there.
+TEST(all_but_the_mean, withstand_as_many_beside_an_update_that_is_not_finite_where_enough_are_left) {
+    constexpr float infinite = std::numeric_limits<float>::infinity();
+    for (const auto& rule : all_but_the_mean) {
+        auto clients = moving({{2, 2}, {2.5F, 2}, {2, 2}, {2, 2}, {-1e6F, 2}});
+        clients.push_back({{infinite, 2, 0, 0, 5}, 1});
+        const auto state = in_mask({.rule = rule, .hostile = 1}, clients).all.state;
+
+        EXPECT_NEAR(state[0], 1.25 + 2, 1.6) << rule; // norm_bound takes as much of it as of an honest one
+    }
+}
+
 TEST(all_but_the_mean, refuse_rounds_that_are_too_small) {
     for (const auto& rule : all_but_the_mean) {
         config::run_config config;
         config.aggregation = {.rule = rule, .hostile = 2};
         const bool is_krum = rule.ends_with("krum");
         config.federation.clients_per_round = is_krum ? 7 : 5;
-        EXPECT_EQ(make_aggregation_rule(config)->least_updates(), config.federation.clients_per_round)
+        EXPECT_EQ(make_aggregation_rule(config)->least_updates(0), config.federation.clients_per_round)
             << rule;
 
         --config.federation.clients_per_round;
