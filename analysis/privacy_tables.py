@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Tables of results files, as Markdown: accuracy over differential privacy and sparsity, and accuracy of each rule of
 aggregation under each attack. In %, the mean of the last three rounds that were evaluated, and the range of the seeds;
-under attack also over the whole test set, and of the honest clients alone, where each client's accuracy is recorded. Without RESULTS the tables of analysis/results/privacy.md and attacks.md, and a figure, from the files beside these pages."""
+under attack also over the whole test set, and of the honest clients alone, where each client's accuracy is recorded.
+Without RESULTS the tables of analysis/results/privacy.md and attacks.md, and a figure, from the files beside these pages."""
 
 from __future__ import annotations
 

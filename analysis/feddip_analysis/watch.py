@@ -204,7 +204,8 @@ def _clients(run: xr.Dataset, numbers: dict[str, float], thresholds: Thresholds)
 
     if "client_dropped_out" not in run:  # files of an older version
         return
-    yield share("clients_vanishing", "dropped_out_share", lambda r: (r.client_dropped_out != 0, (r.client_id >= 0) & ~_late(r)),
+    yield share("clients_vanishing", "dropped_out_share",
+                lambda r: (r.client_dropped_out != 0, (r.client_id >= 0) & ~_late(r)),
                 "{} clients dropped out in the last rounds")
     if config(run).get("aggregation.rule") not in _RULES_THAT_LEAVE_OUT:
         yield share("updates_not_finite", "updates_not_finite_share", _not_finite,
@@ -227,8 +228,9 @@ def _late(run: xr.Dataset) -> xr.DataArray:
 
 def _not_finite(run: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     """In a round in which nobody was included there were too few updates for the rule."""
-    judged = ((run.client_id >= 0) & (run.client_included != 0)).any("slot")
-    return (run.client_included == 0) & (run.client_dropped_out == 0), judged.broadcast_like(run.client_id) & (run.client_id >= 0)
+    sampled = run.client_id >= 0
+    judged = sampled & (sampled & (run.client_included != 0)).any("slot")
+    return (run.client_included == 0) & (run.client_dropped_out == 0), judged
 
 
 def _nothing_included(run: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
