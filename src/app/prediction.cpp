@@ -116,7 +116,7 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     const fl::fault_model faults(config.faults, config.federation.seed);
     const auto guarantee = fl::guarantee_of(config);
     const int count = guarantee ? guarantee->rounds() : config.federation.rounds;
-    const int least_updates = std::max(1, fl::make_aggregation_rule(config)->least_updates());
+    const int least_updates = std::max(1, fl::make_aggregation_rule(config)->least_updates(0));
 
     std::vector<round_traffic> rounds;
     for (int t = 0; t < count; ++t) {

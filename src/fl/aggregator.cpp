@@ -13,6 +13,11 @@ namespace feddip::fl {
 
 namespace {
 
+int not_finite(std::span<const client_record> clients) {
+    return static_cast<int>(
+        std::ranges::count_if(clients, [](const auto& c) { return c.included == 0 && c.dropped_out == 0; }));
+}
+
 // Those that the rule leaves out, beside those that were not finite.
 void leave_out(std::span<const int> slots, ongoing_round& now) {
     for (const int slot : slots) {
@@ -74,8 +79,9 @@ void aggregator::write_down(const training_report& mine, ongoing_round& now) {
 }
 
 std::uint64_t aggregator::usable_samples(ongoing_round& now) const {
-    const int needed = rule_->least_updates();
-    const auto usable = require_usable(now.record.clients, now.plan.round, std::max(1, needed));
+    const auto usable =
+        require_usable(now.record.clients, now.plan.round, std::max(1, rule_->least_updates(0)));
+    const int needed = rule_->least_updates(not_finite(now.record.clients));
     if (usable.samples > 0 && usable.updates >= needed) {
         now.record.train_loss = usable.train_loss;
         return usable.samples;

@@ -34,6 +34,14 @@ class Training(program.Program):
         self.wait_for_checkpoint(name, process)
         return process
 
+    def test_accuracy_on_dirichlet_shares_is_what_its_long_name_says(self):
+        self.train("--out", "a.h5", "--set", "data.partition=dirichlet", "--set", "federation.clients=20",
+                   "--set", "federation.clients_per_round=20", "--set", "federation.rounds=1")
+        with h5py.File(self.folder / "a.h5") as file:
+            measured, own = file["rounds/test_accuracy"], file["clients/accuracy"]
+            self.assertIn("where /clients/accuracy is measured, the mean over all clients", measured.attrs["long_name"])
+            np.testing.assert_allclose(measured[:], own[:].mean(axis=1))
+
     def ranks_of(self, process):
         """Process ids of the ranks that mpirun has started."""
         children = f"/proc/{process.pid}/task/{process.pid}/children"

@@ -105,7 +105,7 @@ TEST(Traffic, IsOfTheMaskBeforeWhereTooFewAnswerForTheRuleOfAggregation) {
     for (auto c : {secure, krum}) {
         c.federation.rounds = 60;
         c.faults.drop_probability = 0.3;
-        const int least = fl::make_aggregation_rule(c)->least_updates();
+        const int least = fl::make_aggregation_rule(c)->least_updates(0);
         ASSERT_GT(least, 1);
         const auto rounds = predicted(c);
         int kept = 0;

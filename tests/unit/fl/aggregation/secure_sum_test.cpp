@@ -139,7 +139,7 @@ TEST(secure_sum, is_that_of_those_who_stay_where_others_drop_out_up_to_the_thres
     some.insert(some.begin(), test::client{{}, 3});
 
     EXPECT_EQ(round.of(some).state, model_after(plain_sum(some, codec), codec, 39));
-    EXPECT_EQ(round.rule->least_updates(), 3);
+    EXPECT_EQ(round.rule->least_updates(0), 3);
 }
 
 TEST(secure_sum, takes_a_client_whose_update_has_nan_for_one_that_left) {
