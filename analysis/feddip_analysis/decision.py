@@ -318,6 +318,8 @@ def _pruned_then(option: Option) -> str:
 def _break_even(best: Option, pilot: Option, links: Links) -> list[str]:
     """How much slower links would have to be for the pilot to be as quick: what is transferred takes
     longer in proportion."""
+    if np.isnan(best.still_seconds + pilot.still_seconds):
+        return [f"{best.name} takes {duration(best.seconds)}."]
     transfer = (best.seconds - best.still_seconds) - (pilot.seconds - pilot.still_seconds)
     slower = (pilot.still_seconds - best.still_seconds) / transfer if transfer > 0 else float("inf")
     if not 1 < slower < 1e4:
@@ -427,11 +429,7 @@ def _warnings(
         )
     if pilot and pilot.entry.n < 2:
         said.append("The advice rests on one seed: record more before spending much on it.")
-    if untimed := [o.name for o in options if o.reached and np.isnan(o.seconds)]:
-        said.append(
-            f"Times are not known for {', '.join(untimed)}: their runs protect clients, and say nothing of single ones. "
-            "Where one of these is to choose from, traffic decides."
-        )
+    said += _untimed([option for option in options if option.reached and np.isnan(option.seconds)])
     if setting.fedavg is None:
         said.append("There is no run of FedAvg in this setting to compare with.")
     if personal := study.personal_models(setting):
@@ -439,6 +437,20 @@ def _warnings(
     if not any(option.entry.method == "FedDIP" for option in options):
         said.append("There is no run of FedDIP in this setting.")
     return said
+
+
+def _untimed(options: Sequence[Option]) -> list[str]:
+    had_budgets = [o for o in options if any(map(links_module.has_budgets, o.entry.group.runs))]
+    why = {
+        "their runs protect clients, and say nothing of single ones": [o for o in options if o not in had_budgets],
+        "what their clients carry, or who is waited for, was fitted to other links or clients per round": had_budgets,
+    }
+    return [
+        f"Times are not known for {', '.join(o.name for o in of_these)}: {reason}. "
+        "Where one of these is to choose from, traffic decides."
+        for reason, of_these in why.items()
+        if of_these
+    ]
 
 
 def _one_seed(pilot: Option | None, candidates: Sequence[Option], target: float) -> list[str]:
