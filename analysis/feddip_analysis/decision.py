@@ -66,8 +66,12 @@ class Option:
 
     @property
     def name(self) -> str:
-        name = plain(self.entry.name)
-        return name if self.entry.sparsity is None else f"{name} at sparsity {self.entry.sparsity:g}"
+        return entry_name(self.entry)
+
+
+def entry_name(entry: Entry) -> str:
+    name = plain(entry.name)
+    return name if entry.sparsity is None else f"{name} at sparsity {entry.sparsity:g}"
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ def decide(families: Sequence[Family], question: Question = Question()) -> Decis
         reasons=_reasons(best, pilot, options, target, setting, links),
         warnings=_warnings(pilot, options, recorded, (clients, per_round), setting, origin)
         + _one_seed(pilot, candidates, target)
+        + _variations(setting)
         + _other_runs(passed_over),
         watch=watch(pilot, target) if pilot and pilot.entry.sparsity is not None else "",
         deadline=kept,
@@ -474,6 +479,17 @@ def _one_seed(pilot: Option | None, candidates: Sequence[Option], target: float)
 
 def _costs(option: Option) -> str:
     return readable_bytes(option.bytes) + (f", {duration(option.seconds)}" if option.seconds > 0 else "")
+
+
+def _variations(setting: Setting) -> list[str]:
+    left_out = [entry for entry in setting.variations if entry.method not in study.PERSONAL]
+    if not left_out:
+        return []
+    named = "; ".join(f"{entry_name(entry)} ({entry.n})" for entry in left_out)
+    return [
+        f"Variations of what was run most are no options here, by the number of their runs: {named}. For advice on one, give "
+        "its files with FedAvg's alone."
+    ]
 
 
 def _other_runs(passed_over: Sequence[Runs]) -> list[str]:

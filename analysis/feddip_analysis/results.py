@@ -138,8 +138,28 @@ FEWEST_EVALUATIONS = 5
 FEWEST_RESTED = 3
 
 
+# What each version of the program has written; other columns came later, or are of some runs alone.
+REQUIRED = {
+    "rounds": "round test_accuracy test_loss test_top5_accuracy train_loss learning_rate regularization target_sparsity "
+    "sparsity mask_change pruning_error bytes_down bytes_up bytes_positions mpi_bytes reference_cost_mib seconds_train "
+    "seconds_communicate seconds_aggregate seconds_evaluate seconds_round",
+    "layers": "density name",
+    "clients": "id samples train_loss accuracy bytes_up included",
+}
+REQUIRED_ATTRIBUTES = ("config_toml", "method", "model", "dataset", "seed", "parameters", "prunable_parameters", "rounds", "mpi_ranks", "complete")
+
+
 class NotAResultsFile(Exception):
-    """The file can't be read or is something else."""
+    """The file can't be read, is something else, or lacks a part."""
+
+
+def _require_all_parts(file: h5py.File) -> None:
+    names = [f"{group}/{name}" for group, columns in REQUIRED.items() for name in columns.split()]
+    missing = [f"/{name}" for name in names if name not in file]
+    missing += [f"the attribute {name}" for name in REQUIRED_ATTRIBUTES if name not in file.attrs]
+    if missing:
+        raise ValueError(f"it lacks {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""))
+    tomllib.loads(file.attrs["config_toml"])
 
 
 def _array(dataset: h5py.Dataset, dims: tuple[str, ...]) -> xr.DataArray:
@@ -152,6 +172,7 @@ def load(path: str | Path) -> xr.Dataset:
     the layers' names, those of /classes as `class_*` [round, class], and those of /clients as `client_*` [round, slot]. The file's attributes are the dataset's."""
     try:
         with h5py.File(path) as file:
+            _require_all_parts(file)
             data = {name: _array(d, ("round",)) for name, d in file["rounds"].items()}
             for name, dataset in file["layers"].items():
                 if dataset.ndim == 2:

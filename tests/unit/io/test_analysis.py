@@ -57,6 +57,24 @@ class Load(Scratch):
         with self.assertRaises(NotAResultsFile):
             load(self.folder / "none.h5")
 
+    def test_a_file_that_lacks_what_all_have_is_refused_with_its_name(self):
+        groups = {f"/{group}/{name}" for group, names in results.REQUIRED.items() for name in names.split()}
+        path = write_results(self.folder / "a.h5", rounds=3)
+        whole = path.read_bytes()
+        for name in (*sorted(groups), *results.REQUIRED_ATTRIBUTES):
+            path.write_bytes(whole)
+            with h5py.File(path, "a") as file:
+                del (file if name in groups else file.attrs)[name]
+            with self.subTest(name), self.assertRaisesRegex(NotAResultsFile, rf"it lacks (the attribute )?{name}\)"):
+                load(path)
+
+    def test_a_config_that_is_none_is_refused(self):
+        path = write_results(self.folder / "a.h5")
+        with h5py.File(path, "a") as file:
+            file.attrs["config_toml"] = "[federation"
+        with self.assertRaises(NotAResultsFile):
+            load(path)
+
     def test_accuracy_is_that_of_the_clients_where_the_whole_test_set_was_not_used(self):
         run = self.run_of(per_client=True)
         np.testing.assert_allclose(run.accuracy, 0.5)
@@ -279,6 +297,28 @@ class Scripts(Scratch):
                                       env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"})
                 self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
                 self.assertIn("apt install python3-torch", done.stderr)
+
+    def test_scripts_name_damaged_files_and_leave_them_out(self):
+        good = write_results(self.folder / "good.h5")
+        damaged = {"seed": self.folder / "attribute.h5", "/rounds/sparsity": self.folder / "column.h5"}
+        for name, path in damaged.items():
+            shutil.copy(good, path)
+            with h5py.File(path, "a") as file:
+                del (file if name in file else file.attrs)[name]
+        for command in (("report.py", "--out", self.folder / "out"), ("privacy_tables.py",),
+                        ("decide.py", "--target", 0.5, "--out", self.folder / "out"), ("drift.py",)):
+            with self.subTest(command=command):
+                done = self.script(command[0], self.folder, *command[1:])
+                said = [line for line in done.stderr.splitlines() if "left out" in line and "it lacks" in line]
+                self.assertEqual([str(path) in line for line, path in zip(said, damaged.values())], [True, True], done.stderr)
+                self.assertEqual(done.returncode, 2 if command[0] in ("drift.py", "privacy_tables.py") else 0)  # nothing to show
+        for script in ("summary.py", "plot.py", "watch.py"):
+            for name, path in damaged.items():
+                with self.subTest(script=script, name=name):
+                    done = self.script(script, path, *(["--out", self.folder / "out"] if script == "plot.py" else []))
+                    self.assertEqual(done.returncode, 2)
+                    self.assertIn(name, done.stderr + done.stdout)
+                    self.assertNotIn("Traceback", done.stderr)
 
     def test_scaling_draws_its_picture(self):
         measured = ANALYSIS / "results" / "scaling" / "scaling.csv"

@@ -463,6 +463,14 @@ class Decisions(Made):
         self.assertIn("Times are not known for FedDIP at sparsity 0.9: what their clients carry", " ".join(elsewhere.warnings))
         self.assertIn("gave them budgets", self.decide(target=0.7, deadline=0.5).deadline)
 
+    def test_variations_that_are_no_options_are_named_with_their_runs(self):
+        for sparsity, seeds in ((0.8, (1, 2)), (0.9, (1,))):
+            self.write_seeds("feddip", 0.8, seeds, sparsity=sparsity, per_round=1, config={"sparsity.regrow": False})
+        made = self.decide(links=self.SLOW, target=0.7)
+        (said,) = (warning for warning in made.warnings if "Variations" in warning)
+        self.assertIn(": FedDIP, regrow false at sparsity 0.8 (2); FedDIP, regrow false at sparsity 0.9 (1). ", said)
+        self.assertNotIn("regrow", " ".join(option.name for option in made.options))
+
     def test_a_target_that_nothing_reaches_gives_no_pilot(self):
         made = self.decide(target=0.99)
         self.assertEqual((made.pilot, made.check, made.watch), (None, "", ""))
