@@ -11,7 +11,7 @@ from pathlib import Path
 
 try:
     import h5py
-    import matplotlib  # noqa: F401
+    import matplotlib.pyplot
     import numpy as np
     import scipy  # noqa: F401
     import xarray  # noqa: F401
@@ -19,6 +19,8 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
+import scaling
+import uploads
 from feddip_analysis import (
     NotAResultsFile,
     group_runs,
@@ -319,6 +321,25 @@ class Scripts(Scratch):
                     self.assertEqual(done.returncode, 2)
                     self.assertIn(name, done.stderr + done.stdout)
                     self.assertNotIn("Traceback", done.stderr)
+
+    def test_each_of_many_kinds_is_drawn_and_looks_otherwise(self):
+        paths = [write_results(self.folder / f"{i}.h5", config={"sparsity.horizon": i}, rounds=12) for i in range(9)]
+        with plots.style():
+            rounds, end = uploads.figure(group_runs(map(load, paths))).axes[:2]
+        looks = {(line.get_color(), line.get_marker()) for line in rounds.lines}
+        self.assertEqual((len(rounds.lines), len(looks), len(end.containers)), (9, 9, 9))
+        low, high = rounds.get_ylim()
+        self.assertTrue(all(low < line.get_ydata()[-1] < high for line in rounds.lines))
+        curves = {str(n): (np.array([1, 2]), np.array([n, n])) for n in range(5)}
+        _, axes = matplotlib.pyplot.subplots()
+        scaling.draw(axes, curves)
+        self.assertEqual(len(axes.lines), 5)
+
+    def test_uploads_refuses_runs_that_have_not_ended_by_name(self):
+        cut = write_results(self.folder / "cut.h5", rounds=12, planned=60, complete=0)
+        done = self.script("uploads.py", write_results(self.folder / "a.h5"), cut, "--out", self.folder / "a.png")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"{cut}: not complete: 12 of 60 rounds", done.stderr)
 
     def test_scaling_draws_its_picture(self):
         measured = ANALYSIS / "results" / "scaling" / "scaling.csv"
