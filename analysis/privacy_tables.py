@@ -224,7 +224,8 @@ def privacy_rows(runs: list[xr.Dataset]) -> dict[str, dict[tuple[float, float], 
 
 def privacy_blocks(parts: dict[str, dict[tuple[float, float], protection.Row]]) -> dict[str, str]:
     tables_of = {"": protection.accuracy_table, "-against-dense": protection.against_dense}
-    return {name + ending: table(rows) for name, rows in parts.items() for ending, table in tables_of.items()}
+    blocks = {name + ending: table(rows) for name, rows in parts.items() for ending, table in tables_of.items()}
+    return blocks | {"thousand-costs": protection.cost_of_noise(parts["thousand"])}
 
 
 def draw(parts: dict[str, dict[tuple[float, float], protection.Row]]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from itertools import groupby
+from itertools import cycle, groupby
 from pathlib import Path
 
 import matplotlib
@@ -33,7 +33,7 @@ def curves(rows: list[dict[str, str]], label: str, value) -> Curves:
 
 
 def draw(axes: Axes, what: Curves, names: str = "{}") -> None:
-    looks = zip(plots.COLOURS, plots.LINES, "os^D")
+    looks = zip(cycle(plots.COLOURS), cycle(plots.LINES), cycle("os^D"))
     for (name, (x, y)), (colour, line, marker) in zip(what.items(), looks):
         axes.plot(
             x, y, color=colour, linestyle=line, marker=marker, markersize=3.5, label=names.format(name)

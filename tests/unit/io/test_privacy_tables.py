@@ -11,6 +11,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
+from feddip_analysis import protection
 from feddip_analysis.partition import dirichlet_counts
 from scratch import Scratch, run_script
 from synthetic import SLOTS, write_results
@@ -54,6 +55,10 @@ class PrivacyTables(Scratch):
         self.assertEqual(rows[0][-2:], ["0.0", "0.9 |"])
         self.assertIn(["| 50", "5", "poisson", "60", "0.2", "found", "8.00", "1e-05", "65.0", "72.0 (70.0 - 74.0) |"], rows)
         self.assertIn(["| 50", "5", "poisson", "60", "0.2", "0", "none", "1e-05", "–", "81.0 |"], rows)
+
+    def test_what_epsilon_costs_is_how_far_it_ends_below_no_noise(self):
+        rows = {(0.0, np.inf): {0.0: {1: 0.83, 2: 0.84, 3: 0.82}}, (0.0, 1.0): {0.0: {1: 0.80, 2: 0.82, 3: 0.78}}}
+        self.assertIn("| 1.00 | +3.00 [+0.52, +5.48] |", protection.cost_of_noise(rows))
 
     def test_rules_under_attack(self):
         for rule, attack, strength, accuracy in (
