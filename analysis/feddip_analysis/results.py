@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -217,12 +218,22 @@ def first_look_bytes(run: xr.Dataset) -> tuple[float, float]:
     so much more than those of its clients."""
     if run.attrs["method"] not in LOOK_FIRST:
         return 0.0, 0.0
-    sampled = run.client_id.values[0] >= 0
+    sampled = run.client_id.values >= 0
+    down = float(run.bytes_down.values[0]) - _downloads_of_first_round(run, sampled)
+    up = float(run.bytes_up.values[0]) - float(run.client_bytes_up.values[0][sampled[0]].sum())
+    return down, up
 
-    def beyond(of_round: xr.DataArray, of_clients: xr.DataArray) -> float:
-        return float(of_round.values[0]) - float(of_clients.values[0][sampled].sum())
 
-    return beyond(run.bytes_down, run.client_bytes_down), beyond(run.bytes_up, run.client_bytes_up)
+def _downloads_of_first_round(run: xr.Dataset, sampled: np.ndarray) -> float:
+    """Of all clients. Older files don't say: there a client's is taken to be as large as in the second round, and where
+    there is none, it is not known."""
+    if "client_bytes_down" in run:
+        return float(run.client_bytes_down.values[0][sampled[0]].sum())
+    clients = sampled.sum(axis=1)
+    if len(clients) < 2 or not clients[1]:
+        return math.nan
+    # A little less, it may be, than it was: who took part in the first round has the mask already.
+    return min(float(run.bytes_down.values[1]) / clients[1] * clients[0], float(run.bytes_down.values[0]))
 
 
 def run_files(paths: Iterable[str | Path]) -> list[Path]:

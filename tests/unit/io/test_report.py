@@ -130,6 +130,20 @@ class LinkModel(Made):
         np.testing.assert_array_equal(looked[1:], plain[1:])
         self.assertAlmostEqual(looked[0] - plain[0], 0.2 + 2.5 + 5, places=5)
 
+    def test_older_files_tell_a_first_look_by_their_second_round(self):
+        run = self.run_of().assign_attrs(method="snip")
+        run["bytes_down"][0] += np.uint64(10_000_000)
+        down, up = results.first_look_bytes(run)
+        growth = float(run.client_bytes_down.values[0].sum()) - float(run.client_bytes_down.values[1].sum())
+        older = run.drop_vars("client_bytes_down")
+        np.testing.assert_allclose(results.first_look_bytes(older), (down + growth, up), atol=SLOTS)  # rows are rounded
+        older["bytes_down"][1] = older["bytes_down"][0] + np.uint64(1)
+        self.assertEqual(results.first_look_bytes(older), (0.0, up))
+        one_round = older.isel(round=slice(1))
+        self.assertTrue(np.isnan(results.first_look_bytes(one_round)[0]))
+        of_snip = links.round_seconds(one_round, Links((1.0,), (8.0,), (32.0,), (100.0,), (0.5,)))
+        self.assertTrue(np.isnan(of_snip).all())
+
     def test_the_slowest_of_several_classes_is_their_mean_over_all_assignments(self):
         run = self.run_of()
         model = Links((0.7, 0.3), (10.0, 1.0), (0.0,), (0.0,), (0.0,))
