@@ -14,11 +14,16 @@ import tomllib
 
 import h5py
 import numpy as np
-import onnx
-import torch
-from google.protobuf.message import DecodeError
-from onnx import helper, numpy_helper
-from torch.nn import functional
+
+try:
+    import onnx
+    import torch
+    from google.protobuf.message import DecodeError
+    from onnx import helper, numpy_helper
+    from torch.nn import functional
+except ImportError as missing:
+    print(f"verify_export.py: error: {missing} (on Debian: apt install python3-torch python3-onnx)", file=sys.stderr)
+    sys.exit(2)
 
 BATCH = 500
 TIE = 1e-4  # two logits that are nearer may change places by rounding

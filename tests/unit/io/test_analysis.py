@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -266,6 +267,18 @@ class Scripts(Scratch):
                 done = self.script(*command)
                 self.assertEqual(done.returncode, 2)
                 self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def test_what_a_script_lacks_is_said_with_what_to_install(self):
+        for script, missing in (("verify_export.py", "onnx"), ("verify_export.py", "torch"), ("audit.py", "torch")):
+            with self.subTest(script=script, missing=missing):
+                masked = self.folder / missing
+                masked.mkdir(exist_ok=True)
+                (masked / f"{missing}.py").write_text(f'raise ImportError("No module named {missing}")')
+                path = f"{masked}:{os.environ.get('PYTHONPATH', '')}"
+                done = subprocess.run([sys.executable, ANALYSIS / script, "a", "b"], capture_output=True, text=True, check=False,
+                                      env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"})
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+                self.assertIn("apt install python3-torch", done.stderr)
 
     def test_scaling_draws_its_picture(self):
         measured = ANALYSIS / "results" / "scaling" / "scaling.csv"
