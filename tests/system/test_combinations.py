@@ -91,12 +91,14 @@ class Combinations(program.Program):
             ("feddip", "sparsity.start_scale=density", "sparsity.start_mask=per_client"),
             ("feddip", drift, "analysis.convergence_every=10"),
             ("feddip", SETTINGS["`adaptation`"], "sparsity.layer_floor=0.01"),
+            ("feddip", SETTINGS["`topk`"], "sparsity.score=lamp"),
             *((peers, each) for peers in PEERS for each in (
                 "sparsity.start_scale=density", "analysis.convergence_every=10", "analysis.layer_norms_every=10",
                 "analysis.class_accuracy=true", "analysis.mask_history=true")),
         ):
             with self.subTest(method=method, settings=settings):
                 self.assert_goes(False, *settings, method=method)
+        self.assert_goes(True, "sparsity.score=lamp")
         for method in ("fedavg", "fedprox"):
             for ranking in ("width", "rolling_width"):
                 self.assert_goes(True, budget, f"budget.ranking={ranking}", method=method)
