@@ -6,7 +6,7 @@ operator by their definitions (onnx/docs/Operators.md), so that nothing of feddi
     verify_export.py MODEL.onnx IMAGES.h5 RESULTS.h5    # and whether that is what the run's results say
     verify_export.py MODEL.onnx IMAGES.h5 --each        # sensitivity and specificity of each class, for each client
 
-IMAGES.h5 is what data/import.py makes. Exit code 1 where the accuracy is another, 2 where a file can't be used.
+IMAGES.h5 is what data/import.py makes. Exit code 1 where the accuracy is another or can't be compared, 2 where a file can't be used.
 """
 import argparse
 import sys
@@ -131,20 +131,33 @@ def of_each_class(taken_for, labels, names, clients):
     return "\n".join(lines)
 
 
-def accuracy(right, images, partition):
+def accuracy(right, images, by_client):
     """As feddip measures it: over all images, or the mean over the clients that have some."""
-    if partition != "given":
+    if not by_client:
         return right.mean()
     clients = images["test/clients"][:]
     return np.mean([right[clients == client].mean() for client in np.unique(clients)])
 
 
 def measured(results, rounds):
-    """The accuracy that the run has recorded after that many rounds, and its partition."""
+    """The accuracy that the run has recorded after that many rounds, whether that is the mean over clients, and why it
+    isn't that of the model on IMAGES.h5, where it isn't."""
     with h5py.File(results) as file:
-        partition = tomllib.loads(file.attrs["config_toml"])["data"]["partition"]
+        config = tomllib.loads(file.attrs["config_toml"])
         recorded = file["rounds/test_accuracy"]
-        return (recorded[rounds - 1] if rounds <= len(recorded) else np.nan), partition
+        expected = recorded[rounds - 1] if rounds <= len(recorded) else np.nan
+        partition, drift = config["data"]["partition"], config.get("drift", {}).get("kind", "none")
+        # Of a private run nothing is told of single clients.
+        by_client = partition != "iid" and not config.get("privacy", {}).get("clip")
+        if np.isnan(expected):
+            why = "measured nothing"
+        elif drift != "none" and file["rounds/drift"][rounds - 1] != 0:
+            why = f"measured on test images that had drifted ({drift})"
+        elif by_client and partition != "given":
+            why = f"measured on {partition} shares that it drew"
+        else:
+            why = None
+        return expected, by_client, why
 
 
 def main():
@@ -173,14 +186,13 @@ def compare(args):
         if not args.results:
             return 0
         rounds = int(notes["rounds"])
-        expected, partition = measured(args.results, rounds)
-        if np.isnan(expected) or partition not in ("iid", "given"):
-            why = "measured nothing" if np.isnan(expected) else f"measured on {partition} shares that it drew"
+        expected, by_client, why = measured(args.results, rounds)
+        if why:
             print(f"{args.results}: can't be compared, for feddip {why} after round {rounds}")
             return 1
-        found = accuracy(right, images, partition)
+        found = accuracy(right, images, by_client)
         # By which the accuracy may be off where rounding decides.
-        slack = accuracy(close.astype(float), images, partition) + 1e-6
+        slack = accuracy(close.astype(float), images, by_client) + 1e-6
     same = abs(found - expected) <= slack
     verdict = "the same" if same else f"NOT the same, which is {100 * found:.2f} %"
     print(f"{args.results}: feddip measured {100 * expected:.2f} % after round {rounds}: {verdict}")

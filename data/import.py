@@ -11,6 +11,7 @@ Where nothing says which images are for testing, a share of every class (of ever
 be used is left out, and said on stdout with the reason. data/README.md describes the file.
 """
 import argparse
+import os
 import pathlib
 import sys
 
@@ -37,12 +38,19 @@ def share(text):
     return number
 
 
+def seed(text):
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--out", type=pathlib.Path, required=True, metavar="FILE.h5")
     common.add_argument("--test-share", type=share, default=0.2, metavar="SHARE", help="default: %(default)s")
-    common.add_argument("--seed", type=int, default=1, help="of the drawing of test images")
+    common.add_argument("--seed", type=seed, default=1, help="of the drawing of test images")
     common.add_argument("--normalize", action="store_true",
                         help="store mean and deviation of each channel over the training images, for feddip to use")
     common.add_argument("--compress", action="store_true", help="deflate the images")
@@ -73,12 +81,13 @@ def samples_of(given):
 
 def main():
     given = arguments()
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
         samples = split(samples_of(given), given.test_share, given.seed)
         print(write(given.out, samples, given.normalize, given.compress))
     except (Unusable, OSError) as problem:
-        print(f"import.py: error: {problem}", file=sys.stderr)
-        return 2
+        print(f"import.py: error: {problem}", file=sys.stderr, flush=True)
+        os._exit(2)  # HDF5 may crash at exit where it couldn't close its file
     return 0
 
 

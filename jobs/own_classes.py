@@ -15,8 +15,10 @@ import zlib
 import h5py
 import numpy as np
 
-PLACES = [pathlib.Path(__file__).resolve().parents[1] / "data" / "downloads" / "fashion-mnist",
-          pathlib.Path("/usr/share/datasets/fashion-mnist")]
+PLACES = [pathlib.Path("data/downloads"), pathlib.Path(__file__).resolve().parents[1] / "data" / "downloads",
+          pathlib.Path("/usr/share/datasets")]
+SUBFOLDERS = ("", "fashion-mnist", "FashionMNIST/raw")  # as in src/data/dataset.cpp
+FILES = [f"{prefix}-{kind}" for prefix in ("train", "t10k") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
 SETS = {"train": "train", "test": "t10k"}
 CLASSES = 10
 
@@ -24,8 +26,10 @@ CLASSES = 10
 def find():
     """The folder that feddip would read: of FEDDIP_DATA, of data/get.sh or of Debian's package."""
     named = os.environ.get("FEDDIP_DATA")
-    places = [*([pathlib.Path(named), pathlib.Path(named) / "fashion-mnist"] if named else []), *PLACES]
-    return next((place for place in places if any(place.glob("train-labels-idx1-ubyte*"))), PLACES[-1])
+    folders = [root / subfolder for root in [*([pathlib.Path(named)] if named else []), *PLACES] for subfolder in SUBFOLDERS]
+    def is_whole(folder):
+        return all((folder / name).exists() or (folder / f"{name}.gz").exists() for name in FILES)
+    return next(filter(is_whole, folders), PLACES[-1] / "fashion-mnist")
 
 
 def read(folder, name, header):

@@ -24,6 +24,8 @@ def as_planes(images, channels_last, where):
         images = np.moveaxis(images, 3, 1)
     elif images.ndim != 4:
         raise Unusable(f"{where}: images must be N x H x W, N x C x H x W or, with --channels-last, N x H x W x C")
+    if 0 in images.shape:
+        raise Unusable(f"{where}: there is nothing in its {' x '.join(map(str, images.shape))} values")
     return images
 
 

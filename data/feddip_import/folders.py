@@ -17,6 +17,22 @@ def unusable(reason):
     raise Unusable(reason)
 
 
+def left_out(root, path, reason):
+    return Sample(where=str(path.relative_to(root)), label="", set="train", load=functools.partial(unusable, reason))
+
+
+def files_in(folder):
+    """Beside the folders."""
+    return sorted(path for path in folder.iterdir() if not path.is_dir() and not path.name.startswith("."))
+
+
+def require_utf8(root, folder):
+    try:
+        folder.name.encode()
+    except UnicodeEncodeError as problem:
+        raise Unusable(f"{root}: {folder.name!a} is not in UTF-8; name the folder anew") from problem
+
+
 def refuse_sets_as_classes(root, samples):
     """Sets in another layout than `train` and `test` would become classes, or clients, without a word."""
     for what, names in (("classes", {sample.label for sample in samples}), ("clients", {sample.client for sample in samples})):
@@ -31,12 +47,18 @@ def from_folder(root, by_client, size=None, channels=None):
         raise Unusable(f"{root}: it is not a folder")
     inner = folders_in(root)
     has_sets = {path.name for path in inner} == SETS
-    samples = []
+    samples, apart = [], files_in(root)
     for top, name in [(path, path.name) for path in inner] if has_sets else [(root, None)]:
+        apart += files_in(top) if has_sets else []
         for owner in folders_in(top) if by_client else [top]:
+            apart += files_in(owner) if by_client else []
             for folder in folders_in(owner):
-                for path in sorted(folder.rglob("*"), key=lambda p: natural(p.name)):
-                    if path.is_dir() or path.name.startswith("."):
+                require_utf8(root, folder)
+                for path in sorted(folder.rglob("*"), key=lambda p: (natural(p.name), p)):
+                    if path.name.startswith(".") or path.is_dir() and not path.is_symlink():
+                        continue
+                    if path.is_dir():
+                        samples.append(left_out(root, path, "it is a link to a folder"))
                         continue
                     known = path.suffix.lower() in pictures.SUFFIXES
                     samples.append(Sample(
@@ -47,4 +69,4 @@ def from_folder(root, by_client, size=None, channels=None):
     if not samples:
         raise Unusable(f"{root}: there are no folders of images in it")
     refuse_sets_as_classes(root, samples)
-    return samples
+    return samples + [left_out(root, path, "it is in no folder of a class") for path in apart]

@@ -20,8 +20,8 @@ class Sample:
 
 
 def natural(text):
-    """The order in which people count: 2 before 10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+    """The order in which people count: 2 before 10, and 01 before 1."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part], text
 
 
 def split(samples, test_share, seed):

@@ -1,6 +1,7 @@
 """The file: images as they are read, then what is known only when all have been."""
 import collections
 import os
+import re
 import sys
 
 import h5py
@@ -96,7 +97,7 @@ class Content:
         gone = len(getattr(test, kind)) - len(kept)
         if gone:
             reason = f"test images whose {kind[:-1]} has no training image"
-            self.left_out[reason] += sorted({str(v) for v in getattr(test, kind) if v not in known}, key=natural)
+            self.left_out[reason] += sorted((v for v in getattr(test, kind) if v not in known), key=natural)
             for to, source in enumerate(kept):
                 if to != source:
                     test.dataset[to] = test.dataset[source]
@@ -144,8 +145,9 @@ class Content:
     def complaints(self):
         lines = []
         for reason, places in sorted(self.left_out.items(), key=lambda item: -len(item[1])):
-            more = ", ..." if len(places) > SHOWN else ""
-            lines.append(f"  {len(places):>7}  {reason}: {', '.join(places[:SHOWN])}{more}")
+            named = list(dict.fromkeys(places))  # one for each image, which may be of the same class
+            more = ", ..." if len(named) > SHOWN else ""
+            lines.append(f"  {len(places):>7}  {reason}: {', '.join(named[:SHOWN])}{more}")
         return "\n".join(lines)
 
 
@@ -161,6 +163,9 @@ def write(path, samples, normalize, compress):
                 progress.show(done)
             classes, clients = content.finish(normalize)
         os.replace(unfinished, path)
+    except (OSError, RuntimeError) as problem:  # the second is h5py's, of a file that it can't close
+        by_system = re.search(r"error message = '([^']*)'", str(problem))
+        raise OSError(f"{path}: it can't be written: {by_system[1] if by_system else problem}") from problem
     finally:
         unfinished.unlink(missing_ok=True)
     kept = {name: len(images.labels) for name, images in content.sets.items()}

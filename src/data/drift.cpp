@@ -121,19 +121,34 @@ bool drift::fades(std::uint8_t label) const {
     return std::ranges::binary_search(fading_, label);
 }
 
+// Of all clients that drift together: rounded for each, the share of a class would be all or nothing where
+// clients have few images of it.
 void drift::order_test_images(random_stream random) {
     test_standing_.resize(data_.test.size());
+    const auto rank_in_class = [this](std::span<const std::uint32_t> images) {
+        std::vector<std::uint32_t> counts(static_cast<std::size_t>(data_.facts.classes));
+        for (const std::uint32_t i : images) {
+            test_standing_[i].rank = counts[data_.test.labels[i]]++;
+        }
+        for (const std::uint32_t i : images) {
+            test_standing_[i].of = counts[data_.test.labels[i]];
+        }
+    };
+    std::vector<std::uint32_t> all;
     for (const int client : clients_) {
         auto share = shares_.test[static_cast<std::size_t>(client)];
         random.shuffle(std::span(share));
-        std::vector<std::uint32_t> counts(static_cast<std::size_t>(data_.facts.classes));
-        for (const std::uint32_t i : share) {
-            test_standing_[i].rank = counts[data_.test.labels[i]]++;
-        }
-        for (const std::uint32_t i : share) {
-            test_standing_[i].of = counts[data_.test.labels[i]];
-        }
+        rank_in_class(share);
+        all.insert(all.end(), share.begin(), share.end());
     }
+    // Evenly: the image before which a smaller share of its client's own has come is next, ties at random.
+    random.shuffle(std::span(all));
+    std::ranges::stable_sort(all, [&](std::uint32_t a, std::uint32_t b) {
+        const auto& [rank_a, of_a] = test_standing_[a];
+        const auto& [rank_b, of_b] = test_standing_[b];
+        return (2 * std::uint64_t{rank_a} + 1) * of_b < (2 * std::uint64_t{rank_b} + 1) * of_a;
+    });
+    rank_in_class(all);
 }
 
 void drift::require_images() const {

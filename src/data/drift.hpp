@@ -52,7 +52,7 @@ public:
     std::string describe() const;
 
 private:
-    // The place of a test image in the random order of its class in its client's share.
+    // The place of a test image in the order in which those of its class stay, of all clients that drift.
     struct standing {
         std::uint32_t rank = 0, of = 0;
     };

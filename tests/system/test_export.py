@@ -1,4 +1,7 @@
 """feddip export: what other programs compute with the model is what feddip measured."""
+import argparse
+import contextlib
+import io
 import os
 import pathlib
 import subprocess
@@ -214,6 +217,35 @@ class Export(program.Program):
                     logits = by_hand({key: torch.from_numpy(arrays[key].copy()) for key in arrays.files})
                     of_graph, _ = verify_export.run(self.folder / f"{name}.onnx", images)
                 self.assert_close(of_graph, logits)
+
+    def compared(self, run, rounds):
+        """What verify_export.py says of a run on own.h5 after so many rounds, and its exit code."""
+        self.export(f"{run}.ckpt-{rounds}.h5", "m.onnx")
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            code = verify_export.compare(argparse.Namespace(
+                model=str(self.folder / "m.onnx"), images=self.folder / "own.h5", results=self.folder / f"{run}.h5", each=False))
+        return said.getvalue().splitlines()[1], code
+
+    def test_accuracy_is_compared_as_it_was_measured(self):
+        self.write_images(np.random.default_rng(1), 4, train=40, test=12)
+        with h5py.File(self.folder / "own.h5", "a") as file:
+            file["train/clients"], file["test/clients"] = np.arange(40) // 20, np.int32([0] * 9 + [1] * 3)
+            file["test/labels"][:] = file["test/clients"][:]  # the mean over clients is another than that over images
+        common = ("--set", "data.dataset=file", "--set", "data.path=own.h5", "--set", "model.name=custom", "--set",
+                  "model.layers=[{kind='fully_connected', outputs=8}, {kind='relu'}, {kind='fully_connected'}]", "--set",
+                  "federation.clients=2", "--set", "federation.clients_per_round=2", "--set", "checkpoint.keep=2")
+        self.train(*common, "--set", "data.partition=given", "--out", "given.h5")
+        self.train(*common, "--set", "data.partition=given", "--set", "privacy.clip=1", "--set", "privacy.noise_multiplier=1",
+                   "--out", "private.h5")
+        self.train(*common, "--set", "drift.kind=rotation", "--set", "drift.strength=90", "--set", "drift.at=[2]", "--out", "drift.h5")
+        for run, rounds, verdict, expected in (("given", 2, "the same", 0), ("private", 2, "the same", 0), ("drift", 1, "the same", 0),
+                                               ("drift", 2, "can't be compared, for feddip measured on test images that had drifted", 1)):
+            with self.subTest(run=run, rounds=rounds):
+                said, code = self.compared(run, rounds)
+                self.assertIn(verdict, said)
+                self.assertNotIn("NOT", said)
+                self.assertEqual(code, expected)
 
     @program.needs_fashion_mnist
     def test_what_is_no_model_to_take_home_is_refused(self):

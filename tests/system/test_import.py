@@ -1,9 +1,15 @@
 """data/import.py: what it makes of images of every kind trains, and what it can't use it names."""
 import gzip
+import os
 import pathlib
+import resource
 import shutil
+import signal
+import struct
 import subprocess
 import sys
+import tracemalloc
+import zlib
 
 import h5py
 import numpy as np
@@ -11,6 +17,9 @@ from PIL import Image
 
 import program
 import results
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "data"))
+from feddip_import import tables
 
 IMPORT = pathlib.Path(__file__).resolve().parents[2] / "data" / "import.py"
 
@@ -22,9 +31,10 @@ def fashion_mnist(name, header):
 
 
 class Import(program.Program):
-    def run_import(self, *arguments, expect=0):
+    def run_import(self, *arguments, expect=0, hash_seed="0", **options):
         done = subprocess.run([sys.executable, "-B", IMPORT, *map(str, arguments)], cwd=self.folder, check=False,
-                              capture_output=True, text=True, timeout=program.SECONDS)
+                              env={**os.environ, "PYTHONHASHSEED": hash_seed}, capture_output=True, text=True,
+                              timeout=program.SECONDS, **options)
         self.assertEqual(done.returncode, expect, done.stderr)
         return done
 
@@ -80,6 +90,40 @@ class Import(program.Program):
         self.assertEqual(np.bincount(made["test/labels"]).tolist(), [2, 2])
         values = np.concatenate([made[f"{s}/images"][made[f"{s}/labels"] == 0, 0, 0, 0] for s in ("train", "test")])
         self.assertEqual(sorted(values.tolist()), [10 * i for i in range(10)])
+
+    def test_pixels_that_pillow_would_cut_to_8_bits_are_left_out(self):
+        def chunk(kind, content):
+            return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+        def png(kind):
+            """16 bits a channel, of 2 x 1 pixels of this colour type."""
+            rows = b"\0" + struct.pack(">8H", *range(8))[:4 * {2: 3, 4: 2, 6: 4}[kind]]
+            return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", 2, 1, 16, kind, 0, 0, 0))
+                    + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+        def tiff(layout):
+            """The same in RGB, pixel by pixel (1) or plane by plane (2)."""
+            strips = 1 if layout == 1 else 3
+            size = 12 // strips
+            places = [24 + 8 * strips + i * size for i in range(strips)]
+            tags = [(256, 4, 1, 2), (257, 4, 1, 1), (258, 3, 3, 8), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, strips, 14), (277, 3, 1, 3),
+                    (278, 4, 1, 1), (279, 4, strips, 14 + 4 * strips), (284, 3, 1, layout)]
+            if strips == 1:
+                tags[5], tags[8] = (273, 4, 1, places[0]), (279, 4, 1, size)
+            return (struct.pack("<2sHI", b"II", 42, places[-1] + size) + struct.pack("<3H", 16, 16, 16)
+                    + struct.pack(f"<{2 * strips}I", *places, *[size] * strips) + bytes(10) + struct.pack("<6H", *range(6))
+                    + struct.pack("<H", len(tags)) + b"".join(struct.pack("<2H2I", *tag) for tag in tags) + bytes(4))
+
+        for i in range(10):
+            self.picture(f"p/a/{i}.png", (i, i, i), size=(2, 1), mode="RGB")
+        for kind in (2, 4, 6):
+            (self.folder / f"p/a/kind{kind}.png").write_bytes(png(kind))
+        for layout in (1, 2):
+            (self.folder / f"p/a/layout{layout}.tif").write_bytes(tiff(layout))
+        (self.folder / "p/a/wide.ppm").write_bytes(b"P6 2 1 65535\n" + bytes(12))
+        (self.folder / "p/a/plain.ppm").write_bytes(b"P3 2 1 4095\n1 2 3 4 5 6\n")
+        told = self.run_import("folder", "p", "--channels", "3", "--out", "own.h5")
+        self.assertIn("left out: 7\n        7  its pixels are not of 8 bits, but wider: ", told.stdout)
 
     def test_a_size_scales_and_three_channels_colour(self):
         self.picture("p/train/a/0.png", 7, size=(40, 30))
@@ -174,7 +218,78 @@ class Import(program.Program):
         self.assertEqual(made["train/clients"].tolist(), [0, 1, 2, 0])
         self.assertEqual(made["test/clients"].tolist(), [1, 2])
 
+    def test_names_of_one_number_keep_their_order(self):
+        for i in range(12):
+            for label in ("1", "01", "001", "b"):
+                self.picture(f"p/{label}/{'xy'[i % 2]}/{i // 2}.png", i)
+        made = []
+        for hash_seed in ("0", "1", "2"):
+            self.run_import("folder", "p", "--out", "own.h5", hash_seed=hash_seed)
+            made.append(self.content())
+        self.assertEqual(made[0]["class_names"].tolist(), [b"001", b"01", b"1", b"b"])
+        for key, value in made[0].items():
+            for other in made[1:]:
+                np.testing.assert_array_equal(value, other[key], key)
+
+    def test_what_lies_beside_the_folders_of_classes_is_told(self):
+        for i in range(10):
+            self.picture(f"p/train/site/a/{i}.png", i)
+        self.picture("p/test/site/a/0.png", 1)
+        self.picture("elsewhere/0.png", 1)
+        (self.folder / "p/train/site/a/more").symlink_to(self.folder / "elsewhere")
+        for place in ("p", "p/train", "p/train/site"):
+            self.picture(f"{place}/loose.png", 1)
+        (self.folder / "p/.hidden").write_text("")
+        told = self.run_import("folder", "p", "--clients", "--out", "own.h5").stdout
+        self.assertIn("10 training and 1 test images", told)
+        self.assertIn("left out: 4\n", told)
+        self.assertIn("      3  it is in no folder of a class: loose.png, train/loose.png, train/site/loose.png\n", told)
+        self.assertIn("      1  it is a link to a folder: train/site/a/more\n", told)
+
+    def test_what_is_left_out_counts_images(self):
+        for i in range(10):
+            self.picture(f"p/train/1/{i}.png", i)
+            self.picture(f"p/test/2/{i}.png", i)
+            self.picture(f"p/test/10/{i}.png", i)
+        self.picture("p/test/1/0.png", 0)
+        told = self.run_import("folder", "p", "--out", "own.h5").stdout
+        self.assertIn("left out: 20\n       20  test images whose label has no training image: 2, 10\n", told)
+
+    def test_names_are_of_any_characters(self):
+        for i in range(10):
+            for label in ("①", "②", "٣"):
+                self.picture(f"p/{label}/{i}.png", i)
+        (self.folder / "p" / "①" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"no image")
+        told = self.run_import("folder", "p", "--out", "own.h5").stdout
+        self.assertIn("caf\\udce9.png", told)
+        self.assertEqual([name.decode() for name in self.content()["class_names"]], ["٣", "①", "②"])
+
+    def test_a_table_takes_no_more_memory_than_its_pixels(self):
+        rng = np.random.default_rng(1)
+        rows = [",".join(map(str, row)) for row in rng.integers(0, 256, (1000, 784))]
+        self.write("x.csv", "label," + ",".join(f"p{i}" for i in range(784)) + "\n" + "".join(f"{i % 3},{row}\n" for i, row in enumerate(rows)))
+        tracemalloc.start()
+        samples = tables.from_csv(self.folder / "x.csv", (1, 28, 28))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        self.assertEqual(",".join(map(str, samples[-1].load().ravel())), rows[-1])
+        self.assertLess(peak, 5 * 1000 * 784)
+
+    def test_a_full_disk_is_one_line(self):
+        np.savez(self.folder / "x.npz", images=np.zeros((100, 100, 100), "u1"), labels=np.arange(100) % 2)
+
+        def full():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+        told = self.run_import("arrays", "x.npz", "--out", "own.h5", expect=2, preexec_fn=full).stderr
+        self.assertIn("\nimport.py: error: own.h5: it can't be written: File too large\n", told)
+        self.assertFalse(list(self.folder.glob("own.h5*")))
+
     def test_sources_that_cannot_be_used_leave_nothing(self):
+        self.picture(os.fsdecode(b"latin/caf\xe9/0.png"), 1)
+        np.savez(self.folder / "flat.npz", images=np.zeros((3, 0, 8), "u1"), labels=[1, 2, 3])
+        np.savez(self.folder / "none.npz", images=np.zeros((0, 8, 8), "u1"), labels=[])
         (self.folder / "empty").mkdir()
         self.write("t.csv", "a,b\n1,2\n")
         np.savez(self.folder / "few.npz", images=np.zeros((3, 2, 2), "u1"), labels=[1, 2])
@@ -183,6 +298,10 @@ class Import(program.Program):
         for arguments, part in ((["folder", "none"], "not a folder"), (["folder", "empty"], "no folders of images"),
                                 (["csv", "t.csv", "--shape", "1x1x1"], "label"), (["csv", "none.csv"], "none.csv"),
                                 (["arrays", "few.npz"], "2 values for 3 images"),
+                                (["arrays", "flat.npz"], "nothing in its 3 x 1 x 0 x 8 values"),
+                                (["arrays", "none.npz"], "nothing in its 0 x 1 x 8 x 8 values"),
+                                (["folder", "latin"], "'caf\\udce9' is not in UTF-8"),
+                                (["folder", "latin", "--seed", "-1"], "argument --seed: invalid seed value: '-1'"),
                                 (["arrays", "objects.npz"], "can't be read"), (["arrays", "t.csv"], "can't read it"),
                                 (["arrays", "many.npz"], "that 0.2 of them (--test-share) are none"),
                                 (["arrays", "many.npz", "--test-share", "0.9"], "(--test-share) are all"),

@@ -46,8 +46,11 @@ class OwnClasses(program.Program):
                     self.assertLessEqual(np.ptp(share[4:] if label >= 8 else share[:4]), 1, label)
 
     def test_images_are_found_where_the_program_finds_them(self):
-        (self.folder / "fashion-mnist").symlink_to(self.idx)
-        for place in ("idx", "."):
+        for place in ("fashion-mnist", "torch/FashionMNIST/raw", "data/downloads", "part/fashion-mnist"):
+            (self.folder / place).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / place).symlink_to(self.idx)
+        (self.folder / "part" / "train-labels-idx1-ubyte").write_bytes(b"")
+        for place in ("idx", ".", "torch", "part", ""):  # the last: data/downloads
             self.make(*OWN, data=None, FEDDIP_DATA=place)
             with h5py.File(self.folder / "own.h5") as file:
                 self.assertEqual(len(file["train/labels"]), 300, place)

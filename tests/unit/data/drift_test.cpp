@@ -208,10 +208,61 @@ TEST(label_shift, takes_the_share_of_half_of_the_classes) {
         const bool fades = std::ranges::find(d.fading_classes(), c) != d.fading_classes().end();
         EXPECT_EQ(before[at], 10);
         EXPECT_EQ(after[at], fades ? 3 : 10);
-        EXPECT_EQ(tested[at], fades ? 4 : 8); // llround(0.3 * 2) = 1 of each client
+        EXPECT_EQ(tested[at], fades ? 2 : 8);
     }
     EXPECT_NE(d.images_of(1, 2), d.images_of(1, 3)) << "always the same images are left";
     EXPECT_TRUE(std::ranges::equal(d.pool(2).images(), d.pool(3).images()));
+}
+
+// Each client has one test image of each class.
+TEST(label_shift, takes_the_share_of_test_images_also_where_each_client_has_few) {
+    auto made = test::with_pixels(config::dataset_name::fashion_mnist, 400, 40);
+    const auto data = made.view();
+    const auto shares = make_partition(data, {}, clients, 1);
+    for (const auto& [strength, left] : {std::pair(0.25, 3), {0.5, 2}, {0.51, 2}, {0.75, 1}, {1.0, 0}}) {
+        const drift d(settings(drift_kind::label_shift, strength), data, shares, 1);
+        const auto tested = count_labels(d.pool(2).images(), data.test.labels);
+        for (const std::uint8_t c : d.fading_classes()) {
+            EXPECT_EQ(tested[c], left) << strength;
+        }
+    }
+}
+
+TEST(label_shift, takes_test_images_evenly_from_clients_of_different_sizes) {
+    auto made = test::with_pixels(config::dataset_name::fashion_mnist, 400, 400);
+    const auto data = made.view();
+    auto shares = make_partition(data, {}, clients, 1);
+    for (auto& more : std::span(shares.test).last(2)) {
+        shares.test[1].insert(shares.test[1].end(), more.begin(), more.end());
+        more.clear();
+    }
+    const drift d(settings(drift_kind::label_shift, 0.8), data, shares, 1);
+    std::vector<std::uint32_t> of_first, of_second;
+    const auto pool = d.pool(2);
+    for (const std::uint32_t i : pool.images()) {
+        (std::ranges::binary_search(shares.test[0], i) ? of_first : of_second).push_back(i);
+    }
+    const auto first = count_labels(of_first, data.test.labels);
+    const auto second = count_labels(of_second, data.test.labels);
+    for (const std::uint8_t c : d.fading_classes()) { // of 10 and of 30
+        EXPECT_EQ(first[c], 2);
+        EXPECT_EQ(second[c], 6);
+    }
+}
+
+// They were rounded for each client, which is the same here; the digest is of those.
+TEST(label_shift, leaves_the_published_study_its_test_images) {
+    auto made = test::with_pixels(config::dataset_name::fashion_mnist, 500, 10'000);
+    const auto data = made.view();
+    const auto shares = make_partition(data, {}, 50, 1); // 20 of each class
+    const drift d(settings(drift_kind::label_shift, 0.95), data, shares, 1);
+    std::uint64_t digest = 0;
+    const auto pool = d.pool(2);
+    for (const std::uint32_t i : pool.images()) {
+        digest = digest * 31 + i;
+    }
+    EXPECT_EQ(pool.size(), 5250U);
+    EXPECT_EQ(digest, 7868255553474234477U);
 }
 
 TEST(label_shift, draws_samples_from_what_is_left) {
