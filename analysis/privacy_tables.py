@@ -186,7 +186,8 @@ def main() -> int:
         verdicts = "".join(f"- {line}\n" for line in attack_verdicts(at, rules))
         shown.append(f"Accuracy under attack at sparsity {at:g}.\n\n{attack_table(rules)}\n{verdicts}")
     if not shown:
-        sys.exit("feddip: error: nothing to show (results): no run has privacy.clip or attack.clients")
+        print("privacy_tables.py: error: nothing to show: no run has privacy.clip or attack.clients", file=sys.stderr)
+        return 2
     print("\n".join(shown), end="")
     return 0
 
