@@ -274,7 +274,8 @@ def main() -> int:
         shown.append(f"Accuracy under attack at sparsity {at:g}.\n\n{attack_table(rules)}\n{verdicts}")
         shown += [f"The same {name}.\n\n{attack_table(its)}" for name, its in measured.items()]
     if not shown:
-        sys.exit("feddip: error: nothing to show (results): no run has privacy.clip or attack.clients")
+        print("privacy_tables.py: error: nothing to show: no run has privacy.clip or attack.clients", file=sys.stderr)
+        return 2
     print("\n".join(shown), end="")
     return 0
 

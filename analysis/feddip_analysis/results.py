@@ -231,6 +231,14 @@ def results_files(paths: Iterable[str | Path]) -> list[Path]:
     return list(found)
 
 
+def none_found(paths: Iterable[str | Path]) -> str:
+    """Why, where there is no results file among them; else ""."""
+    paths = list(paths)
+    if results_files(paths):
+        return ""
+    return f"no results file in {' '.join(map(str, paths))}: checkpoints (*.ckpt-*) hold a model and no curves"
+
+
 LOOK_FIRST = ("snip", "prunefl", "flash")  # methods that begin with a look at one client's data
 
 

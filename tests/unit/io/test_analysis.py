@@ -1,5 +1,6 @@
 """The pictures, tables and summaries of results files."""
 
+import argparse
 import importlib.util
 import os
 import shutil
@@ -26,6 +27,7 @@ from feddip_analysis import (
     group_runs,
     load,
     markdown,
+    options,
     plots,
     results,
     summary_lines,
@@ -278,6 +280,10 @@ class Scripts(Scratch):
             ("scaling.py", self.folder / "none.csv", "--out", self.folder),
             ("scaling.py", other, "--out", self.folder),
             ("scaling.py", empty, "--out", self.folder),
+            ("simulation.py", "--rounds", self.folder / "none.csv", "--out", self.folder),
+            ("simulation.py", "--rounds", empty, "--out", self.folder),
+            ("simulation.py", "--steps", empty, "--out", self.folder),
+            ("plot.py", EXAMPLES / "complete.h5", "--out", other),
         ]
         if all(map(importlib.util.find_spec, ("onnx", "torch"))):  # of verify_export.py alone
             model = self.folder / "none.onnx"
@@ -287,6 +293,33 @@ class Scripts(Scratch):
                 done = self.script(*command)
                 self.assertEqual(done.returncode, 2)
                 self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def test_a_checkpoint_or_a_folder_without_files_is_said_to_be_no_results_file(self):
+        for script, path in (("plot.py", EXAMPLES / "complete.ckpt-6.h5"), ("report.py", EXAMPLES / "complete.ckpt-6.h5"),
+                             ("decide.py", self.folder)):
+            with self.subTest(script=script):
+                done = self.script(script, path, "--out", self.folder / "out")
+                self.assertEqual(done.returncode, 2)
+                self.assertEqual(done.stderr, f"{script}: error: no results file in {path}: checkpoints (*.ckpt-*) hold a model "
+                                              "and no curves\n")
+
+    def test_a_number_that_is_none_is_refused_in_the_words_of_the_option(self):
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        options.add_target(parser)
+        options.add_links(parser)
+        for words, wanted in ((("--target", "abc"), "abc: must be a number above 0 and at most 1"),
+                              (("--uplink-mbit", "x"), "x: must be a number from 0 on")):
+            with self.subTest(words), self.assertRaisesRegex(argparse.ArgumentError, wanted):
+                parser.parse_args(words)
+        with self.assertRaisesRegex(argparse.ArgumentTypeError, "1.5: must be a whole number from 1 on"):
+            options.from_1("1.5")
+
+    @unittest.skipUnless(all(map(importlib.util.find_spec, ("onnx", "torch"))), "needs PyTorch and ONNX")
+    def test_images_that_are_none_are_named_with_what_they_lack(self):
+        other = self.folder / "other.h5"
+        h5py.File(other, "w").close()
+        done = self.script("verify_export.py", self.folder / "none.onnx", other)
+        self.assertEqual(done.stderr, f"verify_export.py: error: {other} lacks test/images, which data/import.py writes\n")
 
     def test_what_a_script_lacks_is_said_with_what_to_install(self):
         for script, missing in (("verify_export.py", "onnx"), ("verify_export.py", "torch"), ("audit.py", "torch")):

@@ -120,7 +120,7 @@ class PrivacyTables(Scratch):
     def test_runs_of_neither_kind_are_no_table(self):
         self.write("plain.h5", 0.9)
         done = self.tables()
-        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("nothing to show", done.stderr)
 
 

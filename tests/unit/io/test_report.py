@@ -731,7 +731,11 @@ class Scripts(Made):
 
     def test_scripts_say_in_one_line_what_is_wrong(self):
         self.write("feddip", 1, 0.8)
+        there = self.folder / "there"
+        there.write_text("")
         wrong = [
+            ("report.py", self.folder, "--out", there),
+            ("decide.py", self.folder, "--target", 0.5, "--out", there),
             ("report.py", self.folder / "none.h5"),
             ("report.py", self.folder, "--shares", 0.5, 0.6, "--out", self.out()),
             ("decide.py", self.folder, "--out", self.out()),
@@ -748,6 +752,8 @@ class Scripts(Made):
                 self.assertEqual(done.returncode, 2)
                 self.assertIn("error: ", done.stderr.splitlines()[-1])
                 self.assertNotIn("Traceback", done.stderr)
+                if there in command:
+                    self.assertIn(f"can't write (--out {there})", done.stderr)
 
 
 if __name__ == "__main__":
