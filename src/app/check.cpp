@@ -161,8 +161,9 @@ void print_traffic(const config::run_config& config, const predicted_rounds& pre
         fmt::print("  of what goes up about {} is positions\n", format_bytes(sum.positions_up));
     }
     if (sum.dropped_out > 0) {
-        fmt::print("  {} of {} times a sampled client drops out: it receives the model and sends nothing\n",
-                   sum.dropped_out, config.federation.rounds * config.federation.clients_per_round);
+        fmt::print("  {}{} of {} times a sampled client drops out: it receives the model and sends nothing\n",
+                   config.privacy.clip > 0 ? "on average " : "", std::llround(sum.dropped_out),
+                   rounds.size() * static_cast<std::size_t>(config.federation.clients_per_round));
     }
     if (prunes_as_it_trains(config)) {
         fmt::print("  upper bounds: when clients prune their masks further, only training decides\n");

@@ -126,19 +126,18 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
             guarantee ? std::vector<fl::participant>{} : fl::sampled_in(t, config.federation, faults);
         const auto target = static_cast<double>(method.alive(plan, layout));
         round_traffic r;
-        r.dropped_out = static_cast<int>(std::ranges::count(sampled, false, &fl::participant::answers));
+        r.dropped_out = static_cast<double>(std::ranges::count(sampled, false, &fl::participant::answers));
         r.all_weights = plan.trains_all_weights();
         r.sparsity = 1 - alive / size;
         for (const auto& who : sampled) {
             r.positions += positions.charge(who.client);
         }
         if (guarantee) {
-            r.dropped_out = static_cast<int>(std::lround(clients * config.faults.drop_probability));
+            r.dropped_out = clients * config.faults.drop_probability;
             r.positions = alive < size ? clients * positions.of_model() : 0;
         }
         r.down = clients * (without_weights + sizeof(float) * alive) + r.positions;
-        const double uploads =
-            guarantee ? clients * (1 - config.faults.drop_probability) : clients - r.dropped_out;
+        const double uploads = clients - r.dropped_out;
         double sent = r.all_weights ? size : alive;
         if (plan.upload == fl::upload_content::largest || plan.upload == fl::upload_content::own_mask) {
             sent = target;

@@ -19,7 +19,7 @@ struct round_traffic {
     double seconds = 0;       // over the links of the config; NaN where it has none
     bool all_weights = false; // whether clients train and send all weights, or those in the mask
     double sparsity = 0;      // of the model that is sent down
-    int dropped_out = 0;      // sampled clients that get the model and send nothing
+    double dropped_out = 0;   // sampled clients that get the model and send nothing
     double values = 0;        // that one client sends
 };
 

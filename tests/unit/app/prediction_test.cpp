@@ -87,7 +87,7 @@ TEST(Traffic, OfClientsThatDropOutIsTheDownloadAlone) {
     const auto usual = predicted(c);
     c.faults.drop_probability = 0.3;
     const auto rounds = predicted(c);
-    int dropped = 0;
+    double dropped = 0;
     for (std::size_t t = 0; t < rounds.size(); ++t) {
         EXPECT_EQ(rounds[t].down, usual[t].down);
         EXPECT_NEAR(rounds[t].up, usual[t].up * (5 - rounds[t].dropped_out) / 5, 1e-6);
@@ -151,7 +151,7 @@ TEST(Traffic, WithoutAServerIsAMessageFromEachNeighbourThatDoesNotDropOut) {
 
     c.dispfl.neighbours = 10;
     c.faults.drop_probability = 0.3;
-    int dropped = 0;
+    double dropped = 0;
     for (const auto& r : predicted(c)) {
         EXPECT_NEAR(messages(r), 4 * (5 - r.dropped_out), 1e-9); // they receive and don't send
         dropped += r.dropped_out;
@@ -239,6 +239,7 @@ TEST(Traffic, OfProtectedClientsIsAMeanOverWhoeverTakesPartForAsLongAsTheBudgetL
     const double whole = static_cast<double>(fl::header_bytes + 4 * layout_for(c).size());
     EXPECT_EQ(rounds.size(), 10U);
     EXPECT_EQ(rounds[0].up, 2.5 * whole);
+    EXPECT_EQ(total(rounds).dropped_out, 25);
     EXPECT_GT(rounds[3].positions, predicted(seen)[3].positions) << "each gets the whole mask";
     EXPECT_TRUE(std::isnan(rounds[0].seconds));
     EXPECT_EQ(rounds[0].values, static_cast<double>(layout_for(c).size()));
