@@ -38,6 +38,7 @@ predicted_rounds predict(const config::run_config& config, const parameter_layou
     plain.adaptation = {};
     plain.privacy = {};
     auto run = predict_traffic(config, *fl::make_method(config), layout, images);
+    plain.communication = {}; // 32 bits a value, as FedAvg is known
     plain.federation.rounds = static_cast<int>(run.size());
     return {.run = std::move(run), .fedavg = predict_traffic(plain, *fl::make_method(plain), layout, images)};
 }
