@@ -274,6 +274,21 @@ TEST(Work, IsThatOfTheKnownModels) {
     EXPECT_NEAR(std::accumulate(resnet.begin(), resnet.end(), 0.0) / 2, 0.56e9, 0.01e9);
 }
 
+TEST(Work, OfTrainingHasNoGradientOfTheImages) {
+    config::run_config c;
+    const auto lenet = training_flops(c);
+    EXPECT_EQ(lenet[0], 2 * 2.0 * 28 * 28 * 6 * 25);
+    EXPECT_EQ(lenet[1], 3 * 2.0 * 10 * 10 * 16 * 6 * 25);
+    EXPECT_EQ(std::accumulate(lenet.begin(), lenet.end(), 0.0), 2'263'920);
+
+    c.data.dataset = config::dataset_name::cifar_10;
+    c.model.name = config::model_name::resnet18; // which has blocks with a layer beside them
+    const auto forward = forward_flops(c), training = training_flops(c);
+    for (std::size_t l = 0; l < forward.size(); ++l) {
+        EXPECT_EQ(training[l], (l == 0 ? 2 : 3) * forward[l]) << l;
+    }
+}
+
 TEST(Work, IsListedInTheOrderOfTheLayout) {
     config::run_config c;
     c.data.dataset = config::dataset_name::cifar_10;
@@ -294,9 +309,9 @@ TEST(Work, IsListedInTheOrderOfTheLayout) {
 TEST(Memory, HoldsTheDataSetAndGrowsWithTheBatch) {
     config::run_config c;
     const auto layout = layout_for(c);
-    const auto small = estimate_memory(c, layout);
+    const auto small = estimate_memory(c, layout, {});
     c.federation.batch_size = 1000;
-    const auto large = estimate_memory(c, layout);
+    const auto large = estimate_memory(c, layout, {});
     EXPECT_EQ(small.dataset, 70'000.0 * 785);
     EXPECT_GT(large.activations, 3 * small.activations);
     EXPECT_EQ(large.parameters, small.parameters);
@@ -305,9 +320,57 @@ TEST(Memory, HoldsTheDataSetAndGrowsWithTheBatch) {
 TEST(Memory, HoldsAllUpdatesOfARoundWhereTheRuleNeedsThem) {
     config::run_config c;
     const auto layout = layout_for(c);
-    EXPECT_EQ(estimate_memory(c, layout).updates, 0);
+    EXPECT_EQ(estimate_memory(c, layout, {}).updates, 0);
     c.aggregation.rule = "median";
-    EXPECT_EQ(estimate_memory(c, layout).updates, 2.0 * 5 * 4 * static_cast<double>(layout.size()));
+    EXPECT_EQ(estimate_memory(c, layout, {}).updates, 2.0 * 5 * 4 * static_cast<double>(layout.size()));
+}
+
+TEST(Memory, HoldsTheSparseKernelsOfTheDensestMaskThatTheyAreTakenFor) {
+    auto c = small_run();
+    c.model.name = config::model_name::custom;
+    c.model.layers.resize(2);
+    for (auto& layer : c.model.layers) {
+        layer.kind = config::layer_word::fully_connected;
+    }
+    c.model.layers[0].outputs = 500;
+    const auto density = [&] {
+        const auto m = estimate_memory(c, layout_for(c), predicted(c));
+        const double size = static_cast<double>(layout_for(c).prunable_size());
+        EXPECT_NEAR(m.kernels / (72 * size), m.compiled, 1e-9);
+        return m.compiled;
+    };
+    c.compute.kernels = config::kernel_kind::sparse;
+    c.sparsity.initial = 0.2;
+    EXPECT_NEAR(density(), 0.8, 1e-5);
+    c.compute.kernels = config::kernel_kind::automatic;
+    EXPECT_LT(density(), 0.7);
+    EXPECT_GT(density(), 0.3);
+    c.sparsity.initial = c.sparsity.target = 0.99;
+    EXPECT_NEAR(density(), 0.01, 1e-5);
+    c.compute.kernels = config::kernel_kind::dense;
+    EXPECT_EQ(density(), 0);
+
+    c.compute.kernels = config::kernel_kind::sparse;
+    c.sparsity.start_mask = config::start_mask_kind::per_client;
+    c.sparsity.initial = 0.3;
+    c.federation.rounds = 1; // in which the model is dense
+    EXPECT_NEAR(density(), 0.7, 1e-5);
+
+    c.sparsity = {};
+    c.method.name = "fedavg";
+    EXPECT_EQ(density(), 0);
+    c.budget.mode = config::budget_kind::fixed;
+    c.budget.density = {0.25};
+    EXPECT_EQ(density(), 0.25);
+}
+
+TEST(Memory, HoldsWhatKernelsAreCompiledToWithoutAMaskBesideThoseOfAMask) {
+    auto c = small_run();
+    c.sparsity.initial = 0.6;
+    const auto m = estimate_memory(c, layout_for(c), predicted(c));
+    EXPECT_EQ(m.compiled, 1);
+    const double gradients = 150 + 2400; // of the convolutions, whose channels don't fill vectors
+    EXPECT_NEAR(m.kernels, 72 * (61470 + 0.4 * 61470 + gradients), 1);
 }
 
 } // namespace
