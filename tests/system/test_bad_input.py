@@ -507,6 +507,8 @@ ROWS = {
     "an end that is a pool": layers_row("kind='convolution', outputs=10", "kind='global_average_pool', name='g'",
                                         says=["layer 4 (g)", "must be fully connected"]),
     "a start that is a pool": (nothing, layers("kind='max_pool'"), "layer 1", "it is the first"),
+    "more weights than have positions": layers_row(*["kind='fully_connected', outputs=32768"] * 6,
+                                                   says=["layer 7", "2^32 - 1"]),
     "weights beyond all memory": layers_row("kind='fully_connected', outputs=1048576", says=["layer 3", "2^30"]),
 
     # Files of one's own.
