@@ -86,17 +86,18 @@ void require_memory(const h5::foreign_source& file, const dataset_facts& facts) 
     }
 }
 
-// Integers in 0 .. limit - 1.
-std::vector<std::int32_t> read_integers(const h5::foreign_source& file, const std::string& path,
-                                        std::size_t count, std::int64_t limit, const char* what) {
-    std::vector<std::int32_t> values(count);
+// Integers in 0 .. limit - 1, which is at most 2^31.
+template <typename T>
+void read_integers(const h5::foreign_source& file, const std::string& path, std::span<T> integers,
+                   std::int64_t limit, const char* what) {
+    std::vector<std::int64_t> values(integers.size());
     file.read(path, std::span(values));
-    const auto wrong = std::ranges::find_if(values, [&](std::int32_t v) { return v < 0 || v >= limit; });
+    const auto wrong = std::ranges::find_if(values, [&](std::int64_t v) { return v < 0 || v >= limit; });
     if (wrong != values.end()) {
         file.refuse(path, fmt::format("{} {} of image {} is not between 0 and {}", what, *wrong,
                                       wrong - values.begin(), limit - 1));
     }
-    return values;
+    std::ranges::transform(values, integers.begin(), [](std::int64_t v) { return static_cast<T>(v); });
 }
 
 void read_set(const h5::foreign_source& file, const dataset_facts& facts, const std::string& group,
@@ -115,9 +116,7 @@ void read_set(const h5::foreign_source& file, const dataset_facts& facts, const 
                                                 static_cast<std::ptrdiff_t>(facts.shape.size())));
         }
     }
-    const auto labels = read_integers(file, group + "/labels", set.labels.size(), facts.classes, "label");
-    std::ranges::transform(labels, set.labels.begin(),
-                           [](std::int32_t l) { return static_cast<std::uint8_t>(l); });
+    read_integers(file, group + "/labels", set.labels, facts.classes, "label");
 }
 
 } // namespace
@@ -168,12 +167,10 @@ dataset read_images(const h5::foreign_source& file, const dataset_facts& facts,
     read_set(file, facts, "/test", parts.test);
     if (facts.has_clients) {
         // Every client has a training image, so that there are no more of them than of those.
-        const auto train = read_integers(file, "/train/clients", facts.train_size,
-                                         static_cast<std::int64_t>(facts.train_size), "client");
-        const std::int64_t clients = std::int64_t{std::ranges::max(train)} + 1;
-        const auto test = read_integers(file, "/test/clients", facts.test_size, clients, "client");
-        std::ranges::copy(train, parts.train.clients.begin());
-        std::ranges::copy(test, parts.test.clients.begin());
+        read_integers(file, "/train/clients", parts.train.clients,
+                      static_cast<std::int64_t>(facts.train_size), "client");
+        const std::int64_t clients = std::int64_t{std::ranges::max(parts.train.clients)} + 1;
+        read_integers(file, "/test/clients", parts.test.clients, clients, "client");
     }
     return view(facts, storage);
 }

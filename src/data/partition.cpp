@@ -221,13 +221,15 @@ partition make_partition(const dataset& data, const config::data_section& settin
         settings.partition == config::partition_kind::dirichlet ? dirichlet_minimum : 1;
     const std::size_t dealt_to = clients < 1 ? 0 : static_cast<std::size_t>(clients);
     if (dealt_to == 0 || dealt_to * needed > data.train.size()) {
-        cannot_deal("federation.clients",
-                    fmt::format("{} training images are not enough for {} clients with at least {} each{}",
-                                data.train.size(), clients, needed,
-                                needed > 1 ? fmt::format(", which data.partition = \"dirichlet\" asks for; take {} clients "
-                                                         "or fewer, or \"iid\" or \"pathological\"",
-                                                         data.train.size() / needed)
-                                           : ""));
+        cannot_deal(
+            "federation.clients",
+            fmt::format("{} training images are not enough for {} clients with at least {} each{}",
+                        data.train.size(), clients, needed,
+                        needed > 1
+                            ? fmt::format(", which data.partition = \"dirichlet\" asks for; take {} clients "
+                                          "or fewer, or \"iid\" or \"pathological\"",
+                                          data.train.size() / needed)
+                            : ""));
     }
     random_stream for_train(seed, 0, 0, purpose::partition_train);
     random_stream for_test(seed, 0, 0, purpose::partition_test);
@@ -256,8 +258,15 @@ partition make_partition(const dataset& data, const config::data_section& settin
     }
     const auto poorest = std::ranges::min_element(made.train, {}, &std::vector<std::uint32_t>::size);
     if (poorest->empty()) {
-        cannot_deal("federation.clients", fmt::format("client {} of {} would have no training image",
-                                                      poorest - made.train.begin(), clients));
+        const auto client = poorest - made.train.begin();
+        if (settings.partition == config::partition_kind::given) {
+            cannot_deal("/train/clients",
+                        fmt::format("no training image is of client {}, though clients up to {} are named; "
+                                    "number the clients without gaps",
+                                    client, clients - 1));
+        }
+        cannot_deal("federation.clients",
+                    fmt::format("client {} of {} would have no training image", client, clients));
     }
     return made;
 }

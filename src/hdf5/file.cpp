@@ -137,6 +137,10 @@ hid_t native_type<std::uint32_t>() {
     return H5T_NATIVE_UINT32;
 }
 template <>
+hid_t native_type<std::int64_t>() {
+    return H5T_NATIVE_INT64;
+}
+template <>
 hid_t native_type<std::uint64_t>() {
     return H5T_NATIVE_UINT64;
 }

@@ -63,6 +63,8 @@ hid_t native_type<std::int32_t>();
 template <>
 hid_t native_type<std::uint32_t>();
 template <>
+hid_t native_type<std::int64_t>();
+template <>
 hid_t native_type<std::uint64_t>();
 template <>
 hid_t native_type<float>();

@@ -66,6 +66,18 @@ void remove_if_possible(const fs::path& path) {
     fs::remove(path, ignored);
 }
 
+// What the system doesn't let through may be whole, and one that the run goes back behind is removed.
+std::vector<std::byte> read_to_resume(const fs::path& path) {
+    try {
+        return read_file(path);
+    } catch (const error& unreadable) {
+        throw input_error("can't resume", path.string(),
+                          fmt::format("{}; make it readable, or remove it to go on from the checkpoint "
+                                      "before it",
+                                      unreadable.what()));
+    }
+}
+
 // Keys in which runs may differ and still give the same bits. Where data.path is the data, these have a
 // checksum.
 bool leaves_results_alone(std::string_view key) {
@@ -88,7 +100,7 @@ std::map<int, fs::path> checkpoints_of(const fs::path& stem) {
 }
 
 void ensure_checkpoints_writable(const fs::path& stem, bool resume) {
-    ensure_writable(checkpoint_path(stem, 0), true);
+    ensure_writable(checkpoint_path(stem, 0), true, "can't write checkpoints to checkpoint.path");
     if (!resume && !checkpoints_of(stem).empty()) {
         throw input_error(
             "can't start a new run", checkpoints_of(stem).rbegin()->second.string(),
@@ -99,8 +111,9 @@ void ensure_checkpoints_writable(const fs::path& stem, bool resume) {
 std::optional<checkpoint> load_newest(const fs::path& stem) {
     const std::map<int, fs::path> found = checkpoints_of(stem);
     for (auto newest = found.rbegin(); newest != found.rend(); ++newest) {
+        const auto content = read_to_resume(newest->second);
         try {
-            return decode_checkpoint(read_file(newest->second), newest->second.string());
+            return decode_checkpoint(content, newest->second.string());
         } catch (const error& damage) {
             log::warning("{}; going back to the checkpoint before it", damage.what());
         }

@@ -27,7 +27,8 @@ std::map<int, std::filesystem::path> checkpoints_of(const std::filesystem::path&
 void ensure_checkpoints_writable(const std::filesystem::path& stem, bool resume);
 
 // The newest that is whole; a damaged one is reported as a warning and the one before it taken. Nothing when
-// there is none at all; throws input_error when there are some and all are damaged.
+// there is none at all; throws input_error when there are some and all are damaged, or the system doesn't let
+// one be read.
 std::optional<checkpoint> load_newest(const std::filesystem::path& stem);
 
 // The keys in which two configs (as config::to_toml writes them) differ so that the results would, each as

@@ -55,27 +55,32 @@ void replace_file(const fs::path& target, std::span<const std::byte> content, fl
     }
 }
 
-void ensure_writable(const fs::path& path, bool resume) {
+void ensure_writable(const fs::path& path, bool resume, const char* what_cannot) {
     const fs::path folder = folder_of(path);
     std::error_code failure;
     if (!fs::is_directory(folder, failure)) {
-        throw input_error("can't write results", path.string(),
-                          "the folder " + folder.string() + " does not exist");
+        throw input_error(what_cannot, path.string(), "the folder " + folder.string() + " does not exist");
     }
     if (::access(folder.c_str(), W_OK | X_OK) != 0) {
-        throw input_error("can't write results", path.string(),
+        throw input_error(what_cannot, path.string(),
                           "the folder can't be written to: " + std::generic_category().message(errno));
+    }
+    if (fs::is_symlink(path, failure)) {
+        throw input_error(
+            what_cannot, path.string(),
+            "it is a symbolic link, which would be replaced; name the file that it points to, " +
+                (folder / fs::read_symlink(path, failure)).lexically_normal().string());
     }
     const fs::file_status there = fs::status(path, failure);
     if (!fs::exists(there)) {
         return;
     }
     if (!fs::is_regular_file(there)) {
-        throw input_error("can't write results", path.string(), "something that is not a file has this name");
+        throw input_error(what_cannot, path.string(), "something that is not a file has this name");
     }
     if (!resume) {
         throw input_error(
-            "can't write results", path.string(),
+            what_cannot, path.string(),
             "the file is already there; continue that run with --resume or choose another --out");
     }
 }

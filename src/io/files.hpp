@@ -24,8 +24,10 @@ enum class readers { all, owner }; // all that the umask lets
 void replace_file(const std::filesystem::path& target, std::span<const std::byte> content,
                   flush when = flush::now, readers who = readers::all);
 
-// Checks, before a run starts, that results can be put at `path`: its folder exists and can be written to,
-// and nothing is there yet, or a regular file when the run is resumed. Throws input_error.
-void ensure_writable(const std::filesystem::path& path, bool resume);
+// Checks, before a run starts, that replace_file can put results at `path`: its folder exists and can be
+// written to, and nothing is there yet, or a regular file when the run is resumed, but no link to one. Throws
+// input_error.
+void ensure_writable(const std::filesystem::path& path, bool resume,
+                     const char* what_cannot = "can't write results");
 
 } // namespace feddip::io

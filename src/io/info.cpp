@@ -136,7 +136,15 @@ std::string checkpoint_info(const std::filesystem::path& path, std::span<const s
 
 std::string info(const std::filesystem::path& path) {
     const std::vector<std::byte> bytes = read_file(path);
-    return looks_like_checkpoint(bytes) ? checkpoint_info(path, bytes) : results_info(path);
+    if (looks_like_checkpoint(bytes)) {
+        return checkpoint_info(path, bytes);
+    }
+    try {
+        return results_info(path);
+    } catch (const error& unreadable) {
+        throw error("no results or checkpoint of a run", path.string(),
+                    fmt::format("{}; name the FILE.h5 that feddip train has written", unreadable.what()));
+    }
 }
 
 } // namespace feddip::io

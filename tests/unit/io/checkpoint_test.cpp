@@ -5,13 +5,16 @@
 #include "io/files.hpp"
 #include "unit/io/compare.hpp"
 #include "unit/io/example_run.hpp"
+#include "unit/io/failing_calls.hpp"
 #include "unit/io/older_file.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cmath>
+#include <system_error>
 
 namespace feddip::io {
 namespace {
@@ -256,6 +259,21 @@ TEST(load_newest, falls_back_from_an_empty_file) {
     write_run(folder / "run", 5, 1, 2);
     testing::put(folder / "run.ckpt-5.h5", "");
     EXPECT_EQ(load_newest(folder / "run")->state.rounds_done, 4);
+}
+
+TEST(load_newest, does_not_go_back_behind_one_that_the_system_does_not_let_through) {
+    for (const int reason : {EACCES, EIO, ESTALE}) {
+        const scratch_folder folder;
+        write_run(folder / "run", 5, 1, 2);
+        const testing::failing_call open(1, reason);
+        try {
+            load_newest(folder / "run");
+            FAIL() << "nothing was thrown";
+        } catch (const input_error& e) {
+            EXPECT_THAT(e.what(), HasSubstr("run.ckpt-5.h5"));
+            EXPECT_THAT(e.what(), HasSubstr(std::generic_category().message(reason)));
+        }
+    }
 }
 
 TEST(load_newest, does_not_start_anew_when_all_are_damaged) {

@@ -132,6 +132,22 @@ TEST(ensure_writable, refuses_a_folder_in_place_of_the_file) {
     EXPECT_THAT(message_of_ensure(folder / "a.h5", true), HasSubstr("not a file"));
 }
 
+TEST(ensure_writable, refuses_a_link_which_would_be_replaced) {
+    const scratch_folder folder;
+    std::filesystem::create_directory(folder / "real");
+    std::filesystem::create_symlink("real/a.h5", folder / "a.h5");
+    for (const bool is_there : {false, true}) {
+        for (const bool resume : {false, true}) {
+            EXPECT_THAT(message_of_ensure(folder / "a.h5", resume),
+                        HasSubstr("it is a symbolic link, which would be replaced; name the file that it "
+                                  "points to, " +
+                                  (folder / "real/a.h5").string()))
+                << is_there;
+        }
+        put(folder / "real/a.h5", "results");
+    }
+}
+
 TEST(ensure_writable, refuses_a_folder_that_is_read_only) {
     const scratch_folder folder;
     ::chmod(folder.path().c_str(), 0555);
