@@ -446,15 +446,18 @@ TEST(kernel_choice, follows_the_density) {
 
 // Where sparse kernels are asked for, too: README.md says so.
 TEST(kernel_choice, is_the_faster_path_where_there_is_no_mask) {
+    model_spec connected({3, 12, 12});
+    connected.fully_connected("fc1", 64);
+    connected.relu();
+    connected.fully_connected("fc2", classes);
     for (const auto kernels : {kernel_kind::automatic, kernel_kind::sparse}) {
-        network large(options_of(model_name::alexnet, 16, kernels));
-        EXPECT_EQ(large.path(), kernel_path::dense);
-        const sparse::mask m =
-            mask_of(large.layout(), std::vector<double>(large.layout().weights().size(), 0.9));
-        large.use_mask(&m, gradient_scope::on_mask);
-        EXPECT_EQ(large.path(), kernels == kernel_kind::sparse ? kernel_path::sparse : kernel_path::dense);
-        large.use_mask(nullptr, gradient_scope::all);
-        EXPECT_EQ(large.path(), kernel_path::dense);
+        network net(connected, 16, kernels);
+        EXPECT_EQ(net.path(), kernel_path::dense);
+        const sparse::mask m = mask_of(net.layout(), {0.9, 0.9});
+        net.use_mask(&m, gradient_scope::on_mask);
+        EXPECT_EQ(net.path(), kernels == kernel_kind::sparse ? kernel_path::sparse : kernel_path::dense);
+        net.use_mask(nullptr, gradient_scope::all);
+        EXPECT_EQ(net.path(), kernel_path::dense);
         EXPECT_EQ(network(options_of(model_name::lenet5, 16, kernels)).path(), kernel_path::sparse);
     }
 }
