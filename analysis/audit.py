@@ -75,6 +75,7 @@ def arguments() -> argparse.Namespace:
         help="candidates, of which each model has half (default: %(default)s)")
     add("--clients", type=at_least(1), default=of.clients, help="default: %(default)s")
     add("--rounds", type=at_least(1), default=of.rounds, help="default: %(default)s")
+    add("--batch-size", type=at_least(1), default=of.batch_size, metavar="N", help="default: %(default)s")
     add("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides",
         help="of the configuration, such as privacy.noise_multiplier=1")
     add("--feddip", default="feddip", metavar="PROGRAM", help="default: the one in PATH")
@@ -105,6 +106,7 @@ def infer(args: argparse.Namespace, audited: model.Model, train: tuple, test: tu
         pool=args.pool,
         clients=args.clients,
         rounds=args.rounds,
+        batch_size=args.batch_size,
         overrides=tuple(args.overrides),
         feddip=args.feddip,
         seed=args.seed,

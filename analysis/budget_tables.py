@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import xarray as xr  # noqa: E402
 from feddip_analysis import Group, budgets, classes, collect, documents, links, plots, results, statistics, tables, targets  # noqa: E402
+from matplotlib.lines import Line2D  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent
 PAGE = ROOT / "results" / "budgets.md"
@@ -190,15 +191,24 @@ def swings(systems: Systems) -> str:
 
 def own_over_time(axes: plt.Axes, systems: Systems) -> None:
     """A line per run."""
-    for (name, runs), look in zip(systems.items(), plots.looks(len(systems))):
-        for label, run in zip([name] + [None] * len(runs), runs):
-            accuracy = targets.smoothed(run.class_accuracy[:, OWN_CLASSES].mean("class"), SMOOTH)
-            axes.plot(budgets.simulated_time(run), accuracy, label=label, **{**look, "linewidth": 0.8})
+    for runs, look in zip(systems.values(), plots.looks(len(systems))):
+        for run in runs:
+            accuracy = targets.whole_windows(run.class_accuracy[:, OWN_CLASSES].mean("class"), SMOOTH)
+            time = budgets.simulated_time(run).sel(round=accuracy["round"])
+            axes.plot(time, accuracy, **{**look, "linewidth": 0.8})
     axes.set_xlim(left=0)
-    axes.set_ylim(0, 1)
+    axes.set_ylim(-0.02, 1)
     axes.set_xlabel("simulated time (s)")
     axes.set_ylabel("accuracy on the slow clients' own classes (%)")
     axes.yaxis.set_major_formatter(plots.percent_ticks)
+
+
+def handles(systems: Systems) -> list[Line2D]:
+    """With the marker of one panel and the line of the other."""
+    return [
+        Line2D([], [], label=name, marker=marker, markersize=4, linewidth=0.8, **look)
+        for name, marker, look in zip(systems, classes.MARKERS, plots.looks(len(systems)))
+    ]
 
 
 def draw(systems: Systems) -> None:
@@ -206,7 +216,7 @@ def draw(systems: Systems) -> None:
         drawn, panels = plt.subplots(1, 2, figsize=(7.4, 3.4))
         classes.by_class(panels[0], [Group(name, runs) for name, runs in systems.items()])
         own_over_time(panels[1], systems)
-        drawn.legend(*panels[1].get_legend_handles_labels(), ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0))
+        drawn.legend(handles=handles(systems), ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0), handlelength=3)
         drawn.savefig(FIGURE, dpi=110, bbox_inches="tight", metadata={"Software": None})
         plt.close(drawn)
 

@@ -11,7 +11,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from feddip_analysis import collect, decision, families, options, report, safety  # noqa: E402
+from feddip_analysis import collect, decision, families, options, report, results, safety  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
@@ -45,6 +45,9 @@ def main() -> int:
     audits, skipped = safety.audits(skipped)
     for file in skipped:
         print(f"decide.py: left out {file.path}: {file.reason}", file=sys.stderr)
+    if why := results.none_found(args.results):
+        print(f"decide.py: error: {why}", file=sys.stderr)
+        return 2
     try:
         made = decision.decide(
             families(runs),
@@ -65,7 +68,11 @@ def main() -> int:
         print(f"decide.py: error: {problem}", file=sys.stderr)
         return 2
     print(decision.text(made))
-    print(report.write_decision(made, runs, args.out, audits))
+    try:
+        print(report.write_decision(made, runs, args.out, audits))
+    except OSError as problem:
+        print(f"decide.py: error: can't write (--out {args.out}): {problem}", file=sys.stderr)
+        return 2
     return 0
 
 

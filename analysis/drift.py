@@ -71,15 +71,19 @@ def main() -> int:
         if not results.is_complete(run):
             print(f"in the figure alone: {run.attrs['path']}: {results.progress(run)}", file=sys.stderr)
     if not rows:
-        print("feddip: error: no run with drift (results): there is none in what was given", file=sys.stderr)
+        print("drift.py: error: no run with drift in what was given", file=sys.stderr)
         return 2
     table = drift.table(rows)
     seeds = markdown(drift.by_seed(rows))
     verdicts = [verdict.text() for verdict in drift.verdicts(rows)]
     if args.results:
-        table.save(args.out)
         print(table.markdown(), seeds, *verdicts, sep="\n")
-        draw(shown, args.out)
+        try:
+            table.save(args.out)
+            draw(shown, args.out)
+        except OSError as problem:
+            print(f"drift.py: error: can't write (--out {args.out}): {problem}", file=sys.stderr)
+            return 2
         return 0
     blocks = {"drift": table.markdown(), "by-seed": seeds, "verdicts": "\n".join(f"- {text}" for text in verdicts)}
     current = documents.update(PAGE, blocks, args.check)

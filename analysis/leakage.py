@@ -90,6 +90,23 @@ def members(found: list[dict]) -> str:
     return tables.markdown_lines([head, *rows])
 
 
+def against_dense(found: list[dict]) -> str:
+    """Sparse models beside the dense ones of the same members."""
+    head = ["s", "AUC below that of dense models", "pairs", "p without the pairs"]
+    without_noise = [audit for audit in found
+                     if audit["membership"] and noise_of(audit["membership"]["attrs"]["overrides"]) == "none"]
+    dense = {audit["membership"]["attrs"]["clients"]: audit["membership"]
+             for audit in without_noise if audit["attrs"]["sparsity"] == 0}
+    rows = []
+    for audit in without_noise:
+        members = audit["membership"]
+        others = dense[members["attrs"]["clients"]]
+        if members is not others and np.array_equal(members["member"], others["member"]):
+            one = summary.compared(members, others)
+            rows.append([f"{audit['attrs']['sparsity']:.2g}", one.less.text(3), str(one.less.n), f"{one.p:.2g}"])
+    return tables.markdown_lines([head, *rows])
+
+
 def noise_of(overrides: str) -> str:
     given = dict(one.split("=", 1) for one in overrides.split() if "=" in one)
     return given.get("privacy.noise_multiplier", "none")
@@ -135,7 +152,8 @@ def main() -> int:
     except record.NotAnAudit as problem:
         print(f"leakage.py: error: {problem}", file=sys.stderr)
         return 2
-    blocks = {"singles": singles(found), "batches": batches(found), "members": members(found)}
+    blocks = {"singles": singles(found), "batches": batches(found), "members": members(found),
+              "against-dense": against_dense(found)}
     current = documents.update(PAGE, blocks, args.check)
     if args.check:
         if not current:

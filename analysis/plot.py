@@ -40,16 +40,21 @@ def main() -> int:
         return 2
     started = [run for run in runs if run.sizes["round"]]
     if not started:
-        print("plot.py: error: no round is done yet in any of the files", file=sys.stderr)
+        why = results.none_found(args.results) or "no round is done yet in any of the files"
+        print(f"plot.py: error: {why}", file=sys.stderr)
         return 2
     groups = group_runs(started)
-    args.out.mkdir(parents=True, exist_ok=True)
-    with plots.style():
-        drawn = plots.figures(groups, reference) | budgets.figures(groups) | classes.figures(groups)
-        for name, figure in drawn.items():
-            for path in plots.save(figure, args.out, name):
-                print(path)
-    tables.from_rows("table", "Runs", summary_rows(groups)).save(args.out)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        with plots.style():
+            drawn = plots.figures(groups, reference) | budgets.figures(groups) | classes.figures(groups)
+            for name, figure in drawn.items():
+                for path in plots.save(figure, args.out, name):
+                    print(path)
+        tables.from_rows("table", "Runs", summary_rows(groups)).save(args.out)
+    except OSError as problem:
+        print(f"plot.py: error: can't write (--out {args.out}): {problem}", file=sys.stderr)
+        return 2
     print(args.out / "table.md")
     return 0
 

@@ -14,7 +14,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from feddip_analysis import collect, decision, options, plan, report, safety  # noqa: E402
+from feddip_analysis import collect, decision, options, plan, report, results, safety  # noqa: E402
 from feddip_analysis.claims import Limits  # noqa: E402
 
 
@@ -52,7 +52,8 @@ def main() -> int:
     for file in skipped:
         print(f"report.py: left out {file.path}: {file.reason}", file=sys.stderr)
     if not runs:
-        print("report.py: error: no complete run in any of the files", file=sys.stderr)
+        why = results.none_found(args.results) or "no complete run in any of the files"
+        print(f"report.py: error: {why}", file=sys.stderr)
         return 2
     lists = args.plan or plan.beside(args.results)
     try:
@@ -61,15 +62,19 @@ def main() -> int:
     except (ValueError, plan.NotAPlan) as problem:
         print(f"report.py: error: {problem}", file=sys.stderr)
         return 2
-    page = report.write(
-        runs,
-        skipped,
-        args.out,
-        limits=Limits(margin=args.margin / 100, fraction=args.fraction, target=args.target),
-        question=decision.Question(links=links, target=args.target, fraction=args.fraction),
-        plan=planned,
-        audits=audits,
-    )
+    try:
+        page = report.write(
+            runs,
+            skipped,
+            args.out,
+            limits=Limits(margin=args.margin / 100, fraction=args.fraction, target=args.target),
+            question=decision.Question(links=links, target=args.target, fraction=args.fraction),
+            plan=planned,
+            audits=audits,
+        )
+    except OSError as problem:
+        print(f"report.py: error: can't write (--out {args.out}): {problem}", file=sys.stderr)
+        return 2
     print(page)
     return 0
 

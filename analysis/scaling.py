@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from itertools import groupby
+from itertools import cycle, groupby
 from pathlib import Path
 
 import matplotlib
@@ -18,6 +18,7 @@ import numpy as np  # noqa: E402
 from feddip_analysis import plots  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
+ROOT = Path(__file__).resolve().parent
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]
 BYTES_PER_VALUE = 4
 ALGORITHMS = {"default": "as Open MPI chooses", "ring": "scatter, then ring"}
@@ -33,7 +34,7 @@ def curves(rows: list[dict[str, str]], label: str, value) -> Curves:
 
 
 def draw(axes: Axes, what: Curves, names: str = "{}") -> None:
-    looks = zip(plots.COLOURS, plots.LINES, "os^D")
+    looks = zip(cycle(plots.COLOURS), cycle(plots.LINES), cycle("os^D"))
     for (name, (x, y)), (colour, line, marker) in zip(what.items(), looks):
         axes.plot(
             x, y, color=colour, linestyle=line, marker=marker, markersize=3.5, label=names.format(name)
@@ -88,8 +89,8 @@ def figure(rows: list[dict[str, str]]) -> plt.Figure:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("csv", type=Path, nargs="?", default=Path("analysis/results/scaling/scaling.csv"))
-    parser.add_argument("--out", type=Path, default=Path("analysis/figures"), metavar="DIR")
+    parser.add_argument("csv", type=Path, nargs="?", default=ROOT / "results" / "scaling" / "scaling.csv")
+    parser.add_argument("--out", type=Path, default=ROOT / "figures", metavar="DIR")
     args = parser.parse_args()
     try:
         with open(args.csv, newline="", encoding="utf-8") as file:

@@ -11,21 +11,27 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import matplotlib
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
-from feddip_analysis import plots  # noqa: E402
+from feddip_analysis import options, plots  # noqa: E402
 from feddip_analysis.tables import markdown_lines  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
 Exchange = dict[str, float]  # seconds by kind
 Case = tuple[str, str, str, int]  # network, model, algorithms, ranks
 
+Parsed = TypeVar("Parsed")
+
+ROOT = Path(__file__).resolve().parent
 NETWORKS = {"fat_tree": "fat tree, 100 Gbit/s", "ethernet": "Ethernet, 1 Gbit/s"}
 MODELS = {"alexnet": "AlexNet", "resnet18": "ResNet-18"}
 ALGORITHMS = {"open_mpi": "as Open MPI chooses", "least_bytes": "fewest bytes"}
@@ -33,9 +39,15 @@ SPARSITIES = ("0.9", "0.95", "0.99")
 STEPS = 40  # in a round of a client: 1000 images in batches of 128, 5 epochs
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
+def read(path: Path, parse: Callable[[list[dict[str, str]]], Parsed], made_by: str) -> Parsed:
     with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+        try:
+            rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+            if not rows:
+                raise ValueError("no rows")
+            return parse(rows)
+        except (csv.Error, KeyError, TypeError, ValueError) as problem:
+            raise ValueError(f"{path}: not a table of {made_by}") from problem
 
 
 def exchanges(rows: list[dict[str, str]]) -> tuple[dict[Case, Exchange], dict[Case, dict[str, Exchange]]]:
@@ -153,29 +165,41 @@ def tables(dense, sparse, train, period: int) -> None:
         print("\n" + markdown_lines([["s", "training", *map(str, ranks)], *rows]), end="")
 
 
-def main() -> None:
-    results = Path("analysis/results/scaling")
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=Path, default=results / "simulated.csv", metavar="CSV")
-    parser.add_argument("--steps", type=Path, default=results / "steps.csv", metavar="CSV")
-    parser.add_argument("--period", type=int, default=20, help="R, rounds between reconfigurations")
-    parser.add_argument("--out", type=Path, default=Path("analysis/figures"), metavar="DIR")
-    args = parser.parse_args()
-    dense, sparse = exchanges(rows_of(args.rounds))
-    train = training(rows_of(args.steps))
-    tables(dense, sparse, train, args.period)
+def draw_all(dense, sparse, train, period: int, out: Path) -> None:
     with plots.style():
         drawn, grid = plt.subplots(2, 2, figsize=(7.6, 6.6), sharex=True)
         for network, line in zip(NETWORKS, grid):
             for model, axes in zip(MODELS, line):
-                draw(axes, network, model, dense, sparse, train, args.period)
+                draw(axes, network, model, dense, sparse, train, period)
         handles, labels = grid[0][0].get_legend_handles_labels()
         drawn.get_layout_engine().set(rect=(0, 0.08, 1, 0.92))
         drawn.legend(handles, labels, loc="lower center", ncols=3)
-        args.out.mkdir(parents=True, exist_ok=True)
-        drawn.savefig(args.out / "simulation.png")
+        out.mkdir(parents=True, exist_ok=True)
+        drawn.savefig(out / "simulation.png")
+
+
+def main() -> int:
+    results = ROOT / "results" / "scaling"
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=Path, default=results / "simulated.csv", metavar="CSV")
+    parser.add_argument("--steps", type=Path, default=results / "steps.csv", metavar="CSV")
+    parser.add_argument("--period", type=options.from_1, default=20, help="R, rounds between reconfigurations")
+    parser.add_argument("--out", type=Path, default=ROOT / "figures", metavar="DIR")
+    args = parser.parse_args()
+    try:
+        dense, sparse = read(args.rounds, exchanges, "tests/bench/simulate_rounds.py")
+        train = read(args.steps, training, "bench_nn_step")
+        tables(dense, sparse, train, args.period)
+        draw_all(dense, sparse, train, args.period, args.out)
+    except KeyError as problem:
+        print(f"simulation.py: error: {args.rounds}, {args.steps}: there is nothing of {problem}", file=sys.stderr)
+        return 2
+    except (OSError, ValueError) as problem:
+        print(f"simulation.py: error: {problem}", file=sys.stderr)
+        return 2
     print(args.out / "simulation.png")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

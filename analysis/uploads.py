@@ -17,8 +17,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 from feddip_analysis import Group, NotAResultsFile, group_runs, load, plots  # noqa: E402
-from feddip_analysis.results import LAST_ROUNDS  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
+from feddip_analysis.results import LAST_ROUNDS, is_complete, progress  # noqa: E402
+from matplotlib.ticker import LogLocator  # noqa: E402
 
 MEGABYTE = 1e6
 MARKERS = "os^DvPX*"
@@ -36,7 +36,7 @@ def megabytes_up(group: Group) -> np.ndarray:
 
 def figure(groups: Sequence[Group]) -> plt.Figure:
     drawn, (rounds, end) = plt.subplots(1, 2, figsize=(7.4, 3.5), width_ratios=(1.25, 1))
-    looks = zip((*plots.COLOURS, "black"), cycle(plots.LINES), MARKERS)
+    looks = zip(cycle(plots.COLOURS), cycle(plots.LINES), cycle(MARKERS))
     for group, (colour, line, marker) in zip(groups, looks):
         accuracy = group.over_seeds("accuracy")
         up = megabytes_up(group)
@@ -52,13 +52,13 @@ def figure(groups: Sequence[Group]) -> plt.Figure:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(plots.percent_ticks)
     rounds.set_xlabel("uploaded so far (MB)")
-    rounds.set_xlim(1.5)
-    rounds.set_ylim(0.7, 0.9)
-    rounds.set_ylabel("test accuracy (%)")
+    plots.accuracy_axis(rounds, groups)
+    seen = [x[0] for line in rounds.lines if (x := line.get_xdata()[line.get_ydata() >= rounds.get_ylim()[0]]).size]
+    rounds.set_xlim(left=0.9 * min(seen, default=rounds.get_xlim()[0]))
     end.set_xlabel("uploaded in the whole run (MB)")
-    end.set_xticks([10, 20, 50, 100])
     end.set_title(f"last {LAST_ROUNDS} rounds: mean, and range of seeds", fontsize="small")
     drawn.legend(*rounds.get_legend_handles_labels(), ncols=4, loc="upper center", bbox_to_anchor=(0.5, 0))
     return drawn
@@ -73,6 +73,8 @@ def main() -> int:
         runs = [load(path) for path in args.results]
         if without := [run.attrs["path"] for run in runs if not bool(run.accuracy.notnull().any())]:
             raise ValueError(f"nothing has been evaluated yet: {without[0]}")
+        if cut := [run for run in runs if not is_complete(run)]:
+            raise ValueError(f"{cut[0].attrs['path']}: {progress(cut[0])}; leave it out, for it has not ended")
         with plots.style():
             figure(group_runs(runs)).savefig(args.out, bbox_inches="tight")
     except (NotAResultsFile, OSError, ValueError) as problem:

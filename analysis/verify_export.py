@@ -14,35 +14,45 @@ import tomllib
 
 import h5py
 import numpy as np
-import onnx
-import torch
-from google.protobuf.message import DecodeError
-from onnx import helper, numpy_helper
-from torch.nn import functional
+
+try:
+    import onnx
+    import torch
+    from google.protobuf.message import DecodeError
+    from onnx import helper, numpy_helper
+    from torch.nn import functional
+except ImportError as missing:
+    print(f"verify_export.py: error: {missing} (on Debian: apt install python3-torch python3-onnx)", file=sys.stderr)
+    sys.exit(2)
 
 BATCH = 500
 TIE = 1e-4  # two logits that are nearer may change places by rounding
 Z = 1.96    # of the normal distribution, for 95 %
 
 
+def require(fits, what):
+    if not fits:
+        raise ValueError(f"can't compute {what}: feddip exports none such")
+
+
 def convolve(a, x, weight, bias=None):
-    assert a["pads"][:2] == a["pads"][2:]
+    require(a["pads"][:2] == a["pads"][2:], "Conv with pads that differ between sides")
     return functional.conv2d(x, weight, bias, stride=a["strides"], padding=a["pads"][:2])
 
 
 def product(a, x, weight, bias=None):
-    assert a == {"transB": 1}
+    require(a == {"transB": 1}, "Gemm with more or less than transB=1")
     y = x @ weight.T
     return y if bias is None else y + bias
 
 
 def reshape(a, x, shape):
-    assert a.get("allowzero", 0) == 0
+    require(a.get("allowzero", 0) == 0, "Reshape with allowzero")
     return x.reshape([x.shape[i] if extent == 0 else extent for i, extent in enumerate(shape.tolist())])
 
 
 def instance_norm(a, x, scale, shift):
-    assert (scale == 1).all() and (shift == 0).all()
+    require((scale == 1).all() and (shift == 0).all(), "InstanceNormalization with a scale or shift of its own")
     axes = list(range(2, x.dim()))
     mean = x.mean(axes, keepdim=True)
     return (x - mean) / torch.sqrt(((x - mean) ** 2).mean(axes, keepdim=True) + a["epsilon"])
@@ -76,6 +86,7 @@ def run(path, images):
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         attributes.pop("kernel_shape", None) if node.op_type == "Conv" else None
         inputs = [values[name] for name in node.input]
+        require(node.op_type in OPERATORS, node.op_type)
         values[node.output[0]] = OPERATORS[node.op_type](attributes, *inputs)
     return values[model.graph.output[0].name], {p.key: p.value for p in model.metadata_props}
 
@@ -171,6 +182,8 @@ def main():
 
 def compare(args):
     with h5py.File(args.images) as images:
+        if missing := [name for name in ("test/images", "test/labels") if name not in images]:
+            raise ValueError(f"{args.images} lacks {missing[0]}, which data/import.py writes")
         taken_for, close, notes = scores(args.model, images)
         labels = images["test/labels"][:]
         right = taken_for == labels

@@ -3,7 +3,7 @@
 # of them hostile, Dirichlet 0.5, dense and at sparsity 0.9. The cells that others have published come first. A run of 25
 # rounds takes one core 2 to 3 minutes.
 #
-#     mkdir -p FOLDER && jobs/attack_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: published seeing attacks rules strong)
+#     mkdir -p FOLDER && jobs/attack_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: published unweighted seeing attacks rules strong)
 #     jobs/sweep.sh FOLDER/plan.txt
 #     python3 analysis/privacy_tables.py FOLDER
 #
@@ -11,7 +11,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all=(published seeing attacks rules strong)
+all=(published unweighted seeing attacks rules strong)
 choose_parts "$@"
 configs=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs")
 setting=(data.partition=dirichlet federation.clients=20 federation.clients_per_round=20 federation.local_epochs=1
@@ -39,6 +39,14 @@ against() { # RULES ATTACKS ARGUMENT...: each against each, the mean without a n
 
 published() {
     against "mean median trimmed_mean multi_krum" "none sign_flip alie min_max"
+}
+
+# A trimmed mean that trims nothing: the mean with each client counting once, as in every other rule.
+unweighted() {
+    local density
+    for density in dense sparse; do
+        list "$density" --vary aggregation.rule trimmed_mean --vary aggregation.hostile 0 --vary attack.kind none sign_flip
+    done
 }
 
 # Hostile clients that know all honest updates, as publications mostly assume.

@@ -7,6 +7,7 @@ Test accuracy in percent: after rounds 20, 50 and 100, and the mean over the las
 brackets the least and the most. What a run is, its own config says; runs in another setting than the authors' curves
 are named and left out.
 """
+import argparse
 import csv
 import pathlib
 import sys
@@ -33,7 +34,7 @@ SETTING = {  # of all of the authors' runs; a key that an older file lacks is ta
     "compute": {"precision": "f32"},
 }
 SPARSE_SETTING = {"initial": 0.5, "target": 0.9, "horizon": 5, "final_rounds": 0, "start_scale": "dense",
-                  "start": "erk", "layer_floor": 0}
+                  "start": "erk", "layer_floor": 0, "score": "magnitude"}
 FEDDIP_SETTING = {
     "sparsity": SPARSE_SETTING | {"start_mask": "per_client"},
     "regularization": {"maximum": 1e-3, "steps": 20, "staircase": "code"},
@@ -141,10 +142,10 @@ def main(paths):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="+", type=pathlib.Path, metavar="RESULTS")
     try:
-        main([pathlib.Path(argument) for argument in sys.argv[1:]])
+        main(parser.parse_args().paths)
     except NotResults as problem:
         print(f"compare_with_authors.py: error: {problem}", file=sys.stderr)
         sys.exit(2)

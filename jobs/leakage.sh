@@ -38,7 +38,7 @@ for s in 0 0.9 0.99; do
     audit "late-s$s" "s$s.ckpt-$rounds.h5" --only inversion --batches 0
     audit "membership-s$s" "s$s.ckpt-$rounds.h5" --only membership
 done
-eight=(--only membership --models 6 --clients 8 --set federation.batch_size=10)
+eight=(--only membership --models 6 --clients 8 --batch-size 10)
 audit private-none "s0.ckpt-$rounds.h5" "${eight[@]}"
 for z in 0.02 0.1 1 4; do
     audit "private-z$z" "s0.ckpt-$rounds.h5" "${eight[@]}" --set privacy.clip=1 --set privacy.noise_multiplier=$z

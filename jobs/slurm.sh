@@ -146,6 +146,12 @@ results_among() {
     echo "$2"
 }
 
+# The program's complaint names a key that the user never set.
+hint_at_threads() { # RESULTS
+    ! tail -n 5 "${1%.h5}.log" | grep -q 'compute\.threads was' ||
+        say "compute.threads is --cpus-per-task: submit with that as before, or with another --out"
+}
+
 # train CONFIG ARGUMENT...: one run, from its newest checkpoint if there is one, to its end or until the job has to make
 # way; with the program's arguments, --out among them. Everything said goes to a log beside the results. Ends the script
 # with the program's exit code.
@@ -161,7 +167,7 @@ train() {
     export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1} OMP_PLACES=cores FEDDIP_PROGRESS=line
     run=("$1" --set compute.threads="$OMP_NUM_THREADS" "${@:2}")
     if is_done "$results"; then
-        is_same_run "$FEDDIP" "$results" "${run[@]}" || exit 2
+        is_same_run "$FEDDIP" "$results" "${run[@]}" || { hint_at_threads "$results"; exit 2; }
         say "Complete already"
         exit 0
     fi
@@ -188,6 +194,7 @@ train() {
     if "$make_way" && ((status == 75 || status > 128)); then
         requeue "$@"
     fi
+    ((status != 2)) || hint_at_threads "$results"
     # Where nothing was started, another job may be at this run, and the count is its own.
     ((status == 2)) || rm -f "${results%.h5}.requeues"
     if ((status == 0)) && ! is_done "$results"; then

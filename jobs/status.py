@@ -69,9 +69,9 @@ def holds_something_else(path):
 
 
 def runs_in(folder):
-    """Results files of a folder, also those that do not exist yet but whose log does."""
-    found = {path for path in folder.glob("*.h5") if ".ckpt-" not in path.name and not holds_something_else(path)}
-    found |= {path.with_suffix(".h5") for path in folder.glob("*.log") if START in path.read_text(errors="replace")}
+    """Results files of a folder, however deep, also those that do not exist yet but whose log does."""
+    found = {path for path in folder.rglob("*.h5") if ".ckpt-" not in path.name and not holds_something_else(path)}
+    found |= {path.with_suffix(".h5") for path in folder.rglob("*.log") if START in path.read_text(errors="replace")}
     return found
 
 
@@ -193,7 +193,8 @@ def main():
     found = {}
     for path in paths:
         if path.is_dir():
-            queued = {path / results.name for results in jobs or {} if results.parent == path.resolve()}
+            here = path.resolve()
+            queued = {path / results.relative_to(here) for results in jobs or {} if results.is_relative_to(here)}
             found |= dict.fromkeys(sorted(runs_in(path) | queued))
         elif path.suffix == ".h5":
             found[path] = None

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from . import plots
-from .links import knows_clients
+from .links import has_budgets, knows_clients
 from .results import Group, first_look_bytes
 
 MOST_COLUMNS = 120  # of a heat map
@@ -33,10 +33,6 @@ def busiest_client_bytes(run: xr.Dataset) -> xr.DataArray:
         np.add.at(so_far, who[who >= 0], how_much[who >= 0])
         busiest[t] = so_far.max()
     return xr.DataArray(busiest, dims="round", coords={"round": run["round"]})
-
-
-def has_budgets(run: xr.Dataset) -> bool:
-    return "client_density" in run and bool(run.client_density.notnull().any())
 
 
 def held(run: xr.Dataset, columns: int = MOST_COLUMNS) -> np.ndarray:

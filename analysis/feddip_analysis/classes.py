@@ -13,6 +13,9 @@ from . import plots
 from .results import LAST_ROUNDS, Group
 
 
+MARKERS = "os^Dvph"
+
+
 def final_by_class(run: xr.Dataset) -> np.ndarray:
     """[class] Mean of the last evaluations, ten at most; NaN for a class that is not tested."""
     measured = run.class_accuracy.dropna("round", how="all")
@@ -27,10 +30,10 @@ def by_class(axes: Axes, groups: Sequence[Group]) -> None:
         mean = values.mean(axis=0)
         where = np.arange(len(mean)) + (at - (len(groups) - 1) / 2) * width
         spread = [mean - values.min(axis=0), values.max(axis=0) - mean]
-        axes.errorbar(where, mean, yerr=spread, fmt="os^Dvph"[at % 7], markersize=4, linewidth=0.8, color=look["color"],
+        axes.errorbar(where, mean, yerr=spread, fmt=MARKERS[at % len(MARKERS)], markersize=4, linewidth=0.8, color=look["color"],
                       label=group.label)
     axes.set_xticks(np.arange(values.shape[1]))
-    axes.set_ylim(0, 1)
+    axes.set_ylim(-0.02, 1)
     axes.yaxis.set_major_formatter(plots.percent_ticks)
     axes.set_xlabel("class")
     axes.set_ylabel("accuracy at the end (%)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from .links import Links, client_seconds, knows_clients
+from .links import Links, carries_over, client_seconds
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Pace:
 
 
 def paces(runs: list[xr.Dataset], links: Links, seconds: float) -> list[Pace]:
-    """One per class, over all runs that tell of their clients; none where none does."""
-    runs = [run for run in runs if knows_clients(run)]
+    """One per class, over all runs that tell what whole models take their clients; none where none does."""
+    runs = [run for run in runs if carries_over(run)]
     if not runs:
         return []
     slowest = np.max([np.nanmax(client_seconds(run, links), axis=(0, 1)) for run in runs], axis=0)
@@ -51,7 +51,10 @@ def settings(paced: list[Pace], seconds: float) -> dict[str, object]:
 
 def sentence(paced: list[Pace], seconds: float) -> str:
     if not paced:
-        return "Whether clients keep a deadline can't be told: these runs protect them, and say nothing of single ones."
+        return (
+            "Whether clients keep a deadline can't be told: these runs protect them, and say nothing of single ones, or gave "
+            "them budgets, and don't say what whole models would take."
+        )
     late = [pace for pace in paced if pace.late]
     if not late:
         return f"All clients keep the deadline of {seconds:g} s; the slowest needs {max(p.slowest for p in paced):.2g} s."

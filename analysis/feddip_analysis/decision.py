@@ -66,8 +66,12 @@ class Option:
 
     @property
     def name(self) -> str:
-        name = plain(self.entry.name)
-        return name if self.entry.sparsity is None else f"{name} at sparsity {self.entry.sparsity:g}"
+        return entry_name(self.entry)
+
+
+def entry_name(entry: Entry) -> str:
+    name = plain(entry.name)
+    return name if entry.sparsity is None else f"{name} at sparsity {entry.sparsity:g}"
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ def decide(families: Sequence[Family], question: Question = Question()) -> Decis
         reasons=_reasons(best, pilot, options, target, setting, links),
         warnings=_warnings(pilot, options, recorded, (clients, per_round), setting, origin)
         + _one_seed(pilot, candidates, target)
+        + _variations(setting)
         + _other_runs(passed_over),
         watch=watch(pilot, target) if pilot and pilot.entry.sparsity is not None else "",
         deadline=kept,
@@ -318,6 +323,8 @@ def _pruned_then(option: Option) -> str:
 def _break_even(best: Option, pilot: Option, links: Links) -> list[str]:
     """How much slower links would have to be for the pilot to be as quick: what is transferred takes
     longer in proportion."""
+    if np.isnan(best.still_seconds + pilot.still_seconds):
+        return [f"{best.name} takes {duration(best.seconds)}."]
     transfer = (best.seconds - best.still_seconds) - (pilot.seconds - pilot.still_seconds)
     slower = (pilot.still_seconds - best.still_seconds) / transfer if transfer > 0 else float("inf")
     if not 1 < slower < 1e4:
@@ -427,11 +434,7 @@ def _warnings(
         )
     if pilot and pilot.entry.n < 2:
         said.append("The advice rests on one seed: record more before spending much on it.")
-    if untimed := [o.name for o in options if o.reached and np.isnan(o.seconds)]:
-        said.append(
-            f"Times are not known for {', '.join(untimed)}: their runs protect clients, and say nothing of single ones. "
-            "Where one of these is to choose from, traffic decides."
-        )
+    said += _untimed([option for option in options if option.reached and np.isnan(option.seconds)])
     if setting.fedavg is None:
         said.append("There is no run of FedAvg in this setting to compare with.")
     if personal := study.personal_models(setting):
@@ -439,6 +442,20 @@ def _warnings(
     if not any(option.entry.method == "FedDIP" for option in options):
         said.append("There is no run of FedDIP in this setting.")
     return said
+
+
+def _untimed(options: Sequence[Option]) -> list[str]:
+    had_budgets = [o for o in options if any(map(links_module.has_budgets, o.entry.group.runs))]
+    why = {
+        "their runs protect clients, and say nothing of single ones": [o for o in options if o not in had_budgets],
+        "what their clients carry, or who is waited for, was fitted to other links or clients per round": had_budgets,
+    }
+    return [
+        f"Times are not known for {', '.join(o.name for o in of_these)}: {reason}. "
+        "Where one of these is to choose from, traffic decides."
+        for reason, of_these in why.items()
+        if of_these
+    ]
 
 
 def _one_seed(pilot: Option | None, candidates: Sequence[Option], target: float) -> list[str]:
@@ -462,6 +479,17 @@ def _one_seed(pilot: Option | None, candidates: Sequence[Option], target: float)
 
 def _costs(option: Option) -> str:
     return readable_bytes(option.bytes) + (f", {duration(option.seconds)}" if option.seconds > 0 else "")
+
+
+def _variations(setting: Setting) -> list[str]:
+    left_out = [entry for entry in setting.variations if entry.method not in study.PERSONAL]
+    if not left_out:
+        return []
+    named = "; ".join(f"{entry_name(entry)} ({entry.n})" for entry in left_out)
+    return [
+        f"Variations of what was run most are no options here, by the number of their runs: {named}. For advice on one, give "
+        "its files with FedAvg's alone."
+    ]
 
 
 def _other_runs(passed_over: Sequence[Runs]) -> list[str]:

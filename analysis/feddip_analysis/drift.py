@@ -44,7 +44,6 @@ class Recovery:
     before: float  # accuracy
     dip: float
     rounds: float  # until 90 % of the dip is made up; inf: not before the event ends
-    bytes: float  # that were sent, both ways, until then
     alarm_after: float  # rounds, until the first alarm; inf: none before the event ends
 
 
@@ -55,24 +54,20 @@ def recovery(run: xr.Dataset, event: Event) -> Recovery:
     alarms = run["round"].values[(run.alarm.values > 0) & (run["round"].values >= event.first)]
     alarms = alarms[alarms <= event.last]
     after = float(alarms[0] - event.first) if alarms.size else float("inf")
-    nothing = Recovery(event, float("nan"), float("nan"), float("nan"), float("nan"), after)
+    nothing = Recovery(event, float("nan"), float("nan"), float("nan"), after)
     if not past.size or not since.size:
         return nothing
     before = float(past.mean())
     lowest = int(np.argmin(since.values))
     dip = before - float(since[lowest])
     if dip <= 0:
-        return Recovery(event, before, dip, float("nan"), float("nan"), after)
+        return Recovery(event, before, dip, float("nan"), after)
     values = since.values
     wanted = before - (1 - MADE_UP) * dip
     for i in range(lowest, len(values) - SMOOTHED + 1):
         if np.median(values[i : i + SMOOTHED]) >= wanted:
-            round_ = int(since["round"][i])
-            spent = run.bytes_total.sel(round=round_) - (
-                run.bytes_total.sel(round=event.first - 1) if event.first > 1 else 0
-            )
-            return Recovery(event, before, dip, float(round_ - event.first + 1), float(spent), after)
-    return Recovery(event, before, dip, float("inf"), float("inf"), after)
+            return Recovery(event, before, dip, float(since["round"][i] - event.first + 1), after)
+    return Recovery(event, before, dip, float("inf"), after)
 
 
 def false_alarms(run: xr.Dataset) -> int:

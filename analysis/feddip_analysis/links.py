@@ -66,26 +66,44 @@ def knows_clients(run: xr.Dataset) -> bool:
     return bool((run.client_id >= 0).any())
 
 
+def carries_over(run: xr.Dataset) -> bool:
+    """Whether its times over other links can be told: not where clients had budgets, which fit what each carries, or who is
+    waited for, to the links that they had."""
+    return knows_clients(run) and not has_budgets(run)
+
+
+def has_budgets(run: xr.Dataset) -> bool:
+    return config(run).get("budget.mode", "none") != "none"
+
+
 def client_seconds(run: xr.Dataset, links: Links) -> np.ndarray:
-    """[round, slot, class] How long each sampled client would take if it were of that class. Downloads are taken
-    as equal for all clients of a round. NaN where nothing is known of clients."""
+    """[round, slot, class] How long each sampled client would take if it were of that class. Older files don't say what each
+    downloads: there it is taken as equal for all clients of a round. NaN where nothing is known of clients."""
     if not knows_clients(run):
         return np.full((*run.client_id.shape, len(links.shares)), np.nan)
-    slots = _slots(run)
-    down = run.bytes_down.values.astype(float)[:, None, None] / slots
-    down[0] -= first_look_bytes(run)[0] / slots
-    up = run.client_bytes_up.values.astype(float)[:, :, None]
-    images = run.client_samples.values.astype(float)[:, :, None] * float(
-        config(run).get("federation.local_epochs", 5)
-    )
-    return _seconds(links, down, images, up)
+    sampled = run.client_id.values >= 0
+    images = run.client_samples.values * float(config(run).get("federation.local_epochs", 5))
+    exchanged = (_downloads(run, sampled), images, run.client_bytes_up.values.astype(float))
+    answered = run.client_dropped_out.values == 0 if "client_dropped_out" in run else sampled
+    seconds = _seconds(links, *(of_each[:, :, None] for of_each in exchanged), answered[:, :, None])
+    return np.where(sampled[:, :, None], seconds, 0.0)
+
+
+def _downloads(run: xr.Dataset, sampled: np.ndarray) -> np.ndarray:
+    """[round, slot]"""
+    if "client_bytes_down" in run:
+        return run.client_bytes_down.values.astype(float)
+    of_rounds = run.bytes_down.values.astype(float)
+    of_rounds[0] -= first_look_bytes(run)[0]
+    clients = np.maximum(sampled.sum(axis=1), 1)
+    return np.broadcast_to((of_rounds / clients)[:, None], sampled.shape)
 
 
 def round_seconds(run: xr.Dataset, links: Links, clients_per_round: int | None = None) -> np.ndarray:
     """[round] How long each round lasts until its slowest sampled client is done, on average over which
     class each client is in; with another number of clients per round than the run had, theirs are taken as like
-    the recorded ones. NaN where nothing is known of clients."""
-    if not knows_clients(run):
+    the recorded ones. NaN where that can't be told."""
+    if not carries_over(run):
         return np.full(run.sizes["round"], np.nan)
     slots = _slots(run)
     seconds = client_seconds(run, links)
@@ -105,14 +123,14 @@ def _look_seconds(run: xr.Dataset, links: Links) -> np.ndarray:
     return _seconds(links, down, 0.0, up) if up > 0 else np.zeros(len(links.shares))
 
 
-def _seconds(links: Links, down, images, up) -> np.ndarray:
-    """[..., class] Of so many bytes, and images trained on: numbers, or arrays [..., 1]."""
-    return (
-        2 * links.of_class("latency_ms") / 1000
-        + down * _seconds_per_byte(links.of_class("downlink_mbit"))
-        + images * links.of_class("train_ms_per_image") / 1000
-        + up * _seconds_per_byte(links.of_class("uplink_mbit"))
-    )
+def _seconds(links: Links, down, images, up, answered=True) -> np.ndarray:
+    """[..., class] Of so many bytes, and images trained on, and of the way there alone where no answer came: numbers, or
+    arrays [..., 1]."""
+    latency = links.of_class("latency_ms") / 1000
+    there = latency + down * _seconds_per_byte(links.of_class("downlink_mbit"))
+    training = images * links.of_class("train_ms_per_image") / 1000
+    back = training + latency + up * _seconds_per_byte(links.of_class("uplink_mbit"))
+    return np.where(answered, there + back, there)
 
 
 def _seconds_per_byte(mbit: np.ndarray) -> np.ndarray:
@@ -129,5 +147,13 @@ def _mean_of_largest(seconds: np.ndarray, shares: np.ndarray, copies: float) -> 
 
 
 def with_links(run: xr.Dataset, links: Links, clients_per_round: int | None = None) -> xr.Dataset:
-    """The run as if it had been simulated over these links, but for the training of a first look (SNIP, PruneFL, FLASH)."""
+    """The run as if it had been simulated over these links, but for the training of a first look (SNIP, PruneFL, FLASH). Over
+    its own, with as many clients per round, it is as it was recorded."""
+    recorded = config(run).get("federation.clients_per_round", _slots(run))
+    if clients_per_round in (None, recorded) and links == of_run(run) and _is_simulated(run):
+        return run
     return run.assign(simulated_seconds=("round", round_seconds(run, links, clients_per_round)))
+
+
+def _is_simulated(run: xr.Dataset) -> bool:
+    return "simulated_seconds" in run and bool(run.simulated_seconds.notnull().all())

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from .links import ASSUMED, Links
+
+Number = TypeVar("Number", int, float)
 
 _LINKS = {
     "shares": ("SHARE", "of the clients in each class, such as 0.8 0.2, where links differ"),
@@ -46,32 +50,30 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be above 0 and at most 1")
+def _number(convert: Callable[[str], Number], text: str, fits: Callable[[Number], bool], wanted: str) -> Number:
+    try:
+        value = convert(text)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise argparse.ArgumentTypeError(f"{text}: must be {wanted}")
     return value
+
+
+def _share(text: str) -> float:
+    return _number(float, text, lambda value: 0 < value <= 1, "a number above 0 and at most 1")
 
 
 def above_0(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
-    return value
+    return _number(float, text, lambda value: 0 < value < float("inf"), "a number above 0")
 
 
 def from_0(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: must be a number from 0 on")
-    return value
+    return _number(float, text, lambda value: 0 <= value < float("inf"), "a number from 0 on")
 
 
 def from_1(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be 1 or more")
-    return value
+    return _number(int, text, lambda value: value >= 1, "a whole number from 1 on")
 
 
 def add_links(parser: argparse.ArgumentParser) -> None:

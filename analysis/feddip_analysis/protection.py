@@ -92,6 +92,21 @@ def against_dense(rows: Mapping[tuple[float, float], Row]) -> str:
     return tables.markdown_lines([head, *([*label(*key), *(cell(key, s) for s in columns)] for key in rows)])
 
 
+def cost_of_noise(rows: Mapping[tuple[float, float], Row]) -> str:
+    """What each guarantee costs beside clipping alone, at the same sparsity and by seed."""
+    (without,) = (key for key in rows if np.isinf(key[1]))
+    columns = sparsities(rows)
+
+    def cell(row: Row, s: float) -> str:
+        if s not in row or s not in rows[without]:
+            return tables.MISSING
+        return tables.comparison(statistics.compare(rows[without][s], row[s]))
+
+    head = ["epsilon", *("dense" if not s else f"s = {s:g}" for s in columns)]
+    lines = [[f"{key[1]:.2f}", *(cell(row, s) for s in columns)] for key, row in rows.items() if key != without]
+    return tables.markdown_lines([head, *lines])
+
+
 def over_sparsity(axes: Axes, rows: Mapping[tuple[float, float], Row]) -> None:
     for (key, row), look in zip(rows.items(), plots.looks(len(rows))):
         kept = sorted(row, reverse=True)

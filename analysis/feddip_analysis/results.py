@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ _BEFORE_THERE_WAS = {
     "prunefl.removable_share": 0.3,
     "sparsity.final_rounds": 0.0,
     "sparsity.layer_floor": 0.0,
+    "sparsity.score": "magnitude",
     "sparsity.start_scale": "dense",
 }
 _OFF_WHERE = {
@@ -137,8 +139,28 @@ FEWEST_EVALUATIONS = 5
 FEWEST_RESTED = 3
 
 
+# What each version of the program has written; other columns came later, or are of some runs alone.
+REQUIRED = {
+    "rounds": "round test_accuracy test_loss test_top5_accuracy train_loss learning_rate regularization target_sparsity "
+    "sparsity mask_change pruning_error bytes_down bytes_up bytes_positions mpi_bytes reference_cost_mib seconds_train "
+    "seconds_communicate seconds_aggregate seconds_evaluate seconds_round",
+    "layers": "density name",
+    "clients": "id samples train_loss accuracy bytes_up included",
+}
+REQUIRED_ATTRIBUTES = ("config_toml", "method", "model", "dataset", "seed", "parameters", "prunable_parameters", "rounds", "mpi_ranks", "complete")
+
+
 class NotAResultsFile(Exception):
-    """The file can't be read or is something else."""
+    """The file can't be read, is something else, or lacks a part."""
+
+
+def _require_all_parts(file: h5py.File) -> None:
+    names = [f"{group}/{name}" for group, columns in REQUIRED.items() for name in columns.split()]
+    missing = [f"/{name}" for name in names if name not in file]
+    missing += [f"the attribute {name}" for name in REQUIRED_ATTRIBUTES if name not in file.attrs]
+    if missing:
+        raise ValueError(f"it lacks {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""))
+    tomllib.loads(file.attrs["config_toml"])
 
 
 def _array(dataset: h5py.Dataset, dims: tuple[str, ...]) -> xr.DataArray:
@@ -151,6 +173,7 @@ def load(path: str | Path) -> xr.Dataset:
     the layers' names, those of /classes as `class_*` [round, class], and those of /clients as `client_*` [round, slot]. The file's attributes are the dataset's."""
     try:
         with h5py.File(path) as file:
+            _require_all_parts(file)
             data = {name: _array(d, ("round",)) for name, d in file["rounds"].items()}
             for name, dataset in file["layers"].items():
                 if dataset.ndim == 2:
@@ -208,6 +231,14 @@ def results_files(paths: Iterable[str | Path]) -> list[Path]:
     return list(found)
 
 
+def none_found(paths: Iterable[str | Path]) -> str:
+    """Why, where there is no results file among them; else ""."""
+    paths = list(paths)
+    if results_files(paths):
+        return ""
+    return f"no results file in {' '.join(map(str, paths))}: checkpoints (*.ckpt-*) hold a model and no curves"
+
+
 LOOK_FIRST = ("snip", "prunefl", "flash")  # methods that begin with a look at one client's data
 
 
@@ -216,12 +247,22 @@ def first_look_bytes(run: xr.Dataset) -> tuple[float, float]:
     so much more than those of its clients."""
     if run.attrs["method"] not in LOOK_FIRST:
         return 0.0, 0.0
-    sampled = run.client_id.values[0] >= 0
+    sampled = run.client_id.values >= 0
+    down = float(run.bytes_down.values[0]) - _downloads_of_first_round(run, sampled)
+    up = float(run.bytes_up.values[0]) - float(run.client_bytes_up.values[0][sampled[0]].sum())
+    return down, up
 
-    def beyond(of_round: xr.DataArray, of_clients: xr.DataArray) -> float:
-        return float(of_round.values[0]) - float(of_clients.values[0][sampled].sum())
 
-    return beyond(run.bytes_down, run.client_bytes_down), beyond(run.bytes_up, run.client_bytes_up)
+def _downloads_of_first_round(run: xr.Dataset, sampled: np.ndarray) -> float:
+    """Of all clients. Older files don't say: there a client's is taken to be as large as in the second round, and where
+    there is none, it is not known."""
+    if "client_bytes_down" in run:
+        return float(run.client_bytes_down.values[0][sampled[0]].sum())
+    clients = sampled.sum(axis=1)
+    if len(clients) < 2 or not clients[1]:
+        return math.nan
+    # A little less, it may be, than it was: who took part in the first round has the mask already.
+    return min(float(run.bytes_down.values[1]) / clients[1] * clients[0], float(run.bytes_down.values[0]))
 
 
 def run_files(paths: Iterable[str | Path]) -> list[Path]:

@@ -130,8 +130,10 @@ def verdicts(compared: Sequence[Comparison]) -> list[Judged]:
 
     The three tests of a case count as one, for they are wrong together: where there is no difference, a loss beyond the
     margin is only found where a difference was (`Judged.below`); where there is a gain beyond it, only where equivalence, or
-    more than it, seems to be shown. A case that is decided still counts (Holm 1979 would drop it): one of its
-    hypotheses is true whatever the truth is, and where that lies at the margin a right decision is no likelier than a wrong one."""
+    more than it, seems to be shown. Where there is a loss within the margin, "superior" and a loss beyond it are both wrong
+    and exclude each other: there a case is wrong in up to 5.7 % instead of 5 (simulated with five seeds; 5.4 with three). A
+    case that is decided still counts (Holm 1979 would drop it): one of its hypotheses is true whatever the truth is, and
+    where that lies at the margin a right decision is no likelier than a wrong one."""
 
     def corrected(p: float) -> float:
         return min(p * len(compared), 1.0)

@@ -61,6 +61,7 @@ PAPER = {
     "sparsity.horizon": 5,
     "sparsity.initial": 0.5,
     "sparsity.regrow": True,
+    "sparsity.score": "magnitude",
     "sparsity.start": "erk",
     "sparsity.start_mask": "global",
 }

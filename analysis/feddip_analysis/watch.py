@@ -36,6 +36,7 @@ ALERTS = {
     "accuracy_falling": "the accuracy is below what it was",
     "clients_vanishing": "clients drop out",
     "updates_not_finite": "clients send NaN or Inf",
+    "nothing_included": "clients answer and the model stays as it is",
     "loss_not_finite": "the loss is NaN or Inf",
     "stalled": "a job is at the run, but no round ends",
     "died": "the job has ended without a word",
@@ -77,6 +78,7 @@ METRICS = {
     "train_loss": "loss of the last round",
     "dropped_out_share": "share of the sampled clients that dropped out in the last rounds, but for those that were late",
     "updates_not_finite_share": "share of the updates with NaN or Inf in the last rounds, where the file can tell",
+    "nothing_included_share": "share of the last rounds with answers, none of which changed the model",
     "seconds_since_round": "seconds since the results file or a checkpoint was written",
     "seconds_per_round": "median over the last rounds",
     "checkpoint_age_seconds": "seconds since the last checkpoint was written",
@@ -191,11 +193,9 @@ def _accuracy(run: xr.Dataset, numbers: dict[str, float], limits: dict[str, floa
 def _clients(run: xr.Dataset, numbers: dict[str, float], thresholds: Thresholds) -> Iterator[Alert | None]:
     def share(name: str, metric: str, tell: Callable[[xr.Dataset], tuple[xr.DataArray, xr.DataArray]],
               text: str) -> Alert | None:
-        """`tell` says which slots are bad, and of which that can be said."""
+        """`tell` says which slots or rounds are bad, and of which that can be said."""
         limits = thresholds[name]
-        last = run.isel(round=slice(-int(max(limits["rounds"], 1)), None))
-        bad, told = tell(last)
-        told = told & (last.client_id >= 0)
+        bad, told = tell(run.isel(round=slice(-int(max(limits["rounds"], 1)), None)))
         found, of = int((bad & told).sum()), int(told.sum())
         if not of:
             return None
@@ -204,11 +204,14 @@ def _clients(run: xr.Dataset, numbers: dict[str, float], thresholds: Thresholds)
 
     if "client_dropped_out" not in run:  # files of an older version
         return
-    yield share("clients_vanishing", "dropped_out_share", lambda r: (r.client_dropped_out != 0, ~_late(r)),
+    yield share("clients_vanishing", "dropped_out_share",
+                lambda r: (r.client_dropped_out != 0, (r.client_id >= 0) & ~_late(r)),
                 "{} clients dropped out in the last rounds")
     if config(run).get("aggregation.rule") not in _RULES_THAT_LEAVE_OUT:
         yield share("updates_not_finite", "updates_not_finite_share", _not_finite,
                     "{} updates held NaN or Inf in the last rounds")
+    yield share("nothing_included", "nothing_included_share", _nothing_included,
+                "{} of the last rounds left the model as it is: too few updates for the rule of aggregation")
 
 
 # They leave out most updates, or those that are farthest from the others, and a file doesn't say which were not finite.
@@ -225,8 +228,15 @@ def _late(run: xr.Dataset) -> xr.DataArray:
 
 def _not_finite(run: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     """In a round in which nobody was included there were too few updates for the rule."""
-    judged = ((run.client_id >= 0) & (run.client_included != 0)).any("slot")
-    return (run.client_included == 0) & (run.client_dropped_out == 0), judged.broadcast_like(run.client_id)
+    sampled = run.client_id >= 0
+    judged = sampled & (sampled & (run.client_included != 0)).any("slot")
+    return (run.client_included == 0) & (run.client_dropped_out == 0), judged
+
+
+def _nothing_included(run: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """By round. One that all clients left has no answers; its clients vanish."""
+    answered = (run.client_id >= 0) & (run.client_dropped_out == 0)
+    return ~(answered & (run.client_included != 0)).any("slot"), answered.any("slot")
 
 
 def _loss(run: xr.Dataset, numbers: dict[str, float], limits: dict[str, float]) -> Alert | None:

@@ -103,7 +103,8 @@ def _train(folder: Path, which: int, images, labels, tested, s: Settings) -> tup
     for override in s.overrides:
         key = override.partition("=")[0].strip()
         if key in keys:
-            raise NotTrained(f"--set {override}: the audit sets {key} itself (see --rounds, --clients and --seed)")
+            options = "--rounds, --clients, --batch-size and --seed"
+            raise NotTrained(f"--set {override}: the audit sets {key} itself (see {options})")
     given = [f"{key}={value}" for key, value in keys.items()] + list(s.overrides)
     out = folder / f"{which}.h5"
     command = [s.feddip, "train", folder / "run.toml", "--out", out]

@@ -22,8 +22,13 @@ def likelihood_ratio(confidences: np.ndarray, member: np.ndarray) -> np.ndarray:
     """Scores [models, candidates], the higher the likelier a member. Each model is attacked with those of the others
     as shadows that did not have the candidate: by how many standard deviations of such models is it more confident
     than they are? The deviation is one for all candidates, as befits few shadows. `member` is a bool of the same
-    shape. Raises ValueError where a candidate has no shadow."""
+    shape. Raises ValueError where a candidate has no shadow.
+
+    Each model's median is taken off first, which whoever has the model can measure. Models differ as a whole, which tells
+    about nobody; but where every candidate is in one model of each pair, a pair's other model is a shadow of members only,
+    and how it differs would pass for membership."""
     models = len(confidences)
+    confidences = confidences - np.median(confidences, axis=1, keepdims=True)
     scores = np.empty(confidences.shape)
     for target in range(models):
         shadows = np.arange(models) != target

@@ -14,7 +14,7 @@
 /membership, models by candidates; attributes `epsilon` (NaN: no guarantee), `sparsity` and the settings:
     candidate                  which training image
     member                     1 where the model was trained on it
-    confidence, score          log-odds of its class, and the likelihood ratio attack's score
+    confidence, score          log-odds of its class, and the score of the likelihood ratio attack (membership.py)
     train_accuracy, test_accuracy   of each model
 NaN stands for what an attack does not have."""
 

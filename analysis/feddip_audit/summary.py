@@ -99,17 +99,31 @@ class Inferred:
         return self.auc.low > 0.5
 
 
+def aucs(members: dict, name: str = "score") -> np.ndarray:
+    """Of each model."""
+    return np.array([membership.auc(s, m) for s, m in zip(members[name], members["member"].astype(bool))])
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How much less is told of the members of some models than of others."""
+
+    less: Interval  # AUC, by pairs of models with the same members
+    p: float  # that it is the same, by a t test that does not use the pairs
+
+
+def compared(members: dict, others: dict) -> Compared:
+    mine, theirs = aucs(members), aucs(others)
+    return Compared(interval(theirs - mine), float(stats.ttest_ind(mine, theirs).pvalue))
+
+
 def inferred(members: dict) -> Inferred:
     member = members["member"].astype(bool)
-
-    def aucs(name: str) -> Interval:
-        return interval(np.array([membership.auc(s, m) for s, m in zip(members[name], member)]))
-
     return Inferred(
         epsilon=float(members["attrs"]["epsilon"]),
         sparsity=float(members["attrs"]["sparsity"]),
-        auc=aucs("score"),
-        auc_confidence=aucs("confidence"),
+        auc=interval(aucs(members)),
+        auc_confidence=interval(aucs(members, "confidence")),
         true_positives=membership.true_positives(members["score"].reshape(-1), member.reshape(-1)),
         non_members=int((~member).sum()),
         train_accuracy=interval(members["train_accuracy"]),

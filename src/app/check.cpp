@@ -9,6 +9,7 @@
 #include "fl/budget/feasible.hpp"
 #include "fl/link_model.hpp"
 #include "fl/method.hpp"
+#include "fl/methods/common.hpp"
 #include "fl/privacy_guarantee.hpp"
 #include "sparse/start.hpp"
 
@@ -37,6 +38,7 @@ predicted_rounds predict(const config::run_config& config, const parameter_layou
     plain.method = {.name = "fedavg"};
     plain.adaptation = {};
     plain.privacy = {};
+    plain.communication = {}; // 32 bits a value, as FedAvg is known
     auto run = predict_traffic(config, *fl::make_method(config), layout, images);
     plain.federation.rounds = static_cast<int>(run.size());
     return {.run = std::move(run), .fedavg = predict_traffic(plain, *fl::make_method(plain), layout, images)};
@@ -161,8 +163,9 @@ void print_traffic(const config::run_config& config, const predicted_rounds& pre
         fmt::print("  of what goes up about {} is positions\n", format_bytes(sum.positions_up));
     }
     if (sum.dropped_out > 0) {
-        fmt::print("  {} of {} times a sampled client drops out: it receives the model and sends nothing\n",
-                   sum.dropped_out, config.federation.rounds * config.federation.clients_per_round);
+        fmt::print("  {}{} of {} times a sampled client drops out: it receives the model and sends nothing\n",
+                   config.privacy.clip > 0 ? "on average " : "", std::llround(sum.dropped_out),
+                   rounds.size() * static_cast<std::size_t>(config.federation.clients_per_round));
     }
     if (prunes_as_it_trains(config)) {
         fmt::print("  upper bounds: when clients prune their masks further, only training decides\n");
@@ -226,38 +229,51 @@ void print_answer(const config::run_config& config, const parameter_layout& layo
                lasts, format_bytes(more), 100 * more / without);
 }
 
-void print_memory(const config::run_config& config, const parameter_layout& layout) {
-    const auto m = estimate_memory(config, layout);
+void print_memory(const config::run_config& config, const parameter_layout& layout,
+                  const std::vector<round_traffic>& rounds) {
+    const auto m = estimate_memory(config, layout, rounds);
     fmt::print("\nMemory, estimated\n"
                "  data set             {:>9}  once per machine\n"
                "  weights, messages    {:>9}  per rank\n"
                "  activations, batch   {:>9}  per rank\n",
                format_bytes(m.dataset), format_bytes(m.parameters), format_bytes(m.activations));
+    if (m.kernels > 0) {
+        fmt::print("  sparse kernels       {:>9}  per rank, for up to {:.1f} % of the weights\n",
+                   format_bytes(m.kernels), 100 * m.compiled);
+    }
     if (m.updates > 0) {
         fmt::print("  updates of a round   {:>9}  on all ranks together, for aggregation.rule = \"{}\"\n",
                    format_bytes(m.updates), config.aggregation.rule);
     }
 }
 
-// Of one round's local training on average, forward and backward. The share of alive weights in each layer is
-// that of an Erdos-Renyi-kernel mask; where magnitudes decide it will differ.
+// Of methods that drop and regrow weights layer by layer. In the masks of others magnitudes decide.
+bool keeps_densities_of_layers(const config::run_config& config) {
+    const auto method = fl::make_method(config);
+    return config.method.name == "feddst" ||
+           (method->neighbours() > 0 && method->further_pruning().threshold == 0);
+}
+
+// Of one round's local training on average, forward and backward.
 void print_work(const config::run_config& config, const parameter_layout& layout,
                 std::span<const double> images_of_clients, double sparsity_in_the_end) {
-    const auto flops = forward_flops(config);
+    const auto flops = training_flops(config);
     const double images = std::accumulate(images_of_clients.begin(), images_of_clients.end(), 0.0) /
                           config.federation.clients * config.federation.clients_per_round *
                           config.federation.local_epochs * (1 - config.faults.drop_probability);
-    const double dense = 3 * images * std::accumulate(flops.begin(), flops.end(), 0.0);
+    const double dense = images * std::accumulate(flops.begin(), flops.end(), 0.0);
     fmt::print("\nWork, estimated: local training of one round\n"
                "  {:.0f} images forward and backward, all weights: {}FLOP\n",
                images, format_count(dense));
 
     if (sparsity_in_the_end > 0) {
-        const auto densities = sparse::erk_densities(layout, sparsity_in_the_end);
-        const double alive =
-            3 * images * std::inner_product(flops.begin(), flops.end(), densities.begin(), 0.0);
-        fmt::print("  of them on weights in the mask in the end, at {:.1f} % sparsity: {}FLOP ({:.1f} %)\n",
-                   100 * sparsity_in_the_end, format_count(alive), 100 * alive / dense);
+        const bool known = keeps_densities_of_layers(config);
+        const auto densities = known ? fl::start_densities(config, layout, sparsity_in_the_end)
+                                     : sparse::erk_densities(layout, sparsity_in_the_end);
+        const double alive = images * std::inner_product(flops.begin(), flops.end(), densities.begin(), 0.0);
+        fmt::print("  of them on weights in the mask in the end, at {:.1f} % sparsity{}: {}FLOP ({:.1f} %)\n",
+                   100 * sparsity_in_the_end, known ? "" : ", were it Erdos-Renyi", format_count(alive),
+                   100 * alive / dense);
     }
 }
 
@@ -300,7 +316,7 @@ exit_code check(const check_command& command) {
     print_privacy(config, predicted.run);
     print_answer(config, layout, seen, predicted.run);
     print_budgets(config, layout);
-    print_memory(config, layout);
+    print_memory(config, layout, predicted.run);
     print_work(config, layout, images, predicted.run.back().sparsity);
     return exit_code::done;
 }

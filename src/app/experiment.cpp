@@ -3,14 +3,14 @@
 #include "app/build_info.hpp"
 #include "app/commit.hpp"
 #include "comm/version.hpp"
-#include "data/checksum.hpp"
+#include "data/dataset.hpp"
 #include "fl/aggregation/aggregation.hpp"
+#include "fl/aggregation/secure_words.hpp"
 #include "fl/attacks/attack.hpp"
 #include "fl/budget/feasible.hpp"
 #include "fl/method.hpp"
 #include "fl/privacy_guarantee.hpp"
 #include "hdf5/version.hpp"
-#include "io/checkpoint.hpp"
 #include "nn/network.hpp"
 #include "nn/version.hpp"
 
@@ -54,21 +54,8 @@ parameter_layout layout_for(const config::run_config& config) {
     const auto facts = data::facts_of(config.data);
     auto layout = nn::layout_of(config.model, facts.shape, facts.classes);
     fl::ensure_bears_noise(config, layout);
+    fl::ensure_room_for_noise(config, layout);
     return layout;
-}
-
-std::string checksum_of(const config::data_section& settings, const data::dataset& data) {
-    return settings.dataset == config::dataset_name::file ? data::checksum(data) : "";
-}
-
-void ensure_still_same_data(const std::string& before, const config::data_section& settings,
-                            const std::filesystem::path& where) {
-    if (!before.empty()) {
-        const auto facts = data::facts_of(settings);
-        std::vector<std::byte> storage(data::storage_size(facts));
-        const auto now = checksum_of(settings, data::read(facts, data::locate(settings), storage));
-        io::ensure_same_data(before, now, where);
-    }
 }
 
 std::filesystem::path results_path(const config::run_config& config, const std::filesystem::path& out) {

@@ -1,9 +1,8 @@
-// What the commands derive from a configuration.
+// What `train` and `check` derive from a configuration.
 #pragma once
 
 #include "base/layout.hpp"
 #include "config/config.hpp"
-#include "data/dataset.hpp"
 #include "data/partition.hpp"
 #include "fl/state.hpp"
 #include "io/results.hpp"
@@ -26,12 +25,6 @@ double images_per_client(const config::run_config& config);
 std::vector<double> images_of(const data::partition& shares, const config::run_config& config);
 
 parameter_layout layout_for(const config::run_config& config);
-
-// Of data that nothing but data.path names (data/checksum.hpp); else empty.
-std::string checksum_of(const config::data_section& settings, const data::dataset& data);
-// Reads the data that is there now, where a checksum of those of a run is known: io::ensure_same_data.
-void ensure_still_same_data(const std::string& before, const config::data_section& settings,
-                            const std::filesystem::path& where);
 
 // Where results go: `out` if given, else [output] path, else a name that tells the run apart from others,
 // "feddip-fashion-mnist-lenet5-s0.9-seed1.h5".

@@ -1,6 +1,6 @@
 #include "app/commands.hpp"
-#include "app/experiment.hpp"
 #include "app/format.hpp"
+#include "app/resume.hpp"
 #include "base/error.hpp"
 #include "data/dataset.hpp"
 #include "fl/method.hpp"

@@ -77,7 +77,7 @@ void add_of_method(const run_config& c, idle_list& off) {
     // Of a method that isn't named there, nothing is known.
     if (const auto found = unread_by.find(c.method.name); found != unread_by.end()) {
         off.add({"communication.upload", "communication.reconfiguration_upload", "regularization.",
-                 "sparsity.regrow", "sparsity.start_mask", "sparsity.layer_floor"},
+                 "sparsity.regrow", "sparsity.start_mask", "sparsity.layer_floor", "sparsity.score"},
                 why);
         off.add(found->second, why);
     }
@@ -128,12 +128,21 @@ void add_of_protection(const run_config& c, idle_list& off) {
     off.add_if(c.privacy.clip == 0, {"privacy.delta"}, "privacy.clip is 0");
 }
 
+void add_of_kernels(const run_config& c, idle_list& off) {
+    const bool whole_model = c.method.name == "fedavg" || c.method.name == "fedprox";
+    const bool parts =
+        c.budget.mode != config::budget_kind::none && c.budget.mode != config::budget_kind::drop;
+    off.add_if(c.compute.kernels == config::kernel_kind::sparse && whole_model && !parts, {"compute.kernels"},
+               "without masks the kernels are those that are faster");
+}
+
 idle_list switched_off(const run_config& c) {
     idle_list off;
     add_of_method(c, off);
     add_of_clients(c, off);
     add_of_budgets(c, off);
     add_of_protection(c, off);
+    add_of_kernels(c, off);
     return off;
 }
 

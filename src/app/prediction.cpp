@@ -16,6 +16,7 @@
 #include "fl/neighbourhood.hpp"
 #include "fl/privacy_guarantee.hpp"
 #include "fl/roster.hpp"
+#include "nn/kernel_choice.hpp"
 #include "nn/models/registry.hpp"
 
 #include <algorithm>
@@ -73,9 +74,9 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
         fl::introduce(sampled, method, t, f.seed);
         std::vector<fl::client_work> works;
         round_traffic r{.sparsity = mask.sparsity()};
-        for (const auto& who : sampled) {
-            works.push_back(fl::work_of(who, images(who.client, t), f.local_epochs));
-            r.dropped_out += who.answers ? 0 : 1;
+        for (const auto& p : sampled) {
+            works.push_back(fl::work_of(p, images(p.client, t), f.local_epochs));
+            r.dropped_out += p.answers ? 0 : 1;
         }
         for (std::size_t i = 0; i < sampled.size(); ++i) {
             for (const int peer : sampled[i].senders) {
@@ -92,6 +93,49 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
         rounds.push_back(r);
     }
     return rounds;
+}
+
+template <typename Passes>
+std::vector<double> flops_of_layers(const config::run_config& config, Passes passes) {
+    const auto spec = spec_of(config);
+    std::vector<double> flops;
+    for (const auto& layer : spec.layers()) {
+        const auto input = spec.shape(layer.inputs.front());
+        const double outputs = static_cast<double>(layer.output.size());
+        if (layer.kind == nn::layer_kind::convolution) {
+            flops.push_back(2 * outputs * input.channels * layer.kernel * layer.kernel * passes(layer));
+        } else if (layer.kind == nn::layer_kind::fully_connected) {
+            flops.push_back(2 * outputs * static_cast<double>(input.size()) * passes(layer));
+        }
+    }
+    return flops;
+}
+
+// The largest share of weights in a mask that clients may train with, masks of all weights excepted.
+double densest_mask(const config::run_config& config, const parameter_layout& layout,
+                    const std::vector<round_traffic>& rounds) {
+    double densest = 0, whole = 0;
+    const auto add = [&](double density) { densest = density < 1 ? std::max(densest, density) : densest; };
+    for (const auto& r : rounds) {
+        add(1 - r.sparsity);
+        whole = std::max(whole, 1 - r.sparsity);
+    }
+    const auto method = fl::make_method(config);
+    if (const auto own = method->client_mask(method->plan(0), layout, 0)) {
+        add(1 - own->sparsity());
+    }
+    if (config.adaptation.answer == config::answer_kind::relax) {
+        add(1 - config.adaptation.relaxed_sparsity);
+    }
+    using config::budget_kind;
+    if (const auto mode = config.budget.mode; mode != budget_kind::none && mode != budget_kind::drop) {
+        for (const double part : config.budget.density) {
+            if (part < 1 || mode != budget_kind::fixed) { // which alone has no smaller parts
+                densest = std::max(densest, std::min(part, whole));
+            }
+        }
+    }
+    return densest;
 }
 
 } // namespace
@@ -116,7 +160,7 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
     const fl::fault_model faults(config.faults, config.federation.seed);
     const auto guarantee = fl::guarantee_of(config);
     const int count = guarantee ? guarantee->rounds() : config.federation.rounds;
-    const int least_updates = std::max(1, fl::make_aggregation_rule(config)->least_updates());
+    const int least_updates = std::max(1, fl::make_aggregation_rule(config)->least_updates(0));
 
     std::vector<round_traffic> rounds;
     for (int t = 0; t < count; ++t) {
@@ -126,19 +170,18 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
             guarantee ? std::vector<fl::participant>{} : fl::sampled_in(t, config.federation, faults);
         const auto target = static_cast<double>(method.alive(plan, layout));
         round_traffic r;
-        r.dropped_out = static_cast<int>(std::ranges::count(sampled, false, &fl::participant::answers));
+        r.dropped_out = static_cast<double>(std::ranges::count(sampled, false, &fl::participant::answers));
         r.all_weights = plan.trains_all_weights();
         r.sparsity = 1 - alive / size;
-        for (const auto& who : sampled) {
-            r.positions += positions.charge(who.client);
+        for (const auto& p : sampled) {
+            r.positions += positions.charge(p.client);
         }
         if (guarantee) {
-            r.dropped_out = static_cast<int>(std::lround(clients * config.faults.drop_probability));
+            r.dropped_out = clients * config.faults.drop_probability;
             r.positions = alive < size ? clients * positions.of_model() : 0;
         }
         r.down = clients * (without_weights + sizeof(float) * alive) + r.positions;
-        const double uploads =
-            guarantee ? clients * (1 - config.faults.drop_probability) : clients - r.dropped_out;
+        const double uploads = clients - r.dropped_out;
         double sent = r.all_weights ? size : alive;
         if (plan.upload == fl::upload_content::largest || plan.upload == fl::upload_content::own_mask) {
             sent = target;
@@ -154,8 +197,8 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
             r.up = uploads * static_cast<double>(fl::header_bytes) + own.up;
         }
         std::vector<fl::client_work> works;
-        for (const auto& who : sampled) {
-            works.push_back(fl::work_of(who, images(who.client, t), config.federation.local_epochs));
+        for (const auto& p : sampled) {
+            works.push_back(fl::work_of(p, images(p.client, t), config.federation.local_epochs));
             works.back().bytes_down = r.down / clients;
             works.back().bytes_up = uploads > 0 ? r.up / uploads : 0;
         }
@@ -194,21 +237,18 @@ round_traffic total(const std::vector<round_traffic>& rounds) {
 }
 
 std::vector<double> forward_flops(const config::run_config& config) {
-    const auto spec = spec_of(config);
-    std::vector<double> flops;
-    for (const auto& layer : spec.layers()) {
-        const auto input = spec.shape(layer.inputs.front());
-        const double outputs = static_cast<double>(layer.output.size());
-        if (layer.kind == nn::layer_kind::convolution) {
-            flops.push_back(2 * outputs * input.channels * layer.kernel * layer.kernel);
-        } else if (layer.kind == nn::layer_kind::fully_connected) {
-            flops.push_back(2 * outputs * static_cast<double>(input.size()));
-        }
-    }
-    return flops;
+    return flops_of_layers(config, [](const nn::layer_spec&) { return 1; });
 }
 
-memory_estimate estimate_memory(const config::run_config& config, const parameter_layout& layout) {
+std::vector<double> training_flops(const config::run_config& config) {
+    return flops_of_layers(config, [](const nn::layer_spec& layer) {
+        const bool reads_images = layer.inputs.front() == 0;
+        return reads_images ? 2 : 3;
+    });
+}
+
+memory_estimate estimate_memory(const config::run_config& config, const parameter_layout& layout,
+                                const std::vector<round_traffic>& rounds) {
     const auto facts = data::facts_of(config.data);
     const auto spec = spec_of(config);
     // The model, the network's copy and its gradients, dense weights in training, the averaged ones at the
@@ -222,10 +262,19 @@ memory_estimate estimate_memory(const config::run_config& config, const paramete
     for (const auto& layer : spec.layers()) {
         values += static_cast<double>(layer.output.size());
     }
-    const double batch = std::max(config.federation.batch_size, fl::evaluation_batch);
+    const int batch = std::max(config.federation.batch_size, fl::evaluation_batch);
+    const auto compiled = nn::memory_of_sparse_kernels({.model = config.model,
+                                                        .input = facts.shape,
+                                                        .classes = facts.classes,
+                                                        .max_batch = batch,
+                                                        .kernels = config.compute.kernels,
+                                                        .precision = config.compute.precision},
+                                                       densest_mask(config, layout, rounds));
     return {.dataset = static_cast<double>(data::storage_size(facts)),
             .parameters = copies * static_cast<double>(layout.size()) * sizeof(float),
-            .activations = 2 * batch * values * sizeof(float),
+            .activations = 2.0 * batch * values * sizeof(float),
+            .kernels = compiled.bytes,
+            .compiled = compiled.density,
             .updates = updates_held * static_cast<double>(layout.size()) * sizeof(float)};
 }
 

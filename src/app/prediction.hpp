@@ -19,7 +19,7 @@ struct round_traffic {
     double seconds = 0;       // over the links of the config; NaN where it has none
     bool all_weights = false; // whether clients train and send all weights, or those in the mask
     double sparsity = 0;      // of the model that is sent down
-    int dropped_out = 0;      // sampled clients that get the model and send nothing
+    double dropped_out = 0;   // sampled clients that get the model and send nothing
     double values = 0;        // that one client sends
 };
 
@@ -37,16 +37,22 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
                                            int alarm = -1);
 round_traffic total(const std::vector<round_traffic>& rounds);
 
-// Multiplications and additions of one image's forward pass, [prunable tensor], all weights alive.
+// Multiplications and additions with one image, [prunable tensor], all weights alive: of the forward pass,
+// and of the backward passes besides, to the weights and to the layer's input, where that isn't the image.
 std::vector<double> forward_flops(const config::run_config& config);
+std::vector<double> training_flops(const config::run_config& config);
 
 // Bytes.
 struct memory_estimate {
     double dataset = 0;     // once per machine
     double parameters = 0;  // weights, gradients, messages; per rank
     double activations = 0; // values and their gradients of one batch; per rank
+    double kernels = 0;     // what the sparse ones are compiled to; per rank
+    double compiled = 0;    // the largest share of the prunable weights that they are compiled for
     double updates = 0; // of all clients of a round, where the rule of aggregation needs them; over all ranks
 };
-memory_estimate estimate_memory(const config::run_config& config, const parameter_layout& layout);
+// `rounds` as predict_traffic gives them.
+memory_estimate estimate_memory(const config::run_config& config, const parameter_layout& layout,
+                                const std::vector<round_traffic>& rounds);
 
 } // namespace feddip::app

@@ -4,6 +4,7 @@
 #include "app/idle_settings.hpp"
 #include "app/progress.hpp"
 #include "app/report_error.hpp"
+#include "app/resume.hpp"
 #include "app/signals.hpp"
 #include "base/clock.hpp"
 #include "base/error.hpp"
@@ -30,9 +31,9 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -42,26 +43,10 @@ namespace {
 
 // What rank 0 watches a run with.
 struct observation {
-    std::filesystem::path results, checkpoints;
     progress_style style = progress_style::none;
     std::unique_ptr<io::run_lease> lease;
-    std::optional<fl::run_state> resumed;
-    std::string resumed_data; // their checksum
-    bool complete = false;    // before it was started
+    earlier_run before;
 };
-
-std::optional<io::results_header> find_complete(const config::run_config& config,
-                                                const std::filesystem::path& path) {
-    try {
-        auto found = io::read_results(path);
-        if (found.header.complete &&
-            io::config_differences(found.header.info.config_toml, config::to_toml(config)).empty()) {
-            return std::move(found.header);
-        }
-    } catch (const error&) { // there are none, or a checkpoint has what these should have had
-    }
-    return std::nullopt;
-}
 
 // What it gets who takes every image for the most frequent class.
 double majority_share(std::span<const std::uint8_t> labels) {
@@ -72,73 +57,25 @@ double majority_share(std::span<const std::uint8_t> labels) {
     return static_cast<double>(std::ranges::max(images)) / static_cast<double>(labels.size());
 }
 
-// A node's crash may have left them torn.
-io::results read_results_to_resume(const std::filesystem::path& path) {
-    try {
-        return io::read_results(path);
-    } catch (const error& unreadable) {
-        throw input_error("can't resume", path.string(),
-                          fmt::format("there is no checkpoint, and it can't be read ({}); if it is this "
-                                      "run's, remove it to start anew",
-                                      unreadable.what()));
-    }
-}
-
-// Throws input_error for results without a checkpoint that starting anew would lose.
-void ensure_nothing_is_lost(const observation& o, const config::run_config& config) {
-    if (!std::filesystem::exists(o.results)) {
-        return;
-    }
-    const auto found = read_results_to_resume(o.results);
-    io::ensure_same_run(found.header.info.config_toml, config::to_toml(config), o.results);
-    const auto before = config::parse(found.header.info.config_toml, o.results.string(), {});
-    if (io::had_checkpoint(before.checkpoint, found.rounds) ||
-        io::had_checkpoint(config.checkpoint, found.rounds)) {
-        throw input_error("can't resume", o.results.string(),
-                          fmt::format("it has {} rounds, and there is no checkpoint {}.ckpt-*.h5: give "
-                                      "checkpoint.path as it was, or remove the results to start anew",
-                                      found.rounds.size(), o.checkpoints.string()));
-    }
-}
-
-void find_state_to_resume(observation& o, const config::run_config& config) {
-    if (const auto complete = find_complete(config, o.results)) {
-        // For complete results nothing else reads the data.
-        ensure_still_same_data(complete->made_by.data_checksum, config.data, o.results);
-        o.complete = true;
-        log::info("{} is complete", o.results.string());
-    } else if (auto newest = io::load_newest(o.checkpoints)) {
-        io::ensure_same_run(newest->config_toml, config::to_toml(config), o.checkpoints);
-        o.resumed = std::move(newest->state);
-        o.resumed_data = std::move(newest->data_checksum);
-    } else {
-        ensure_nothing_is_lost(o, config);
-        log::info("there is no checkpoint {}.ckpt-*.h5 to resume from: starting anew",
-                  o.checkpoints.string());
-    }
-}
-
 // Everything that could keep the run from being recorded, before anything is started.
-observation prepare_observation(const train_command& command, const config::run_config& config) {
+observation prepare_observation(const run_files& files, bool resume, const config::run_config& config) {
     for (const auto& idle : idle_settings(config)) {
         log::warning("{}", idle);
     }
     observation o;
     o.style = choose_progress_style();
-    o.results = results_path(config, command.out);
-    o.checkpoints = io::checkpoint_stem(o.results, config.checkpoint.path);
     const auto ensure_free = [&] {
-        io::ensure_writable(o.results, command.resume);
-        io::ensure_checkpoints_writable(o.checkpoints, command.resume);
+        io::ensure_writable(files.results, resume);
+        io::ensure_checkpoints_writable(files.checkpoints, resume);
     };
     ensure_free();
-    o.lease = std::make_unique<io::run_lease>(o.results, o.checkpoints);
+    o.lease = std::make_unique<io::run_lease>(files.results, files.checkpoints);
     ensure_free(); // another job may have come and gone
-    if (command.resume) {
-        find_state_to_resume(o, config);
+    if (resume) {
+        o.before = find_earlier_run(files, config);
     }
-    if (!o.complete) {
-        io::remove_later_client_files(o.checkpoints, o.resumed ? o.resumed->rounds_done : 0);
+    if (!o.before.complete) {
+        io::remove_later_client_files(files.checkpoints, o.before.state ? o.before.state->rounds_done : 0);
     }
     return o;
 }
@@ -155,9 +92,9 @@ data::dataset load_dataset(const config::data_section& settings, const data::dat
     return data::view(facts, storage.bytes());
 }
 
-exit_code end(const fl::run_result& result, const observation& o, const config::run_config& config) {
+exit_code end(const fl::run_result& result, const run_files& files, const config::run_config& config) {
     if (result.complete) {
-        fmt::print("{}\n", o.results.string());
+        fmt::print("{}\n", files.results.string());
         return exit_code::done;
     }
     if (config.checkpoint.none()) {
@@ -170,17 +107,16 @@ exit_code end(const fl::run_result& result, const observation& o, const config::
 }
 
 // Collective. Without new checkpoints nothing needs more than the newest versions but the one gone on from.
-io::client_files client_files_of(const config::run_config& config, const train_command& command,
-                                 const std::optional<fl::run_state>& resumed, fl::transport& ranks) {
-    auto stem = io::checkpoint_stem(results_path(config, command.out), config.checkpoint.path);
+io::client_files client_files_of(const std::filesystem::path& stem, const config::run_config& config,
+                                 bool resume, const earlier_run& before, fl::transport& ranks) {
     if (!config.checkpoint.none()) {
-        return {std::move(stem), io::versions::all};
+        return {stem, io::versions::all};
     }
-    std::int32_t checkpointed = resumed ? resumed->rounds_done : 0;
-    if (command.resume) {
+    std::int32_t checkpointed = before.state ? before.state->rounds_done : 0;
+    if (resume) {
         checkpointed = fl::broadcast(ranks, std::span<const std::int32_t>(&checkpointed, 1)).front();
     }
-    return {std::move(stem), io::versions::newest, checkpointed};
+    return {stem, io::versions::newest, checkpointed};
 }
 
 exit_code train_on(comm::communicator& world, const train_command& command) {
@@ -191,16 +127,20 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
     comm::mpi_transport ranks(comm::communicator(world.handle()));
 
     config::run_config config;
+    run_files files;
     observation observed;
-    together(ranks, [&] { config = load_config(command.config, command.overrides); });
+    together(ranks, [&] {
+        config = load_config(command.config, command.overrides);
+        files = files_of(config, command.out);
+    });
     together(ranks, [&] {
         if (first) {
-            observed = prepare_observation(command, config);
+            observed = prepare_observation(files, command.resume, config);
         }
     });
-    if (command.resume && ranks.any(observed.complete)) {
+    if (command.resume && ranks.any(observed.before.complete)) {
         if (first) {
-            fmt::print("{}\n", observed.results.string());
+            fmt::print("{}\n", files.results.string());
         }
         return exit_code::done;
     }
@@ -227,7 +167,7 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
         if (first) {
             made_by.majority_share = majority_share(dataset.test.labels);
             made_by.data_checksum = checksum_of(config.data, dataset);
-            io::ensure_same_data(observed.resumed_data, made_by.data_checksum, observed.checkpoints);
+            io::ensure_same_data(observed.before.data_checksum, made_by.data_checksum, files.checkpoints);
         }
     });
     info.mpi_ranks = world.size();
@@ -241,20 +181,19 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
         }
     }
     io::checkpoint_writer checkpoints(
-        observed.checkpoints, config.checkpoint, [&] { return since_start.seconds(); },
-        made_by.data_checksum);
-    io::results_writer results(observed.results, std::move(made_by));
+        files.checkpoints, config.checkpoint, [&] { return since_start.seconds(); }, made_by.data_checksum);
+    io::results_writer results(files.results, std::move(made_by));
     std::vector<fl::observer*> observers{&checkpoints, &results, &shown};
     if (first) {
         observers.insert(observers.begin(), observed.lease.get());
     }
 
-    auto residuals = client_files_of(config, command, observed.resumed, ranks);
+    auto residuals = client_files_of(files.checkpoints, config, command.resume, observed.before, ranks);
     const auto result = fl::run(
         {.config = config, .data = dataset, .shares = shares, .clients = residuals}, ranks, info, observers,
-        [&] { return signals.stop_requested(); }, std::move(observed.resumed));
+        [&] { return signals.stop_requested(); }, std::move(observed.before.state));
     if (first) {
-        return end(result, observed, config);
+        return end(result, files, config);
     }
     return result.complete ? exit_code::done : exit_code::stopped;
 }

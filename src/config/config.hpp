@@ -29,6 +29,7 @@ enum class variant_kind { paper, authors };
 enum class start_kind { erk, uniform };
 enum class start_mask_kind { global, per_client };
 enum class start_scale_kind { dense, density };
+enum class score_kind { magnitude, lamp };
 enum class attack_sight { own, all };
 enum class staircase_kind { paper, code };
 enum class upload_kind { sparse, dense };
@@ -164,6 +165,8 @@ struct sparsity_section {
     double final_rounds = 0;
     // Least density of a layer when FedDIP ranks the weights of all layers at once.
     double layer_floor = 0;
+    // By which it ranks them. lamp: magnitudes relative to the layer's (sparse/lamp.hpp).
+    score_kind score = score_kind::magnitude;
 
     bool operator==(const sparsity_section&) const = default;
 };

@@ -303,7 +303,8 @@ std::vector<key> make_keys() {
         .has("start_mask", &sparsity_section::start_mask)
         .has("start_scale", &sparsity_section::start_scale)
         .has("final_rounds", &sparsity_section::final_rounds, rounds_or_a_share)
-        .has("layer_floor", &sparsity_section::layer_floor, below_1);
+        .has("layer_floor", &sparsity_section::layer_floor, below_1)
+        .has("score", &sparsity_section::score);
     section(table, "regularization", &run_config::regularization)
         .has("maximum", &regularization_section::maximum, at_least_0<double>)
         .has("steps", &regularization_section::steps, at_least_1)

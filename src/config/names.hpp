@@ -83,6 +83,11 @@ inline constexpr auto names<start_scale_kind> = std::array{
     named<start_scale_kind>{start_scale_kind::density, "density"},
 };
 template <>
+inline constexpr auto names<score_kind> = std::array{
+    named<score_kind>{score_kind::magnitude, "magnitude"},
+    named<score_kind>{score_kind::lamp, "lamp"},
+};
+template <>
 inline constexpr auto names<staircase_kind> = std::array{
     named<staircase_kind>{staircase_kind::paper, "paper"},
     named<staircase_kind>{staircase_kind::code, "code"},

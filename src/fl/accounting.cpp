@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -114,35 +113,12 @@ double reference_cost_mib(const parameter_layout& layout, double sparsity_down, 
     return whole * (clients_down * (1.0 - sparsity_down) + clients_up * (1.0 - sparsity_up));
 }
 
-start_cost cost_of(first_look look, const parameter_layout& layout, std::size_t alive,
-                   std::uint64_t mask_bytes) {
-    const auto tail = layout.size() - layout.prunable_size();
-    const auto model = message_bytes(layout.prunable_size(), tail);
-    const start_cost mask{
-        .bytes_down = 0, .bytes_up = mask_bytes + message_bytes(0, 0), .positions = mask_bytes};
-    switch (look) {
-    case first_look::none:
-        return {};
-    case first_look::gradient:
-        return mask;
-    case first_look::saliency:
-        return {.bytes_down = model, .bytes_up = mask.bytes_up, .positions = mask_bytes};
-    case first_look::training:
-        return {.bytes_down = model,
-                .bytes_up = mask_bytes + message_bytes(alive, tail),
-                .positions = mask_bytes};
-    case first_look::densities:
-        return {.bytes_down = model, .bytes_up = message_bytes(layout.weights().size(), 0)};
-    }
-    throw std::logic_error("no such first look");
-}
-
-client_work work_of(const participant& who, double images, int epochs) {
-    return {.client = who.client,
-            .bytes_down = static_cast<double>(who.bytes_down),
+client_work work_of(const participant& p, double images, int epochs) {
+    return {.client = p.client,
+            .bytes_down = static_cast<double>(p.bytes_down),
             .images = images * epochs,
-            .slowdown = who.slowdown,
-            .answers = who.answers};
+            .slowdown = p.slowdown,
+            .answers = p.answers};
 }
 
 client_work work_of(const start_cost& look) {

@@ -5,10 +5,10 @@
 
 #include "base/layout.hpp"
 #include "fl/experiment.hpp"
+#include "fl/first_look.hpp"
 #include "fl/link_model.hpp"
 #include "fl/message.hpp"
 #include "fl/round.hpp"
-#include "fl/start_cost.hpp"
 
 #include <cstdint>
 #include <map>
@@ -63,7 +63,7 @@ double reference_cost_mib(const parameter_layout& layout, double sparsity_down, 
 
 // A participant's work but for the upload, with `images` in its share, each of which it trains on `epochs`
 // times.
-client_work work_of(const participant& who, double images, int epochs);
+client_work work_of(const participant& p, double images, int epochs);
 
 // Of the first client, before the first round.
 client_work work_of(const start_cost& look);

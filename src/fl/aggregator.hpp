@@ -3,9 +3,10 @@
 
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/experiment.hpp"
-#include "fl/records.hpp"
+#include "fl/gathering.hpp"
 #include "fl/round.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -26,9 +27,13 @@ public:
     std::optional<aggregate> close(aggregation& updates, const training_report& mine, ongoing_round& now);
 
 private:
+    void write_down(const training_report& mine, ongoing_round& now);
+    // Behind the updates that count; 0 where they are too few, and the model stays as it is.
+    std::uint64_t usable_samples(ongoing_round& now) const;
+
     workplace& here_;
     std::unique_ptr<aggregation_rule> rule_;
-    byte_meter handed_to_mpi_;
+    gathering<training_report> gathering_;
 };
 
 } // namespace feddip::fl

@@ -12,11 +12,11 @@ data::image_copies attackers::poisoned(const data::seen_images& seen) const {
     return images;
 }
 
-bool attackers::see(const participant& who, const cast& all) const {
+bool attackers::see(const participant& p, const cast& all) const {
     const auto hostile = all.hostile();
     const bool own =
         here_.what.config.attack.sees == config::attack_sight::own || hostile == all.slots.size();
-    return own ? who.hostile : !who.hostile && hostile > 0;
+    return own ? p.hostile : !p.hostile && hostile > 0;
 }
 
 // Owners ascend with slots, so that what ranks send, one after the other, is in slot order.

@@ -18,7 +18,7 @@ public:
     bool pool() const { return how_ && how_->pools(); }
     // Whether hostile ones of the round know what this one trains, where they pool: their own where none is
     // honest.
-    bool see(const participant& who, const cast& all) const;
+    bool see(const participant& p, const cast& all) const;
     bool poison() const { return how_ && how_->poisons(); }
     // What a hostile client trains on that sees these images.
     data::image_copies poisoned(const data::seen_images& seen) const;

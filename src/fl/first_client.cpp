@@ -1,15 +1,10 @@
 #include "fl/first_client.hpp"
 
-#include "base/error.hpp"
 #include "fl/first_look.hpp"
 
 #include <algorithm>
 
 namespace feddip::fl {
-
-sparse::mask method::look(first_client&, std::span<float>) const {
-    throw error("can't choose a start mask", "method", "it looks at no client's data");
-}
 
 std::vector<float> first_client::gradient(std::span<const float> state) {
     ++gradients_;

@@ -1,7 +1,7 @@
 // What a method learns from one client's data before the first round.
 #pragma once
 
-#include "fl/client.hpp"
+#include "fl/local_trainer.hpp"
 #include "fl/method.hpp"
 
 #include <cstdint>

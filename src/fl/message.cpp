@@ -69,6 +69,10 @@ void decode(std::span<const std::byte> message, const parameter_layout& layout, 
         throw damaged(fmt::format("{} bytes are less than its header", message.size()));
     }
     std::memcpy(&head, message.data(), sizeof head);
+    if (head.part > mask_part::difference) {
+        throw damaged(
+            fmt::format("its mask is of the unknown kind {}", static_cast<std::uint32_t>(head.part)));
+    }
     auto rest = message.subspan(sizeof head);
     if (head.mask_bytes > rest.size()) {
         throw damaged(fmt::format("its mask of {} bytes is longer than what is left", head.mask_bytes));

@@ -2,6 +2,7 @@
 // registry.hpp, registry.cpp and CMakeLists.txt each.
 #pragma once
 
+#include "base/error.hpp"
 #include "base/layout.hpp"
 #include "config/config.hpp"
 #include "fl/state.hpp"
@@ -118,7 +119,10 @@ public:
     // Whether a client's data decide on the mask of w'_0, and then that mask, of sparsity
     // plan(0).target_sparsity. `state` is w_0 (layout.size() floats) and may be changed by training.
     virtual first_look looks_first() const { return first_look::none; }
-    virtual sparse::mask look(first_client& client, std::span<float> state) const;
+    virtual sparse::mask look(first_client& client, std::span<float> state) const {
+        (void)client, (void)state;
+        throw error("can't choose a start mask", "method", "it looks at no client's data");
+    }
 
     // Where there is no server and each client has a model and a mask of its own (peers.cpp): of how many
     // others a client gets the models in a round; 0: there is one. Then personal_mask is the one it begins

@@ -11,6 +11,7 @@
 #include "sparse/codec.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace feddip::fl {
 
@@ -39,6 +40,22 @@ int last_level(const cast& who) {
 
 } // namespace
 
+void peer_reports::append_to(std::vector<std::byte>& message) const {
+    const std::uint64_t count = clients.size();
+    append(message, std::span(&took, 1));
+    append(message, std::span(&count, 1));
+    append(message, std::span(clients));
+    append(message, std::span(densities));
+}
+
+void peer_reports::join(std::span<const std::byte> message) {
+    const auto its = take_one<peer_seconds>(message);
+    took = its.all() > took.all() ? its : took;
+    const auto count = take_one<std::uint64_t>(message);
+    std::ranges::copy(take<peer_report>(message, count), std::back_inserter(clients));
+    std::ranges::copy(take_rest<double>(message), std::back_inserter(densities));
+}
+
 peer_reports peer_training::run(const ongoing_round& now, const run_state& state) {
     const auto on_batch = progress_of(now.plan.round, now.who, here_);
     const auto slots = now.who.slots_of(here_.ranks.rank());
@@ -47,8 +64,8 @@ peer_reports peer_training::run(const ongoing_round& now, const run_state& state
     for (int level = 0, last = last_level(now.who); level <= last; ++level) {
         std::vector<int> fresh;
         for (std::size_t i = 0; i < slots.size(); ++i) {
-            if (const auto& who = now.who.at_slot(slots[i]); who.level == level) {
-                mine[i] = train(now, who, state, on_batch);
+            if (const auto& p = now.who.at_slot(slots[i]); p.level == level) {
+                mine[i] = train(now, p, state, on_batch);
             }
         }
         for (auto& t : mine) {
@@ -97,7 +114,7 @@ global_model peer_training::first_model_of(const run_state& state, int client) c
 
 // As it was trained in a round before, in the mask it was trained in.
 global_model peer_training::model_of(const run_state& state, int client) const {
-    const int kept_in = state.client_residual_round[static_cast<std::size_t>(client)];
+    const int kept_in = state.client_kept_in[static_cast<std::size_t>(client)];
     if (kept_in < 0) {
         return first_model_of(state, client);
     }
@@ -107,9 +124,9 @@ global_model peer_training::model_of(const run_state& state, int client) const {
 }
 
 // What a client gets of its peer.
-global_model peer_training::received(const ongoing_round& now, const participant& who, int peer,
+global_model peer_training::received(const ongoing_round& now, const participant& p, int peer,
                                      const run_state& state) const {
-    if (!std::ranges::binary_search(who.awaited, peer) || !std::ranges::binary_search(fresh_, peer)) {
+    if (!std::ranges::binary_search(p.awaited, peer) || !std::ranges::binary_search(fresh_, peer)) {
         return model_of(state, peer);
     }
     global_model model;
@@ -121,7 +138,7 @@ global_model peer_training::received(const ongoing_round& now, const participant
 // know before, and the bits are the same.
 sparse::mask peer_training::next_mask(const ongoing_round& now, const run_state& state, int client,
                                       const global_model& last) {
-    const int kept_in = state.client_residual_round[static_cast<std::size_t>(client)];
+    const int kept_in = state.client_kept_in[static_cast<std::size_t>(client)];
     if (kept_in < 0 || now.plan.round >= changing_rounds(here_.what.config)) {
         return last.mask;
     }
@@ -133,24 +150,24 @@ sparse::mask peer_training::next_mask(const ongoing_round& now, const run_state&
     return here_.how->own_mask(plan, {here_.layout, last.state, last.mask, gradient});
 }
 
-peer_training::trained peer_training::train(const ongoing_round& now, const participant& who,
+peer_training::trained peer_training::train(const ongoing_round& now, const participant& p,
                                             const run_state& state, const std::function<void()>& on_batch) {
     const auto& layout = here_.layout;
-    const int client = who.client;
+    const int client = p.client;
     trained t;
     stopwatch phase;
     const auto last = model_of(state, client);
-    auto together = who.senders;
+    auto together = p.senders;
     together.insert(std::ranges::lower_bound(together, client), client);
     intersection_average average(layout);
     for (const int peer : together) {
-        average.add(peer == client ? last : received(now, who, peer, state));
+        average.add(peer == client ? last : received(now, p, peer, state));
     }
     const auto [start, pruning_error] = average.pruned_to(next_mask(now, state, client, last));
     t.took.aggregate = phase.lap();
 
     auto& r = t.report;
-    r.record = here_.trainer.train(start, start.mask, now.plan, client, who.images, on_batch);
+    r.record = here_.trainer.train(start, start.mask, now.plan, client, p.images, on_batch);
     t.took.train = phase.lap();
 
     r.before = bytes_of(last.mask, layout);

@@ -10,6 +10,7 @@
 #include "fl/round.hpp"
 #include "fl/settling.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -40,11 +41,14 @@ struct peer_seconds {
     double all() const { return aggregate + train + evaluate; }
 };
 
-// Of all clients on this rank.
+// Of a rank's clients, or of all ranks' (gathering.hpp).
 struct peer_reports {
     std::vector<peer_report> clients; // in slot order
     std::vector<double> densities;    // [clients, prunable tensors] of their masks
-    peer_seconds took;
+    peer_seconds took;                // of the slowest rank
+
+    void append_to(std::vector<std::byte>& message) const;
+    void join(std::span<const std::byte> message);
 };
 
 class peer_training {
@@ -65,12 +69,12 @@ private:
 
     global_model first_model_of(const run_state& state, int client) const;
     global_model model_of(const run_state& state, int client) const;
-    global_model received(const ongoing_round& now, const participant& who, int peer,
+    global_model received(const ongoing_round& now, const participant& p, int peer,
                           const run_state& state) const;
     sparse::mask next_mask(const ongoing_round& now, const run_state& state, int client,
                            const global_model& last);
     void announce(std::span<const int> clients);
-    trained train(const ongoing_round& now, const participant& who, const run_state& state,
+    trained train(const ongoing_round& now, const participant& p, const run_state& state,
                   const std::function<void()>& on_batch);
     peer_score evaluated(const global_model& model, int client);
 

@@ -2,6 +2,7 @@
 // with neighbours (method::neighbours).
 #include "fl/accounting.hpp"
 #include "fl/evaluation.hpp"
+#include "fl/gathering.hpp"
 #include "fl/measurement.hpp"
 #include "fl/packing.hpp"
 #include "fl/peer_training.hpp"
@@ -16,46 +17,12 @@ namespace feddip::fl {
 
 namespace {
 
-// What a rank tells rank 0 ahead of its clients' reports and the densities of their masks.
-struct rank_summary {
-    peer_seconds took;
-    std::uint64_t bytes_sent = 0; // since the run began
-    std::uint64_t clients = 0;
-};
-
-struct gathered_reports {
-    std::vector<peer_report> clients; // in slot order
-    std::vector<double> densities;    // [clients, prunable tensors]
-    peer_seconds slowest;
-    std::uint64_t bytes_sent = 0; // on all ranks, since the run began
-};
-
 // Over those that were measured.
 template <typename Range, typename Value>
 double mean(const Range& items, Value value) {
     std::vector<double> values;
     std::ranges::transform(items, std::back_inserter(values), value);
     return mean_of_measured(values);
-}
-
-// Owners ascend with slots, so that what ranks report, one after the other, is in slot order.
-gathered_reports gather(const peer_reports& mine, std::size_t tensors, transport& ranks) {
-    const rank_summary summary{
-        .took = mine.took, .bytes_sent = ranks.bytes_sent(), .clients = mine.clients.size()};
-    std::vector<std::byte> message;
-    append(message, std::span<const rank_summary>(&summary, 1));
-    append(message, std::span<const peer_report>(mine.clients));
-    append(message, std::span<const double>(mine.densities));
-    gathered_reports all;
-    const auto messages = ranks.gather(message);
-    for (std::span<const std::byte> rest : messages) {
-        const auto theirs = take_one<rank_summary>(rest);
-        all.bytes_sent += theirs.bytes_sent;
-        all.slowest = theirs.took.all() > all.slowest.all() ? theirs.took : all.slowest;
-        std::ranges::copy(take<peer_report>(rest, theirs.clients), std::back_inserter(all.clients));
-        std::ranges::copy(take<double>(rest, theirs.clients * tensors), std::back_inserter(all.densities));
-    }
-    return all;
 }
 
 // Every client's score, on rank 0; sampled clients' are measured anew when they train.
@@ -111,9 +78,9 @@ public:
 
     void run(ongoing_round& now, run_state& state) override {
         roster_.call(now, state);
-        const auto mine = training_.run(now, state);
-        const auto all = gather(mine, here_.layout.weights().size(), here_.ranks);
+        const auto [all, mpi_bytes] = gathering_.run(training_.run(now, state), here_.ranks);
         if (here_.at_server()) {
+            now.record.mpi_bytes = mpi_bytes;
             take(all, now, state);
             settling_.listen(now.record);
             describe_masks(all, now, state);
@@ -124,31 +91,30 @@ public:
         }
         share_progress(state);
         settling_.share(here_.ranks);
-        now.record.seconds_communicate = std::max(0.0, now.phase.lap() - all.slowest.all());
+        now.record.seconds_communicate = std::max(0.0, now.phase.lap() - all.took.all());
     }
 
 private:
-    void take(const gathered_reports& all, ongoing_round& now, run_state& state) {
+    void take(const peer_reports& all, ongoing_round& now, run_state& state) {
         std::vector<client_record> records;
         for (const auto& r : all.clients) {
             records.push_back(r.record);
             if (r.record.included != 0) {
                 scores_.replace(r.record.id, r.on_own_share);
-                state.client_residual_round[static_cast<std::size_t>(r.record.id)] = now.plan.round;
+                state.client_kept_in[static_cast<std::size_t>(r.record.id)] = now.plan.round;
             }
         }
         auto& record = now.record;
         record.clients = records_of(now.who, records);
-        record.train_loss = included(record.clients, now.plan.round).train_loss;
-        record.mpi_bytes = handed_to_mpi_.since_last(all.bytes_sent);
-        record.seconds_aggregate = all.slowest.aggregate;
-        record.seconds_train = all.slowest.train;
-        record.seconds_evaluate = all.slowest.evaluate;
+        record.train_loss = require_usable(record.clients, now.plan.round).train_loss;
+        record.seconds_aggregate = all.took.aggregate;
+        record.seconds_train = all.took.train;
+        record.seconds_evaluate = all.took.evaluate;
     }
 
     // Means over the sampled clients that trained. Where none did: those of the round before, or, while
     // densities are fixed, of any mask.
-    void describe_masks(const gathered_reports& all, ongoing_round& now, const run_state& state) const {
+    void describe_masks(const peer_reports& all, ongoing_round& now, const run_state& state) const {
         auto& record = now.record;
         const auto& layout = here_.layout;
         const auto clients = static_cast<double>(all.clients.size());
@@ -187,8 +153,7 @@ private:
 
     // Collective: which clients have a new model.
     void share_progress(run_state& state) const {
-        state.client_residual_round =
-            broadcast(here_.ranks, std::span<const std::int32_t>(state.client_residual_round));
+        state.client_kept_in = broadcast(here_.ranks, std::span<const std::int32_t>(state.client_kept_in));
     }
 
     workplace& here_;
@@ -197,7 +162,7 @@ private:
     settling settling_;
     peer_training training_;
     scoreboard scores_;
-    byte_meter handed_to_mpi_;
+    gathering<peer_reports> gathering_;
 };
 
 } // namespace

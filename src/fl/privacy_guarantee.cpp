@@ -2,6 +2,7 @@
 
 #include "base/bisection.hpp"
 #include "base/error.hpp"
+#include "fl/attacks/attack.hpp"
 #include "fl/method.hpp"
 #include "fl/upload.hpp"
 #include "privacy/clipping.hpp"
@@ -24,7 +25,8 @@ namespace {
                                   config.method.name, why));
 }
 
-// Nothing of a client's data leaves it but its update, which is clipped and summed with noise.
+// Nothing of a client's data leaves it but its update, which is clipped and summed with noise; what everybody
+// may see is measured on the same images whatever a client's data are.
 void ensure_nothing_else_is_sent(const config::run_config& config) {
     const auto how = make_method(config);
     if (how->neighbours() > 0) {
@@ -37,6 +39,22 @@ void ensure_nothing_else_is_sent(const config::run_config& config) {
         throw input_error("impossible combination", "adaptation.answer",
                           "with privacy.clip nobody may follow the clients' loss, on which there is no "
                           "noise; take \"none\"");
+    }
+    if (const auto hostile = make_attack(config); hostile && hostile->pools()) {
+        throw input_error(
+            "impossible combination", "attack.kind",
+            fmt::format("with \"{}\" hostile clients make their updates of others', so that one client moves "
+                        "the sum by more than privacy.clip; take one that looks at nobody's "
+                        "update, such as \"sign_flip\", \"gaussian\" or \"label_flip\"",
+                        config.attack.kind));
+    }
+    if (config.drift.kind != config::drift_kind::none &&
+        config.data.partition != config::partition_kind::iid) {
+        throw input_error("impossible combination", "drift.kind",
+                          fmt::format("with privacy.clip and data.partition = \"{}\" which test images drift "
+                                      "follows from clients' data, and accuracy is measured on them without "
+                                      "noise; take data.partition = \"iid\", or drift.kind = \"none\"",
+                                      config::to_string(config.data.partition)));
     }
     for (int t = 0; t < config.federation.rounds; ++t) {
         const auto plan = how->plan(t);

@@ -20,7 +20,7 @@ std::vector<client_record> records_of(const cast& who, std::span<const client_re
     return all;
 }
 
-participation included(std::span<const client_record> clients, int round, int least) {
+participation require_usable(std::span<const client_record> clients, int round, int least) {
     participation p;
     int answered = 0;
     for (const auto& c : clients) {

@@ -19,21 +19,8 @@ struct participation {
     double train_loss = 0; // mean, weighted by samples
 };
 
-// Of the clients whose updates count; 0 samples where fewer than `least` answered and none of them counts.
-// Throws feddip::error where the updates of all that answered had NaN or Inf.
-participation included(std::span<const client_record> clients, int round, int least = 1);
-
-// Bytes handed to MPI on all ranks, which are known since the run began, cut into rounds.
-class byte_meter {
-public:
-    std::uint64_t since_last(std::uint64_t since_start) {
-        const auto bytes = since_start - last_;
-        last_ = since_start;
-        return bytes;
-    }
-
-private:
-    std::uint64_t last_ = 0;
-};
+// Of the clients whose updates count. Where none does: throws feddip::error, for all that answered have NaN
+// or Inf; but 0 samples where fewer than `least` answered.
+participation require_usable(std::span<const client_record> clients, int round, int least = 1);
 
 } // namespace feddip::fl

@@ -44,14 +44,14 @@ std::vector<participant> sampled_in(int round, const config::federation_section&
                     faults);
 }
 
-round_plan plan_for(const participant& who, round_plan plan) {
-    const bool feeds_back = who.feedback > 0;
-    if (who.part.limited()) {
+round_plan plan_for(const participant& p, round_plan plan) {
+    const bool feeds_back = p.feedback > 0;
+    if (p.part.limited()) {
         // The proximal term would need the server's weights there, which it does not have.
         plan.keeps_outside = feeds_back && plan.trains_all_weights() && plan.proximal == 0;
         plan.upload = upload_content::in_mask;
     }
-    plan.keeps_residual |= feeds_back && (plan.keeps_outside || who.kept_in >= 0);
+    plan.keeps_residual |= feeds_back && (plan.keeps_outside || p.kept_in >= 0);
     return plan;
 }
 
@@ -69,7 +69,7 @@ void roster::call(ongoing_round& now, run_state& state) {
 
 void roster::sample(ongoing_round& now, const run_state& state) const {
     const auto& federation = here_.what.config.federation;
-    now.who = {.sampled = here_.guarantee ? asked_in(now.plan.round, drawn(now.plan.round, state), faults_)
+    now.who = {.sampled = here_.guarantee ? drawn(now.plan.round, state)
                                           : sampled_in(now.plan.round, federation, faults_),
                .drawn = {},
                .slots = {},
@@ -77,7 +77,7 @@ void roster::sample(ongoing_round& now, const run_state& state) const {
     for (auto& p : now.who.sampled) {
         p.images = images_of(p.client, now);
         p.hostile = std::ranges::binary_search(hostile_, p.client);
-        p.kept_in = state.client_residual_round[static_cast<std::size_t>(p.client)];
+        p.kept_in = state.client_kept_in[static_cast<std::size_t>(p.client)];
     }
     if (here_.how->neighbours() > 0) {
         introduce(now.who.sampled, *here_.how, now.plan.round, federation.seed);
@@ -99,14 +99,22 @@ void roster::place(ongoing_round& now) const {
 }
 
 // Rank 0 alone has the key.
-std::vector<int> roster::drawn(int round, const run_state& state) const {
-    const auto& [config, data, shares, clients, key] = here_.what;
-    std::vector<int> ids;
+std::vector<participant> roster::drawn(int round, const run_state& state) const {
+    const auto& config = here_.what.config;
+    std::vector<int> ids, leaving;
     if (here_.at_server()) {
-        ids = sample_secretly(state.protection->key, round, config.federation.clients,
-                              config.federation.clients_per_round, config.privacy.sampling);
+        const auto& key = state.protection->key;
+        ids = sample_secretly(key, round, config.federation.clients, config.federation.clients_per_round,
+                              config.privacy.sampling);
+        leaving = drop_out_secretly(key, round, ids, config.faults.drop_probability);
     }
-    return broadcast(here_.ranks, std::span<const int>(ids));
+    ids = broadcast(here_.ranks, std::span<const int>(ids));
+    leaving = broadcast(here_.ranks, std::span<const int>(leaving));
+    auto sampled = asked_in(round, ids, faults_);
+    for (auto& p : sampled) {
+        p.answers = !std::ranges::binary_search(leaving, p.client);
+    }
+    return sampled;
 }
 
 std::span<const std::uint32_t> roster::images_of(int client, ongoing_round& now) const {
@@ -114,20 +122,20 @@ std::span<const std::uint32_t> roster::images_of(int client, ongoing_round& now)
                                : here_.images_of(client);
 }
 
-participant roster::equip(const ongoing_round& now, participant who) const {
-    if (who.part.limited()) {
-        who.own_mask = std::make_shared<const sparse::mask>(now.ladder->part(who.part));
-    } else if (auto own = here_.how->client_mask(now.plan, here_.layout, who.client)) {
-        who.own_mask = std::make_shared<const sparse::mask>(std::move(*own));
+participant roster::equip(const ongoing_round& now, participant p) const {
+    if (p.part.limited()) {
+        p.own_mask = std::make_shared<const sparse::mask>(now.ladder->part(p.part));
+    } else if (auto own = here_.how->client_mask(now.plan, here_.layout, p.client)) {
+        p.own_mask = std::make_shared<const sparse::mask>(std::move(*own));
     }
-    return who;
+    return p;
 }
 
 void roster::keep(const ongoing_round& now, run_state& state) const {
     for (const std::size_t i : now.who.slots) {
-        const auto& who = now.who.sampled[i];
-        if (plan_for(who, now.plan).keeps_residual) {
-            state.client_residual_round[static_cast<std::size_t>(who.client)] = now.plan.round;
+        const auto& p = now.who.sampled[i];
+        if (plan_for(p, now.plan).keeps_residual) {
+            state.client_kept_in[static_cast<std::size_t>(p.client)] = now.plan.round;
         }
     }
 }

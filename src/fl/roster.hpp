@@ -20,7 +20,7 @@ std::vector<participant> sampled_in(int round, const config::federation_section&
 
 // What the round is for one client: one that holds a part of the model sends that, and keeps what becomes of
 // other weights where it has feedback.
-round_plan plan_for(const participant& who, round_plan plan);
+round_plan plan_for(const participant& p, round_plan plan);
 
 class accounting;
 class budgets;
@@ -37,7 +37,7 @@ public:
 
     // The same client with the mask that it trains in, where it isn't the model's: to be made when its turn
     // comes, so that memory does not grow with the clients of a round.
-    participant equip(const ongoing_round& now, participant who) const;
+    participant equip(const ongoing_round& now, participant p) const;
 
     // Those that answer and have something to keep, keep it from this round on.
     void keep(const ongoing_round& now, run_state& state) const;
@@ -45,7 +45,7 @@ public:
 private:
     void sample(ongoing_round& now, const run_state& state) const;
     void place(ongoing_round& now) const;
-    std::vector<int> drawn(int round, const run_state& state) const;
+    std::vector<participant> drawn(int round, const run_state& state) const;
     std::span<const std::uint32_t> images_of(int client, ongoing_round& now) const;
 
     const workplace& here_;

@@ -63,6 +63,14 @@ std::vector<int> sample_secretly(const privacy::secret& key, int round, int clie
     return ids;
 }
 
+std::vector<int> drop_out_secretly(const privacy::secret& key, int round, std::vector<int> clients,
+                                   double probability) {
+    auto stream = privacy::noise_stream(privacy::noise_key(key), static_cast<std::uint64_t>(round),
+                                        privacy::noise_of::drop_outs);
+    std::erase_if(clients, [&](int) { return stream.uniform() >= probability; });
+    return clients;
+}
+
 std::vector<int> neighbours_of(std::uint64_t seed, int round, std::span<const int> sampled, int client,
                                int count) {
     std::vector<int> others;

@@ -19,6 +19,11 @@ std::vector<int> sample_clients(std::uint64_t seed, int round, int clients, int 
 std::vector<int> sample_secretly(const privacy::secret& key, int round, int clients, int count,
                                  config::sampling_kind how);
 
+// Those of `clients` that leave the round, each with `probability`: which of them came may be known no more
+// than who was drawn.
+std::vector<int> drop_out_secretly(const privacy::secret& key, int round, std::vector<int> clients,
+                                   double probability);
+
 // `count` of the other clients in `sampled`, or all of them where they are fewer, uniformly without
 // replacement, ascending: those whose models `client` gets, where there is no server.
 std::vector<int> neighbours_of(std::uint64_t seed, int round, std::span<const int> sampled, int client,

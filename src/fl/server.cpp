@@ -64,7 +64,7 @@ void server::reconfigure(std::optional<aggregate> average, ongoing_round& now, r
 void server::publish(ongoing_round& now, run_state& state) {
     const versioned_mask unchanged{.version = state.model.mask_version, .mask = {}};
     broadcast_model(here_, state, replaced_ ? &*replaced_ : &unchanged);
-    here_.ranks.any(false); // a broadcast may return here long before the model has crossed a slow link
+    here_.ranks.wait_for_all();
     if (auto replaced = std::exchange(replaced_, std::nullopt)) {
         remember(std::move(*replaced), state.recent_masks);
     }

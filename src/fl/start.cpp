@@ -4,7 +4,6 @@
 #include "fl/first_client.hpp"
 #include "fl/packing.hpp"
 #include "fl/server.hpp"
-#include "sparse/codec.hpp"
 #include "sparse/start.hpp"
 
 #include <fmt/format.h>
@@ -20,17 +19,6 @@ bool looks_at_data(const workplace& here) {
     return here.how->looks_first() != first_look::none;
 }
 
-// On rank 0 alone, where the data are looked at.
-start_cost look_first(workplace& here, global_model& model) {
-    const auto images = here.drift.images_of(first_client::id, 0);
-    first_client client(here.trainer, here.layout, images);
-    model.mask = here.how->look(client, model.state);
-    auto cost = cost_of(here.how->looks_first(), here.layout, model.mask.count(),
-                        sparse::encode(model.mask, here.layout, nullptr).size());
-    cost.images = client.images_trained(here.what.config.federation);
-    return cost;
-}
-
 // The same on every rank, so that nothing needs to be sent, unless data are looked at.
 started start_afresh(workplace& here) {
     const auto& layout = here.layout;
@@ -38,7 +26,7 @@ started start_afresh(workplace& here) {
     started all;
     auto& state = all.state;
     state.client_mask_version.assign(clients, 0);
-    state.client_residual_round.assign(clients, -1);
+    state.client_kept_in.assign(clients, -1);
     state.model.state.resize(layout.size());
     if (here.at_server() && here.guarantee) {
         state.protection = {.key = here.what.key ? *here.what.key : privacy::secret::fresh(),
@@ -88,10 +76,10 @@ void ensure_same_noise(const privacy_guarantee& guarantee, std::span<const round
 // ranked | round of what each client keeps], and the ranking.
 void share_progress(workplace& here, run_state& state) {
     std::vector<std::int32_t> progress{state.rounds_done, static_cast<std::int32_t>(state.ladder_version)};
-    progress.insert(progress.end(), state.client_residual_round.begin(), state.client_residual_round.end());
+    progress.insert(progress.end(), state.client_kept_in.begin(), state.client_kept_in.end());
     progress = broadcast(here.ranks, std::span<const std::int32_t>(progress));
     state.rounds_done = progress.front();
-    state.client_residual_round.assign(progress.begin() + 2, progress.end());
+    state.client_kept_in.assign(progress.begin() + 2, progress.end());
     state.ladder_version = static_cast<std::uint32_t>(progress[1]);
     state.ladder = sparse::ladder(broadcast(here.ranks, state.ladder.rung_of()));
 }

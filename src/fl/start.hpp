@@ -2,7 +2,7 @@
 #pragma once
 
 #include "fl/experiment.hpp"
-#include "fl/start_cost.hpp"
+#include "fl/first_look.hpp"
 
 #include <optional>
 

@@ -98,8 +98,9 @@ struct run_state {
     int rounds_done = 0;
     global_model model;
     std::vector<std::uint32_t> client_mask_version; // [clients] the mask each client holds
-    std::vector<std::int32_t>
-        client_residual_round; // [clients] t of what each client keeps in the client_store, -1: nothing
+    // [clients] t of what each client keeps in the client_store, a residual or, among peers, its model; -1:
+    // nothing.
+    std::vector<std::int32_t> client_kept_in;
     // Of a mask held, the part: [clients], or empty where all have ever held whole ones.
     std::vector<sparse::ladder_part> client_part;
     sparse::ladder ladder; // of the mask of this version, where clients have budgets; else empty

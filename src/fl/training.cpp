@@ -4,12 +4,15 @@
 #include "base/log.hpp"
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/attackers.hpp"
+#include "fl/packing.hpp"
 #include "fl/progress.hpp"
 #include "fl/roster.hpp"
 #include "fl/upload.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace feddip::fl {
@@ -27,6 +30,16 @@ void warn_of_left_out(int client, bool is_private) {
 
 } // namespace
 
+void training_report::append_to(std::vector<std::byte>& message) const {
+    append(message, std::span(&seconds, 1));
+    append(message, std::span(clients));
+}
+
+void training_report::join(std::span<const std::byte> message) {
+    seconds = std::max(seconds, take_one<double>(message));
+    std::ranges::copy(take_rest<client_record>(message), std::back_inserter(clients));
+}
+
 training::training(workplace& here, const roster& clients)
     : here_(here), roster_(clients), attackers_(std::make_unique<attackers>(here)) {}
 
@@ -42,18 +55,18 @@ training_report training::run(const ongoing_round& now, const global_model& mode
     }
     for (const std::size_t s : now.who.slots_of(here_.ranks.rank())) {
         const stopwatch in_training;
-        auto who = roster_.equip(now, now.who.at_slot(s));
+        auto p = roster_.equip(now, now.who.at_slot(s));
         const auto train_and_send = [&](local_trainer& trainer) {
-            report.clients.push_back(train(trainer, who, now, model, on_batch));
+            report.clients.push_back(train(trainer, p, now, model, on_batch));
             report.seconds += in_training.seconds();
-            send(trainer, who, now, model, static_cast<int>(s), report.clients.back(), updates);
+            send(trainer, p, now, model, static_cast<int>(s), report.clients.back(), updates);
         };
-        if (who.hostile && attackers_->poison()) {
-            const auto seen = here_.drift.seen_by(who.client, now.plan.round, who.images);
+        if (p.hostile && attackers_->poison()) {
+            const auto seen = here_.drift.seen_by(p.client, now.plan.round, p.images);
             const auto poisoned = attackers_->poisoned(seen);
             const auto data = poisoned.view();
             local_trainer trainer(here_.what.config, data, here_.network);
-            who.images = poisoned.images();
+            p.images = poisoned.images();
             train_and_send(trainer);
         } else {
             train_and_send(here_.trainer);
@@ -67,60 +80,59 @@ void training::pool_seen(const ongoing_round& now, const global_model& model) {
     std::vector<std::vector<float>> trained;
     for (const std::size_t s : now.who.slots_of(here_.ranks.rank())) {
         if (attackers_->see(now.who.at_slot(s), now.who)) {
-            const auto who = roster_.equip(now, now.who.at_slot(s));
-            train(here_.trainer, who, now, model, [] {});
+            const auto p = roster_.equip(now, now.who.at_slot(s));
+            train(here_.trainer, p, now, model, [] {});
             trained.emplace_back(here_.trainer.weights().begin(), here_.trainer.weights().end());
         }
     }
     attackers_->share(trained);
 }
 
-client_record training::train(local_trainer& trainer, const participant& who, const ongoing_round& now,
+client_record training::train(local_trainer& trainer, const participant& p, const ongoing_round& now,
                               const global_model& model, const std::function<void()>& on_batch) const {
-    return trainer.train(model, who.mask(model.mask), plan_for(who, now.plan), who.client, who.images,
-                         on_batch);
+    return trainer.train(model, p.mask(model.mask), plan_for(p, now.plan), p.client, p.images, on_batch);
 }
 
-void training::send(local_trainer& trainer, const participant& who, const ongoing_round& now,
+void training::send(local_trainer& trainer, const participant& p, const ongoing_round& now,
                     const global_model& model, int slot, client_record& record, aggregation& updates) {
-    const auto plan = plan_for(who, now.plan);
+    const auto plan = plan_for(p, now.plan);
     const auto forged =
-        who.hostile ? attackers_->forged(now, model, who.client, trainer.weights()) : std::vector<float>{};
-    const auto weights = who.hostile ? std::span(forged) : trainer.weights();
+        p.hostile ? attackers_->forged(now, model, p.client, trainer.weights()) : std::vector<float>{};
+    const auto weights = p.hostile ? std::span(forged) : trainer.weights();
     local_result trained{.weights = weights, .squared_gradients = trainer.squared_gradients()};
     sparse::mask own;
     if (plan.upload == upload_content::own_mask) {
-        const auto gradient = [&] { return trainer.gradient(weights, plan.round, who.client, who.images); };
-        own = here_.how->own_mask(plan, {here_.layout, weights, who.mask(model.mask), gradient});
+        const auto gradient = [&] { return trainer.gradient(weights, plan.round, p.client, p.images); };
+        own = here_.how->own_mask(plan, {here_.layout, weights, p.mask(model.mask), gradient});
         trained.own_mask = &own;
-    } else if (who.part.limited()) {
-        trained.own_mask = who.own_mask.get();
+    } else if (p.part.limited()) {
+        trained.own_mask = p.own_mask.get();
         trained.tail_values =
-            now.ladder->count_tail(who.part, here_.layout.size() - here_.layout.prunable_size());
+            now.ladder->count_tail(p.part, here_.layout.size() - here_.layout.prunable_size());
     }
-    auto residual = residual_of(plan, who);
+    auto residual = residual_of(plan, p);
     trained.residual = residual;
-    trained.strength = who.feedback > 0 ? static_cast<float>(who.feedback) : 1;
+    trained.strength = p.feedback > 0 ? static_cast<float>(p.feedback) : 1;
     auto sent = make_upload(plan, here_.layout, model, trained, record);
     if (!sent.included) {
         warn_of_left_out(record.id, here_.guarantee.has_value());
     }
     updates.add(slot, std::move(sent));
     if (plan.keeps_residual) {
-        here_.what.clients.save(who.client, plan.round, residual);
+        here_.what.clients.save(p.client, plan.round, residual);
     }
 }
 
-std::vector<float> training::residual_of(const round_plan& plan, const participant& who) {
+std::vector<float> training::residual_of(const round_plan& plan, const participant& p) {
     if (!plan.keeps_residual) {
         return {};
     }
-    if (who.kept_in < 0) {
+    if (p.kept_in < 0) {
         return std::vector<float>(here_.layout.prunable_size());
     }
-    auto kept = here_.what.clients.load(who.client, who.kept_in);
+    auto kept = here_.what.clients.load(p.client, p.kept_in);
     if (kept.size() != here_.layout.prunable_size()) {
-        throw error(fmt::format("what client {} has kept is of another model", who.client), "residual",
+        throw error(fmt::format("what client {} has kept is of another model", p.client), "residual",
                     "start the run anew, or from a copy of its files");
     }
     return kept;

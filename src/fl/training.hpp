@@ -4,8 +4,10 @@
 #include "fl/experiment.hpp"
 #include "fl/round.hpp"
 
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace feddip::fl {
@@ -14,10 +16,13 @@ class aggregation;
 class attackers;
 class roster;
 
-// Of this rank's clients.
+// Of a rank's clients, or of all ranks' (gathering.hpp).
 struct training_report {
     std::vector<client_record> clients; // in slot order
-    double seconds = 0;
+    double seconds = 0;                 // of the slowest rank
+
+    void append_to(std::vector<std::byte>& message) const;
+    void join(std::span<const std::byte> message);
 };
 
 class training {
@@ -31,11 +36,11 @@ public:
 
 private:
     void pool_seen(const ongoing_round& now, const global_model& model);
-    client_record train(local_trainer& trainer, const participant& who, const ongoing_round& now,
+    client_record train(local_trainer& trainer, const participant& p, const ongoing_round& now,
                         const global_model& model, const std::function<void()>& on_batch) const;
-    void send(local_trainer& trainer, const participant& who, const ongoing_round& now,
+    void send(local_trainer& trainer, const participant& p, const ongoing_round& now,
               const global_model& model, int slot, client_record& record, aggregation& updates);
-    std::vector<float> residual_of(const round_plan& plan, const participant& who);
+    std::vector<float> residual_of(const round_plan& plan, const participant& p);
 
     workplace& here_;
     const roster& roster_;

@@ -64,6 +64,10 @@ public:
     // Collective: true where any rank says true.
     virtual bool any(bool mine) = 0;
 
+    // Collective: nobody goes on before all are here. A broadcast may return at rank 0 long before the
+    // message has crossed a slow link, whose time would count as another stage's.
+    void wait_for_all() { any(false); }
+
     // Payload bytes that this rank has handed to the machine for sending so far.
     virtual std::uint64_t bytes_sent() const = 0;
 };

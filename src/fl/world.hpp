@@ -2,8 +2,8 @@
 #pragma once
 
 #include "fl/experiment.hpp"
+#include "fl/first_look.hpp"
 #include "fl/round.hpp"
-#include "fl/start_cost.hpp"
 
 #include <memory>
 

@@ -38,9 +38,9 @@ std::span<const std::byte> verified_content(std::span<const std::byte> bytes, co
     if (!looks_like_checkpoint(bytes)) {
         constexpr std::string_view hdf5 = "\x89HDF\r\n";
         throw error("can't read checkpoint", name,
-                    text_of(bytes).starts_with(hdf5)
-                        ? "it has no checkpoint's preface; of a run's results the model is in RESULTS.ckpt-ROUND.h5 beside them"
-                        : "it is not a checkpoint of this version of feddip");
+                    text_of(bytes).starts_with(hdf5) ? "it has no checkpoint's preface; of a run's results "
+                                                       "the model is in RESULTS.ckpt-ROUND.h5 beside them"
+                                                     : "it is not a checkpoint of this version of feddip");
     }
     if (bytes.size() < preface_size) {
         throw error("can't read checkpoint", name, "it is cut off");
@@ -328,12 +328,12 @@ std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const f
     if (!data_checksum.empty()) {
         write_text(file, data_checksum_path, data_checksum);
     }
-    const auto& [rounds_done, model, client_mask_version, client_residual_round, client_part, ladder,
-                 ladder_version, recent_masks, protection, masks, history] = state; // all there is
+    const auto& [rounds_done, model, client_mask_version, client_kept_in, client_part, ladder, ladder_version,
+                 recent_masks, protection, masks, history] = state; // all there is
     write_scalar(file, "/rounds_done", rounds_done);
     write_model(file, model);
     file.write("/client_mask_version", client_mask_version);
-    file.write("/client_residual_round", client_residual_round);
+    file.write("/client_residual_round", client_kept_in);
     write_parts(file, client_part, ladder, ladder_version);
     write_recent_masks(file, recent_masks, model.mask.size());
     if (protection) {
@@ -369,7 +369,7 @@ checkpoint decode_checkpoint_content(const h5::dataset_source& file) {
     require(c.state.rounds_done >= 0, file, "the number of rounds is negative");
     c.state.model = read_model(file);
     c.state.client_mask_version = file.read<std::uint32_t>("/client_mask_version");
-    c.state.client_residual_round = file.read<std::int32_t>("/client_residual_round");
+    c.state.client_kept_in = file.read<std::int32_t>("/client_residual_round");
     read_parts(file, c.state);
     c.state.recent_masks = read_recent_masks(file, c.state.model.mask.size());
     if (file.has("/protection/key")) {

@@ -29,7 +29,9 @@ using client_column = column<fl::client_record>;
 // /rounds/*, the axis first.
 inline constexpr round_column round_columns[] = {
     {"round", "1", "rounds done", &fl::round_record::round},
-    {"test_accuracy", "1", "top-1 accuracy of the pruned global model on the test set",
+    {"test_accuracy", "1",
+     "top-1 accuracy of the pruned global model on the test set; where /clients/accuracy is measured, the "
+     "mean over all clients of the accuracy on the test share of each",
      &fl::round_record::test_accuracy},
     {"test_loss", "1", "cross-entropy of the pruned global model on the test set",
      &fl::round_record::test_loss},

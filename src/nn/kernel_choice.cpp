@@ -1,5 +1,6 @@
 #include "nn/kernel_choice.hpp"
 
+#include "nn/models/registry.hpp"
 #include "nn/sparse_layers.hpp"
 
 #include <algorithm>
@@ -103,6 +104,40 @@ step_estimate estimate(const std::vector<layer_work>& work, gradient_scope scope
         sum.sparse += scope == gradient_scope::all ? all_gradients_cost(w, precision) : sparse_cost(w);
     }
     return sum;
+}
+
+double switching_density(std::vector<layer_work> work, config::precision_kind precision) {
+    const auto cost_at = [&](double density) {
+        for (layer_work& w : work) {
+            w.density = density;
+        }
+        return estimate(work, gradient_scope::on_mask, precision);
+    };
+    const auto none = cost_at(0), all = cost_at(1);
+    return std::clamp((none.dense - none.sparse) / (all.sparse - none.sparse), 0.0, 1.0);
+}
+
+kernel_memory memory_of_sparse_kernels(const network_options& options, double densest_mask) {
+    if (options.kernels == config::kernel_kind::dense) {
+        return {};
+    }
+    const auto model = model_of(options.model, options.input, options.classes);
+    const auto work = work_of(fuse_additions(fuse(model)), options.input, model.layout(), nullptr);
+    const bool whole = prefers_sparse(estimate(work, gradient_scope::on_mask, options.precision));
+    const double masked = options.kernels == config::kernel_kind::sparse
+                              ? densest_mask
+                              : std::min(densest_mask, switching_density(work, options.precision));
+    double weights = 0;
+    for (const layer_work& w : work) {
+        const auto& s = w.shape;
+        const double size = double{1} * s.out_channels * s.in_channels * s.kernel * s.kernel;
+        // The network keeps what it has compiled without a mask.
+        weights += (whole ? size : 0) + masked * size;
+        if (masked > 0 && !has_dense_gradients(s)) {
+            weights += size;
+        }
+    }
+    return {.bytes = bytes_per_compiled_weight * weights, .density = whole ? 1 : masked};
 }
 
 } // namespace feddip::nn

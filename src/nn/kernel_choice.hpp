@@ -8,6 +8,7 @@
 #include "sparse/kernels/kernels.hpp"
 #include "sparse/mask.hpp"
 
+#include <cstddef>
 #include <vector>
 
 namespace feddip::nn {
@@ -73,5 +74,21 @@ step_estimate estimate(const std::vector<layer_work>& work, gradient_scope scope
 inline bool prefers_sparse(const step_estimate& cost) {
     return cost.sparse < cost.dense;
 }
+
+// Where all layers are as dense as each other, the rule has the sparse kernels for masks of a density below
+// this. `work` may be of any density.
+double switching_density(std::vector<layer_work> work, config::precision_kind precision);
+
+// Allocated for each weight that sparse kernels are compiled for, at most, the compiling included: the
+// weight, its gradient and position, and where the kernels find them.
+inline constexpr std::size_t bytes_per_compiled_weight = 72;
+
+// What sparse kernels add to the memory of a network.
+struct kernel_memory {
+    double bytes = 0;
+    double density = 0; // of the densest mask that they are compiled for
+};
+// For masks of up to `densest_mask`, all layers alike, and for none.
+kernel_memory memory_of_sparse_kernels(const network_options& options, double densest_mask);
 
 } // namespace feddip::nn

@@ -88,15 +88,17 @@ double least_noise_for(double epsilon, const std::function<double(double)>& cost
     if (!(epsilon > 0 && std::isfinite(epsilon))) {
         throw input_error(fmt::format("epsilon can't be {}", epsilon), "privacy accounting", "it is above 0");
     }
+    if (const double smallest = costs(most_noise); smallest > epsilon) {
+        constexpr double rounded_up = 1.001;
+        throw input_error(fmt::format("no noise gives epsilon {}", epsilon), "privacy accounting",
+                          fmt::format("with Rényi orders up to 63 and this delta the smallest is {:.4g}: ask "
+                                      "for that or more, or take a larger delta",
+                                      rounded_up * smallest));
+    }
     constexpr double least = 1e-6;
     double enough = 1;
     while (costs(enough) > epsilon) {
-        enough *= 2;
-        if (enough > most_noise) {
-            throw input_error(
-                fmt::format("no noise gives epsilon {}", epsilon), "privacy accounting",
-                "with Rényi orders up to 63 the smallest is about -log(63 delta) / 62: ask for more");
-        }
+        enough = std::min(2 * enough, most_noise);
     }
     double too_little = enough / 2;
     while (too_little > least && costs(too_little) <= epsilon) {

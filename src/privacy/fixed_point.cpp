@@ -14,21 +14,20 @@ namespace feddip::privacy {
 
 namespace {
 
-constexpr int most_fraction_bits = 62;
-
 // The largest that a sum of words can come to.
 double largest_sum(int fraction_bits, double limit, std::uint32_t clients, double noise) {
     const double scale = std::ldexp(1.0, fraction_bits);
     return clients * std::ceil(limit * scale) + std::ceil(40 * noise * scale);
 }
 
+} // namespace
+
 template <typename Word>
-bool fits(int fraction_bits, double limit, std::uint32_t clients, double noise) {
+requires std::same_as<Word, std::uint32_t> || std::same_as<Word, std::uint64_t>
+bool fixed_point<Word>::fits(int fraction_bits, double limit, std::uint32_t clients, double noise) {
     return largest_sum(fraction_bits, limit, clients, noise) <
            std::ldexp(1.0, std::numeric_limits<Word>::digits - 1);
 }
-
-} // namespace
 
 template <typename Word>
 requires std::same_as<Word, std::uint32_t> || std::same_as<Word, std::uint64_t>
@@ -41,7 +40,7 @@ fixed_point<Word>::fixed_point(int fraction_bits, double limit, std::uint32_t cl
                         fraction_bits, limit, noise, clients),
             "fixed point", "at most 62 bits, a limit above 0, finite numbers and a client are needed");
     }
-    if (!fits<Word>(fraction_bits, limit, clients, noise)) {
+    if (!fits(fraction_bits, limit, clients, noise)) {
         throw input_error(
             fmt::format("{} fraction bits leave no room in {}-bit words for the sum", fraction_bits,
                         std::numeric_limits<Word>::digits),
@@ -57,7 +56,7 @@ template <typename Word>
 requires std::same_as<Word, std::uint32_t> || std::same_as<Word, std::uint64_t> fixed_point<Word>
 fixed_point<Word>::finest(double limit, std::uint32_t clients, double noise) {
     int bits = most_fraction_bits;
-    while (bits > -most_fraction_bits && !fits<Word>(bits, limit, clients, noise)) {
+    while (bits > -most_fraction_bits && !fits(bits, limit, clients, noise)) {
         --bits;
     }
     return fixed_point(bits, limit, clients, noise);

@@ -15,11 +15,15 @@ template <typename Word>
 requires std::same_as<Word, std::uint32_t> || std::same_as<Word, std::uint64_t>
 class fixed_point {
 public:
+    static constexpr int most_fraction_bits = 62; // and least: -62
+
     // Of standard deviation `noise`, in the units of the values. Throws feddip::input_error where the sum
     // could overflow, naming what fits, and for a limit or noise that is no finite number from 0.
     fixed_point(int fraction_bits, double limit, std::uint32_t clients, double noise = 0);
-    // With the most fraction bits, at most 62, that leave room for the sum.
+    // With the most fraction bits that leave room for the sum.
     static fixed_point finest(double limit, std::uint32_t clients, double noise = 0);
+    // Whether there is room for the sum.
+    static bool fits(int fraction_bits, double limit, std::uint32_t clients, double noise);
 
     int fraction_bits() const { return fraction_bits_; }
     double step() const { return step_; } // 2^-fraction_bits

@@ -25,7 +25,8 @@ private:
     secret secret_;
 };
 
-enum class noise_of : std::uint32_t { sum = 0, count = 1, draw = 2 }; // the last: which clients take part
+// The last two: which clients are drawn, and which of these drop out.
+enum class noise_of : std::uint32_t { sum = 0, count = 1, draw = 2, drop_outs = 3 };
 
 inline key_stream noise_stream(const noise_key& key, std::uint64_t round, noise_of what) {
     return key_stream(key.kept(), round, static_cast<std::uint32_t>(what));

@@ -231,13 +231,13 @@ constexpr std::uint64_t opening = 1 + sizeof(digest), number = 4;
 
 } // namespace
 
-traffic secure_sum_traffic(const secure_sum_terms& terms) {
+traffic secure_sum_traffic(const secure_sum_terms& terms, std::uint32_t left) {
     constexpr std::uint64_t share = number + secret::size;
     const std::uint64_t n = terms.clients;
     const auto before = secure_sum_traffic_of_leaving(terms);
     return {.up = before.up + 2 * opening + (number + terms.values * terms.word_bits / 8) +
                   (3 * number + n * share),
-            .down = before.down + opening + (number + n * number)};
+            .down = before.down + opening + (number + (n - left) * number)};
 }
 
 traffic secure_sum_traffic_of_leaving(const secure_sum_terms& terms) {

@@ -83,12 +83,12 @@ bytes encode(const revealed_shares& message, const secure_sum_terms& terms);
 template <typename Message>
 Message decode(std::span<const std::byte> message, const secure_sum_terms& terms);
 
-// Bytes that one client sends and receives: one that stays to the end, and one that leaves after its secrets
-// were shared, before it has sent its values.
+// Bytes that one client sends and receives: one that stays to the end, where `left` others don't, and one
+// that leaves after its secrets were shared, before it has sent its values.
 struct traffic {
     std::uint64_t up, down;
 };
-traffic secure_sum_traffic(const secure_sum_terms& terms);
+traffic secure_sum_traffic(const secure_sum_terms& terms, std::uint32_t left = 0);
 traffic secure_sum_traffic_of_leaving(const secure_sum_terms& terms);
 
 } // namespace feddip::privacy

@@ -1,5 +1,6 @@
 """The audit of leakage: its measures against closed forms, and its attacks where they must succeed, and where not."""
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -130,6 +131,17 @@ class Measures(unittest.TestCase):
         # Of the difference to the mean of about 7.5 others.
         self.assertAlmostEqual(with_shadows, norm.cdf(1 / np.sqrt(2 * (1 + 1 / 7.5))), 1)
         self.assertAlmostEqual(np.std(scores[~member]), 1, 1)
+
+    def test_models_that_differ_as_a_whole_tell_of_nobody(self):
+        rng, found, n = np.random.default_rng(5), [], 400
+        for _ in range(20):
+            half = [rng.permutation(2 * n) < n for _ in range(4)]
+            member = np.array([m for one in half for m in (one, ~one)])  # as federation.py draws them
+            offsets = 0.5 * rng.normal(size=(len(member), 1))
+            scores = membership.likelihood_ratio(rng.normal(size=member.shape) + offsets, member)
+            found += [membership.auc(s, m) for s, m in zip(scores, member)]
+        self.assertAlmostEqual(np.mean(found), 0.5, 2)
+        self.assertAlmostEqual(np.std(found) / np.sqrt((2 * n + 1) / (12 * n**2)), 1, delta=0.2)  # 2 without the medians
 
     def test_a_candidate_that_all_shadows_had_is_refused(self):
         with self.assertRaisesRegex(ValueError, "1 candidates are in every shadow"):
@@ -341,6 +353,24 @@ class Command(program.Program):
             done = self.audit(*arguments, "--out", "o")
             self.assertEqual(done.returncode, code, done.stderr)
             self.assertIn(part, done.stderr.strip().splitlines()[-1])
+
+
+    @program.needs_fashion_mnist
+    def test_the_audits_of_membership_that_the_page_is_made_from_run(self):
+        script = (ROOT / "jobs" / "leakage.sh").read_text()
+        eight = re.search(r"^eight=\((.*)\)$", script, re.MULTILINE)[1]
+        lists = [words.replace('"${eight[@]}"', eight).replace("$z", "1").split()
+                 for words in re.findall(r"^ *audit \S+ \S+ (.*)$", script, re.MULTILINE)]
+        lists = [words for words in lists if "membership" in words]
+        self.assertEqual(len(lists), 3)
+        self.train("--out", "r.h5")
+        little = ("--models", 4, "--pool", 40, "--rounds", 1, "--feddip", pathlib.Path(program.FEDDIP).resolve())
+        for words in lists:
+            with self.subTest(words):
+                done = self.audit("r.ckpt-2.h5", "--out", "o", *words, *little)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                attrs = record.read(self.folder / "o" / "audit.h5")["membership"]["attrs"]
+                self.assertEqual(attrs["batch_size"], 10 if "--clients" in words else 25)
 
 
 class Page(unittest.TestCase):

@@ -33,7 +33,7 @@ fl::run_state alexnet_state(double sparsity) {
         s.recent_masks.push_back({version, s.model.mask});
     }
     s.client_mask_version.assign(clients, s.model.mask_version);
-    s.client_residual_round.assign(clients, -1);
+    s.client_kept_in.assign(clients, -1);
     for (int round = 1; round <= rounds; ++round) {
         fl::round_record r;
         r.round = round;

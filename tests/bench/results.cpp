@@ -26,7 +26,7 @@ fl::run_state state_after(int rounds, int slots) {
     fl::run_state s;
     s.rounds_done = rounds;
     s.client_mask_version.assign(50, 0);
-    s.client_residual_round.assign(50, -1);
+    s.client_kept_in.assign(50, -1);
     for (int round = 1; round <= rounds; ++round) {
         fl::round_record r;
         r.round = round;

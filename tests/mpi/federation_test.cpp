@@ -409,11 +409,11 @@ TEST(federation_of_peers, over_mpi_ends_in_the_bits_of_one_rank) {
                                       return false;
                                   }).state;
             expect_same_run(over_mpi.state, expected);
-            EXPECT_EQ(over_mpi.state.client_residual_round, expected.client_residual_round);
+            EXPECT_EQ(over_mpi.state.client_kept_in, expected.client_kept_in);
             const auto& history = expected.history;
             EXPECT_EQ(method == std::string("dadpfl"), history.back().sparsity > history.front().sparsity);
             for (int c = 0; c < what.config.federation.clients; ++c) {
-                const int kept_in = expected.client_residual_round[static_cast<std::size_t>(c)];
+                const int kept_in = expected.client_kept_in[static_cast<std::size_t>(c)];
                 if (kept_in >= 0) {
                     EXPECT_EQ(files.load_model(c, kept_in), store.load_model(c, kept_in)) << c;
                 }

@@ -30,7 +30,7 @@ STAGES = {
     "roster": {"roster", "sampling", "faults"},
     "budget": {"budget"},
     "accounting": {"accounting"},
-    "training": {"training", "client", "first_client", "peer_training"},
+    "training": {"training", "local_trainer", "first_client", "peer_training"},
     "attackers": {"attackers", "attacks"},
     "aggregation": {"aggregator", "aggregation", "slot_tree", "intersection_average"},
     "server": {"server", "start", "methods"},

@@ -17,6 +17,24 @@ def deterministic(path):
     return found
 
 
+def described(path):
+    """Each object of a file: its bytes and type, its attributes, and the names of its dimension scales."""
+    found = {}
+    tying = ("DIMENSION_LIST", "REFERENCE_LIST")  # they refer to places in the file
+
+    def visit(name, node):
+        attributes = {key: (str(value), node.attrs.get_id(key).dtype) for key, value in node.attrs.items() if key not in tying}
+        found[name] = [attributes]
+        if isinstance(node, h5py.Dataset):
+            found[name] += [node.shape, node.dtype, repr(node[()].tolist())]
+            found[name].append([[scale.name for scale in dimension.values()] for dimension in node.dims])
+
+    with h5py.File(path) as file:
+        visit("/", file)
+        file.visititems(visit)
+    return found
+
+
 def model(path):
     """The bits of a checkpoint's model."""
     with h5py.File(path) as file:

@@ -167,6 +167,7 @@ def given(*overrides):
 
 DATA = given("data.path=d")
 DRIFT = ["drift.kind=blur", "drift.strength=1", "drift.at=1"]
+LOUD = ["privacy.clip=1", "privacy.secure_sum=true", "privacy.noise_multiplier=200000"]
 OWN = given("data.dataset=file", "data.path=own.h5")
 
 
@@ -387,6 +388,8 @@ ROWS = {
     "a floor above the density": (nothing, given("sparsity.layer_floor=0.2"), "more than what sparsity.target"),
     "a scaled start without a mask": (nothing, given("sparsity.start_scale=density", "sparsity.start_mask=per_client"),
                                       "nothing to scale"),
+    "another score than the clients'": (nothing, given("sparsity.score=lamp", "communication.reconfiguration_upload=topk"),
+                                        "communication.reconfiguration_upload"),
     "a model for other images": (nothing, given("model.name=alexnet"), "does not take"),
     "more classes than labels": (nothing, given("data.classes_per_client=11"), "more than the 10 classes"),
     "classes that can't be shared equally": (fashion_mnist(), given("data.path=d", "data.partition=pathological",
@@ -423,11 +426,19 @@ ROWS = {
     "private peers": (nothing, given("privacy.clip=1", "method.name=dispfl"), "no server"),
     "a budget for less than a round": (nothing, given("privacy.clip=1", "privacy.noise_multiplier=1", "privacy.epsilon=0.01"),
                                        "no budget for a single round"),
-    "an epsilon that no noise gives": (nothing, given("privacy.clip=1", "privacy.epsilon=0.001"), "no noise gives"),
+    "an epsilon that no noise gives": (nothing, given("privacy.clip=1", "privacy.epsilon=0.001"), "no noise gives",
+                                       "smallest is 0.103:"),
+    "hostile clients that know protected ones": (nothing, given("privacy.clip=1", "attack.kind=ipm", "attack.clients=2",
+                                                                "attack.sees=all"), "attack.kind", "sign_flip"),
+    "private drift that follows from data": (nothing, given("privacy.clip=1", "data.partition=dirichlet", *DRIFT),
+                                             "drift.kind", "data.partition"),
     "private statistics of batch norm": (nothing, given(
         "privacy.clip=1", "model.name=custom", "model.layers=[{kind='convolution', outputs=4, kernel=5}, "
         "{kind='batch_norm'}, {kind='relu'}, {kind='fully_connected'}]"), "running variances"),
 
+    "noise that a secure sum's words don't hold": (nothing, given(*LOUD), "privacy.noise_multiplier", "up to 134"),
+    "noise that a secure sum's words don't hold, for check": (nothing, ["check", *given(*LOUD)[1:]],
+                                                              "privacy.noise_multiplier", "up to 134"),
     "a secure sum for a median": (nothing, given("privacy.secure_sum=true", "aggregation.rule=median"), "single updates"),
     "a secure sum over one client": (nothing, given("privacy.secure_sum=true", "federation.clients_per_round=1"),
                                      "is its update"),
@@ -496,6 +507,8 @@ ROWS = {
     "an end that is a pool": layers_row("kind='convolution', outputs=10", "kind='global_average_pool', name='g'",
                                         says=["layer 4 (g)", "must be fully connected"]),
     "a start that is a pool": (nothing, layers("kind='max_pool'"), "layer 1", "it is the first"),
+    "more weights than have positions": layers_row(*["kind='fully_connected', outputs=32768"] * 6,
+                                                   says=["layer 7", "2^32 - 1"]),
     "weights beyond all memory": layers_row("kind='fully_connected', outputs=1048576", says=["layer 3", "2^30"]),
 
     # Files of one's own.

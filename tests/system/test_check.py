@@ -1,5 +1,6 @@
 """`feddip check` predicts what a run then costs."""
 import json
+import os
 import re
 import subprocess
 import sys
@@ -199,6 +200,69 @@ class Check(program.Program):
                            "--set", "adaptation.rounds=4")
         more = re.search(r"an alarm in round 10 would be answered in the next 4 and add about \S+ \S+ \(([\d.]+) %\)", shown)
         self.assertGreater(float(more.group(1)), 1)
+
+    def test_clients_that_drop_out_are_counted_over_the_rounds_that_there_will_be(self):
+        drops = ("--set", "faults.drop_probability=0.05", "--set", "federation.rounds=20")
+        self.assertRegex(self.check(*drops), r"\n  \d+ of 80 times a sampled client drops out")
+        private = (*drops, "--set", "privacy.clip=1", "--set", "privacy.sampling=poisson")
+        self.assertIn("\n  on average 4 of 80 times a sampled", self.check(*private, "--set", "privacy.noise_multiplier=1"))
+        ends = (*private, "--set", "privacy.noise_multiplier=1", "--set", "privacy.epsilon=0.95")
+        rounds = json.loads(self.check(*ends, "--json"))["privacy"]["rounds"]
+        self.assertLess(rounds, 20)
+        self.assertIn(f" {round(0.2 * rounds)} of {4 * rounds} times a sampled", self.check(*ends))
+
+    def test_fedavg_for_comparison_sends_all_bits(self):
+        usual, rounded = (json.loads(self.check(*more, "--json"))
+                          for more in ((), ("--set", "communication.value_type=bf16")))
+        self.assertLess(rounded["run"]["bytes_up"], 0.6 * usual["run"]["bytes_up"])
+        self.assertEqual(rounded["fedavg"], usual["fedavg"])
+
+    def test_work_is_that_of_the_passes_and_of_the_mask_that_there_will_be(self):
+        feddip = self.check()
+        self.assertIn("480 images forward and backward, all weights: 1.09 GFLOP", feddip)
+        self.assertIn("at 50.0 % sparsity, were it Erdos-Renyi: ", feddip)
+        for start, share in (("uniform", "10.0 %"), ("erk", r"(?!10\.0)[\d.]+ %")):
+            for method in ("feddst", "dispfl"):
+                shown = self.check("--set", f"method.name={method}", "--set", f"sparsity.start={start}")
+                self.assertRegex(shown, rf"at 90\.0 % sparsity: \d+ MFLOP \({share}\)")
+
+    def test_the_estimated_memory_is_that_of_a_run_on_either_path(self):
+        layers = ", ".join("{kind='fully_connected', outputs=1024}, {kind='relu'}" for _ in range(2))
+        small = ("--set", "federation.clients_per_round=1", "--set", "federation.evaluate_every=2", "--set", "sparsity.initial=0.6")
+        large = (*small, "--set", "model.name=custom", "--set", f"model.layers=[{layers}, {{kind='fully_connected'}}]")
+        # LeNet-5 is small beside the program and its libraries.
+        program_alone = self.peak_memory(*small) - sum(self.estimated_memory(*small).values())
+        peak = {}
+        for kernels in ("dense", "auto"):
+            settings = (*large, "--set", f"compute.kernels={kernels}")
+            rows = self.estimated_memory(*settings)
+            peak[kernels] = self.peak_memory(*settings)
+            with self.subTest(kernels):
+                self.assertEqual("sparse kernels" in rows, kernels == "auto")
+                self.assertLess(peak[kernels] - program_alone, 1.3 * sum(rows.values()))
+                self.assertGreater(peak[kernels] - program_alone, 0.8 * sum(rows.values()))
+        more = (peak["auto"] - peak["dense"]) / rows["sparse kernels"]
+        self.assertLess(more, 1.2)
+        self.assertGreater(more, 0.35)
+
+    def estimated_memory(self, *settings):
+        """Bytes by row."""
+        shown = self.check(*settings)
+        shown = shown[shown.index("\nMemory, estimated\n"):]
+        units = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+        return {what: float(number) * units[unit]
+                for what, number, unit in re.findall(r"^  (\w.*?) +([\d.]+) (B|kB|MB|GB)  ", shown, re.MULTILINE)}
+
+    def peak_memory(self, *settings):
+        """Bytes resident of a run."""
+        process = self.start("train", self.config, "--out", "memory.h5", "--set", "checkpoint.every_rounds=0", *settings)
+        with process.stdout, process.stderr:
+            error = process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(process.returncode, 0, error)
+        (self.folder / "memory.h5").unlink()
+        return 1024 * used.ru_maxrss
 
     def test_each_partition_is_shown(self):
         self.assertIn("500 clients, each with 120 training", self.check())

@@ -126,6 +126,12 @@ class CompareWithAuthors(unittest.TestCase):
                 self.assertEqual((told.returncode, told.stderr.count("\n")), (2, 1), told.stderr)
                 self.assertIn(f"compare_with_authors.py: error: {self.folder / name}: no results of feddip: ", told.stderr)
 
+    def test_asked_for_help_it_helps(self):
+        told = subprocess.run([sys.executable, "-B", JOBS / "compare_with_authors.py", "--help"], capture_output=True, text=True,
+                              check=False)
+        self.assertEqual((told.returncode, told.stderr), (0, ""))
+        self.assertIn("mean over the last 10 rounds", told.stdout)
+
     def test_rounds_that_were_not_measured_have_no_number(self):
         stopped = np.where(np.arange(100) < 50, 0.25, np.nan)
         self.assertEqual(compare_with_authors.figures([stopped]), ["25.00", "25.00", "-", "-"])

@@ -60,6 +60,19 @@ class EachClass(unittest.TestCase):
         self.assertEqual(verify_export.with_interval(0, 10), "0.0 (0.0 - 27.8)")
 
 
+class Operators(unittest.TestCase):
+    def test_what_feddip_exports_none_of_is_refused_by_the_operators_name(self):
+        one, two = torch.ones(1), torch.full((1,), 2.0)
+        for name, compute in (
+            ("Conv", lambda: verify_export.convolve({"pads": [0, 0, 1, 1], "strides": [1, 1]}, one, one)),
+            ("Gemm", lambda: verify_export.product({"transB": 1, "alpha": 2.0}, one, one)),
+            ("Reshape", lambda: verify_export.reshape({"allowzero": 1}, one, one)),
+            ("InstanceNormalization", lambda: verify_export.instance_norm({"epsilon": 0.0}, one, two, one)),
+        ):
+            with self.subTest(name), self.assertRaisesRegex(ValueError, f"can't compute {name} with "):
+                compute()
+
+
 class Export(program.Program):
     def export(self, checkpoint, out, *more):
         done = self.run_program("export", checkpoint, "--out", out, *more)

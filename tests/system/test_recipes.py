@@ -101,6 +101,20 @@ class Shell(unittest.TestCase):
                 done = self.shell(f'source "{lib}"; echo "$python"', FEDDIP_PYTHON=named)
                 self.assertEqual(done.stdout.strip(), expected)
 
+    def test_threads_that_slurm_sets_are_named_where_they_are_others_than_before(self):
+        complaint = "feddip: error: can't resume with another configuration (./thr): compute.threads was 1 and is 2 now"
+        self.stand_in("feddip", "exit 2")  # knows of no results yet
+        for says, hinted in ((complaint, True), ("feddip: error: no such file", False)):
+            with self.subTest(says=says):
+                self.stand_in("mpirun", f'echo "{says}" >&2; exit 2')
+                done = self.shell(f"source '{ROOT}/jobs/slurm.sh'; train run.toml --out run.h5", SLURM_JOB_ID="1",
+                                  SLURM_JOB_NODELIST="here", FEDDIP_LAUNCHER="mpirun", FEDDIP=str(self.folder / "feddip"))
+                self.assertEqual(done.returncode, 2, done.stderr)
+                log = self.folder / "run.log"
+                self.assertIn(says, log.read_text())
+                self.assertEqual("submit with that as before, or with another --out" in log.read_text(), hinted)
+                log.unlink()
+
     def test_by_hand_too(self):
         text = (ROOT / "README.md").read_text()
         by_hand = re.search(r"### Building by hand\n\n    (.+)\n", text)[1]

@@ -1,5 +1,6 @@
 """Training as a user does it: results, the same bits on any number of ranks, stopping and going on."""
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -33,6 +34,14 @@ class Training(program.Program):
         self.wait_for_checkpoint(name, process)
         return process
 
+    def test_accuracy_on_dirichlet_shares_is_what_its_long_name_says(self):
+        self.train("--out", "a.h5", "--set", "data.partition=dirichlet", "--set", "federation.clients=20",
+                   "--set", "federation.clients_per_round=20", "--set", "federation.rounds=1")
+        with h5py.File(self.folder / "a.h5") as file:
+            measured, own = file["rounds/test_accuracy"], file["clients/accuracy"]
+            self.assertIn("where /clients/accuracy is measured, the mean over all clients", measured.attrs["long_name"])
+            np.testing.assert_allclose(measured[:], own[:].mean(axis=1))
+
     def ranks_of(self, process):
         """Process ids of the ranks that mpirun has started."""
         children = f"/proc/{process.pid}/task/{process.pid}/children"
@@ -59,10 +68,16 @@ class Training(program.Program):
     def test_info_reads_what_keep_has_compressed(self):
         self.train("--set", "federation.rounds=60", "--set", "federation.evaluate_every=60", "--out", "r.h5")
         told, size = self.run_program("info", "r.h5").stdout, (self.folder / "r.h5").stat().st_size
-        subprocess.run([program.CONFIGS.parent / "keep.sh", "r.h5"], cwd=self.folder, capture_output=True, check=True)
+        subprocess.run([program.CONFIGS.parent / "keep.py", "r.h5"], cwd=self.folder, capture_output=True, check=True)
         self.assertLess((self.folder / "r.h5").stat().st_size, size)
         again = self.run_program("info", "r.h5")
         self.assertEqual((again.returncode, again.stdout), (0, told), again.stderr)
+
+    def test_keep_loses_no_value_attribute_or_dimension_scale(self):
+        self.train("--out", "r.h5")
+        shutil.copy(self.folder / "r.h5", self.folder / "whole.h5")
+        subprocess.run([program.CONFIGS.parent / "keep.py", "r.h5"], cwd=self.folder, capture_output=True, check=True)
+        self.assertEqual(results.described(self.folder / "r.h5"), results.described(self.folder / "whole.h5"))
 
     def test_results_are_not_overwritten(self):
         self.train("--out", "r.h5")

@@ -90,8 +90,9 @@ public:
     virtual std::unique_ptr<aggregation> start(const aggregation_setting& setting,
                                                transport& ranks) const = 0;
 
-    // With fewer updates than this a round leaves the model as it is. 0: a round of none has a result, too.
-    virtual int least_updates() const { return 1; }
+    // With fewer updates than this a round leaves the model as it is, where so many others were not finite.
+    // 0: a round of none has a result, too.
+    virtual int least_updates([[maybe_unused]] int not_finite) const { return 1; }
 };
 
 // Throws input_error for an unknown name, and where a round has too few clients for as many hostile ones.

@@ -1,6 +1,7 @@
-// Centred clipping (Karimireddy, He, Jaggi 2021, algorithm 2): v <- v + mean over u of (x_u - v) min(1, tau /
+// Centred clipping (Karimireddy, He, Jaggi 2021, algorithm 1): v <- v + mean over u of (x_u - v) min(1, tau /
 // ||x_u - v||). Its centre begins at the model, not at an earlier round's, and therefore moves five times.
-// tau is `aggregation.clip`, or anew each time the median of the distances.
+// tau is `aggregation.clip`, or anew each time the median of the distances. The paper's other half is not
+// here: workers that send momentum, against attacks that add up over rounds.
 #include "fl/aggregation/combination.hpp"
 #include "fl/aggregation/rules.hpp"
 
@@ -35,8 +36,8 @@ std::vector<double> centered_clipping(const gram& products, double clip) {
 
 std::unique_ptr<aggregation_rule> make_centered_clipping(const config::run_config& config) {
     const double clip = config.aggregation.clip;
-    return make_combination([clip](const gram& products) { return centered_clipping(products, clip); },
-                            majority_over(config.aggregation.hostile));
+    return make_combination([clip](const gram& products, int) { return centered_clipping(products, clip); },
+                            {config.aggregation.hostile, majority_over});
 }
 
 } // namespace feddip::fl

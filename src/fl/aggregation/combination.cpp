@@ -13,10 +13,9 @@ namespace {
 
 class combination final : public aggregation {
 public:
-    combination(const coefficient_rule& rule, int least_updates, const aggregation_setting& setting,
+    combination(const coefficient_rule& rule, const resistance& needed, const aggregation_setting& setting,
                 transport& ranks)
-        : rule_(rule), least_updates_(static_cast<std::size_t>(least_updates)), setting_(setting),
-          ranks_(ranks), slices_(setting, ranks) {}
+        : rule_(rule), needed_(needed), setting_(setting), ranks_(ranks), slices_(setting, ranks) {}
 
     void add(int slot, upload sent) override { slices_.add(slot, sent); }
 
@@ -25,7 +24,10 @@ public:
         const auto products = inner_products(updates, slices_, ranks_);
         std::vector<double> chosen;
         if (ranks_.rank() == 0) {
-            chosen = updates.size() < least_updates_ ? std::vector<double>(updates.size()) : rule_(products);
+            const int finite = static_cast<int>(updates.size()), not_finite = slices_.not_finite();
+            chosen = finite < needed_.least_updates(not_finite)
+                         ? std::vector<double>(updates.size())
+                         : rule_(products, needed_.among(finite, not_finite));
         }
         coefficients_ = broadcast(ranks_, std::span<const double>(chosen));
         for (std::size_t u = 0; u < updates.size(); ++u) {
@@ -74,7 +76,7 @@ private:
     }
 
     const coefficient_rule& rule_;
-    const std::size_t least_updates_;
+    const resistance needed_;
     const aggregation_setting setting_;
     transport& ranks_;
     slicer slices_;
@@ -85,23 +87,22 @@ private:
 
 class combination_rule final : public aggregation_rule {
 public:
-    combination_rule(coefficient_rule rule, int least_updates)
-        : rule_(std::move(rule)), least_updates_(least_updates) {}
+    combination_rule(coefficient_rule rule, resistance needed) : rule_(std::move(rule)), needed_(needed) {}
 
     std::unique_ptr<aggregation> start(const aggregation_setting& setting, transport& ranks) const override {
-        return std::make_unique<combination>(rule_, least_updates_, setting, ranks);
+        return std::make_unique<combination>(rule_, needed_, setting, ranks);
     }
-    int least_updates() const override { return least_updates_; }
+    int least_updates(int not_finite) const override { return needed_.least_updates(not_finite); }
 
 private:
     coefficient_rule rule_;
-    int least_updates_;
+    resistance needed_;
 };
 
 } // namespace
 
-std::unique_ptr<aggregation_rule> make_combination(coefficient_rule rule, int least_updates) {
-    return std::make_unique<combination_rule>(std::move(rule), least_updates);
+std::unique_ptr<aggregation_rule> make_combination(coefficient_rule rule, resistance needed) {
+    return std::make_unique<combination_rule>(std::move(rule), needed);
 }
 
 double lower_median(std::vector<double> norms) {

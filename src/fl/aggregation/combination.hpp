@@ -6,17 +6,19 @@
 
 #include "fl/aggregation/aggregation.hpp"
 #include "fl/aggregation/gram.hpp"
+#include "fl/aggregation/resistance.hpp"
 
 #include <functional>
 #include <vector>
 
 namespace feddip::fl {
 
-// [updates] coefficients, at least 0, not all 0. An update with 0 counts as left out.
-using coefficient_rule = std::function<std::vector<double>(const gram&)>;
+// [updates] coefficients, at least 0, not all 0, where `hostile` updates may be. An update with 0 counts as
+// left out.
+using coefficient_rule = std::function<std::vector<double>(const gram&, int hostile)>;
 
-// With fewer than `least_updates` updates the model is kept, and the rule isn't asked.
-std::unique_ptr<aggregation_rule> make_combination(coefficient_rule rule, int least_updates);
+// With too few updates the model is kept, and the rule isn't asked.
+std::unique_ptr<aggregation_rule> make_combination(coefficient_rule rule, resistance needed);
 
 // The lower of the two in the middle, where there are two. Of `norms`, at least one.
 double lower_median(std::vector<double> norms);

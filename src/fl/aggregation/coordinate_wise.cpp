@@ -13,14 +13,16 @@ namespace {
 
 class coordinate_wise final : public aggregation {
 public:
-    coordinate_wise(const coordinate_rule& rule, const aggregation_setting& setting, transport& ranks)
-        : rule_(rule), setting_(setting), ranks_(ranks), slices_(setting, ranks) {}
+    coordinate_wise(const coordinate_rule& rule, const resistance& needed, const aggregation_setting& setting,
+                    transport& ranks)
+        : rule_(rule), needed_(needed), setting_(setting), ranks_(ranks), slices_(setting, ranks) {}
 
     void add(int slot, upload sent) override { slices_.add(slot, sent); }
 
     void collect() override {
         const auto updates = slices_.exchange();
         const auto range = slices_.range_of(ranks_.rank());
+        const int hostile = needed_.among(static_cast<int>(updates.size()), slices_.not_finite());
         std::vector<float> made(range.size()), samples_sent(range.size());
         std::vector<float> sent;
         const auto take = [&](std::size_t i, std::size_t u, float value) {
@@ -29,7 +31,7 @@ public:
         };
         visit_coordinates(updates, range.size(), take, [&](std::size_t i) {
             const std::size_t at = range.first + i;
-            made[i] = sent.empty() ? slices_.unsent(at) : rule_(sent, slices_.kept(at));
+            made[i] = sent.empty() ? slices_.unsent(at) : rule_(sent, slices_.kept(at), hostile);
             sent.clear();
         });
         made_ = slices_.join(made);
@@ -48,6 +50,7 @@ public:
 
 private:
     const coordinate_rule& rule_;
+    const resistance needed_;
     const aggregation_setting setting_;
     transport& ranks_;
     slicer slices_;
@@ -56,17 +59,16 @@ private:
 
 class coordinate_wise_rule final : public aggregation_rule {
 public:
-    coordinate_wise_rule(coordinate_rule rule, int least_updates)
-        : rule_(std::move(rule)), least_updates_(least_updates) {}
+    coordinate_wise_rule(coordinate_rule rule, resistance needed) : rule_(std::move(rule)), needed_(needed) {}
 
     std::unique_ptr<aggregation> start(const aggregation_setting& setting, transport& ranks) const override {
-        return std::make_unique<coordinate_wise>(rule_, setting, ranks);
+        return std::make_unique<coordinate_wise>(rule_, needed_, setting, ranks);
     }
-    int least_updates() const override { return least_updates_; }
+    int least_updates(int not_finite) const override { return needed_.least_updates(not_finite); }
 
 private:
     coordinate_rule rule_;
-    int least_updates_;
+    resistance needed_;
 };
 
 } // namespace
@@ -82,8 +84,8 @@ float median_of(std::span<float> values) {
     return std::isfinite(half) ? half : std::midpoint(below, *middle); // their difference is too large
 }
 
-std::unique_ptr<aggregation_rule> make_coordinate_wise(coordinate_rule rule, int least_updates) {
-    return std::make_unique<coordinate_wise_rule>(std::move(rule), least_updates);
+std::unique_ptr<aggregation_rule> make_coordinate_wise(coordinate_rule rule, resistance needed) {
+    return std::make_unique<coordinate_wise_rule>(std::move(rule), needed);
 }
 
 } // namespace feddip::fl

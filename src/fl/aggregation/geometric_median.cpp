@@ -43,7 +43,8 @@ std::vector<double> geometric_median(const gram& products) {
 } // namespace
 
 std::unique_ptr<aggregation_rule> make_geometric_median(const config::run_config& config) {
-    return make_combination(geometric_median, majority_over(config.aggregation.hostile));
+    return make_combination([](const gram& products, int) { return geometric_median(products); },
+                            {config.aggregation.hostile, majority_over});
 }
 
 } // namespace feddip::fl

@@ -31,13 +31,12 @@ std::vector<std::size_t> by_krum_score(const gram& products, int hostile) {
 }
 
 std::unique_ptr<aggregation_rule> make_krum(const config::run_config& config) {
-    const int hostile = config.aggregation.hostile;
-    const auto rule = [hostile](const gram& products) {
+    const auto rule = [](const gram& products, int hostile) {
         std::vector<double> coefficients(products.size());
         coefficients[by_krum_score(products, hostile).front()] = 1;
         return coefficients;
     };
-    return make_combination(rule, krum_needs(hostile));
+    return make_combination(rule, {config.aggregation.hostile, krum_needs});
 }
 
 } // namespace feddip::fl

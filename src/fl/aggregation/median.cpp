@@ -6,8 +6,8 @@
 namespace feddip::fl {
 
 std::unique_ptr<aggregation_rule> make_median(const config::run_config& config) {
-    return make_coordinate_wise([](std::span<float> values, float) { return median_of(values); },
-                                majority_over(config.aggregation.hostile));
+    return make_coordinate_wise([](std::span<float> values, float, int) { return median_of(values); },
+                                {config.aggregation.hostile, majority_over});
 }
 
 } // namespace feddip::fl

@@ -9,8 +9,7 @@
 namespace feddip::fl {
 
 std::unique_ptr<aggregation_rule> make_multi_krum(const config::run_config& config) {
-    const int hostile = config.aggregation.hostile;
-    const auto rule = [hostile](const gram& products) {
+    const auto rule = [](const gram& products, int hostile) {
         std::vector<double> coefficients(products.size());
         const std::size_t chosen = products.size() - static_cast<std::size_t>(hostile) - 2;
         const auto best_first = by_krum_score(products, hostile);
@@ -19,7 +18,7 @@ std::unique_ptr<aggregation_rule> make_multi_krum(const config::run_config& conf
         }
         return coefficients;
     };
-    return make_combination(rule, krum_needs(hostile));
+    return make_combination(rule, {config.aggregation.hostile, krum_needs});
 }
 
 } // namespace feddip::fl

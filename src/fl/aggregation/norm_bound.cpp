@@ -8,7 +8,7 @@ namespace feddip::fl {
 
 std::unique_ptr<aggregation_rule> make_norm_bound(const config::run_config& config) {
     const double clip = config.aggregation.clip;
-    const auto rule = [clip](const gram& products) {
+    const auto rule = [clip](const gram& products, int) {
         auto norms = products.distances_from(std::vector<double>(products.size()));
         const double bound = clip > 0 ? clip : lower_median(norms);
         for (double& value : norms) {
@@ -16,7 +16,7 @@ std::unique_ptr<aggregation_rule> make_norm_bound(const config::run_config& conf
         }
         return norms;
     };
-    return make_combination(rule, majority_over(config.aggregation.hostile));
+    return make_combination(rule, {config.aggregation.hostile, majority_over});
 }
 
 } // namespace feddip::fl

@@ -77,7 +77,7 @@ public:
     std::unique_ptr<aggregation> start(const aggregation_setting& setting, transport& ranks) const override {
         return std::make_unique<private_mean>(guarantee_, clip_quantile_, setting, ranks);
     }
-    int least_updates() const override { return 0; }
+    int least_updates(int) const override { return 0; }
 
 private:
     privacy_guarantee guarantee_;

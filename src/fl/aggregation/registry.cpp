@@ -41,11 +41,11 @@ void check_clients(const aggregation_rule& rule, const config::run_config& confi
         throw input_error("impossible combination", "aggregation.rule",
                           "the mean withstands no hostile client; choose another rule, or hostile = 0");
     }
-    if (config.federation.clients_per_round < rule.least_updates()) {
+    if (config.federation.clients_per_round < rule.least_updates(0)) {
         throw input_error("impossible combination", "aggregation",
                           fmt::format("rule = \"{}\" with hostile = {} needs {} clients per round, and "
                                       "federation.clients_per_round is {}; take more, or lower hostile",
-                                      name, hostile, rule.least_updates(),
+                                      name, hostile, rule.least_updates(0),
                                       config.federation.clients_per_round));
     }
 }

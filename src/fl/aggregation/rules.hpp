@@ -18,9 +18,4 @@ std::unique_ptr<aggregation_rule> make_geometric_median(const config::run_config
 std::unique_ptr<aggregation_rule> make_centered_clipping(const config::run_config& config);
 std::unique_ptr<aggregation_rule> make_norm_bound(const config::run_config& config);
 
-// The least number of updates of which more are honest than hostile.
-constexpr int majority_over(int hostile) {
-    return 2 * hostile + 1;
-}
-
 } // namespace feddip::fl

@@ -290,7 +290,7 @@ public:
         }
         return std::make_unique<secure_mean<std::uint64_t>>(config_, guarantee_, setting, ranks);
     }
-    int least_updates() const override {
+    int least_updates(int) const override {
         return guarantee_ ? 0
                           : static_cast<int>(privacy::majority(
                                 static_cast<std::uint32_t>(config_.federation.clients_per_round)));

@@ -1,6 +1,7 @@
 // What the clients of a secure sum make of their changes, and what that costs them.
 #pragma once
 
+#include "base/layout.hpp"
 #include "config/config.hpp"
 #include "fl/privacy_guarantee.hpp"
 #include "privacy/fixed_point.hpp"
@@ -21,19 +22,25 @@ inline std::size_t secure_counts(const config::run_config& config) {
 privacy::secure_sum_terms secure_terms(const config::run_config& config, int round, std::uint32_t sampled,
                                        std::size_t values);
 
-// Bytes of all clients of a round together, on average over how many are drawn, where a share of them leaves
-// before it sends its values; without the headers of their uploads.
+// Bytes of all clients of a round together, on average over how many are drawn and who leaves before it sends
+// its values: each with probability `leaving` with privacy.clip, else that share of them. Without the headers
+// of their uploads. A lone client has no sum. Where too few stay for one, the mean counts what they would
+// have revealed: with the probability of failing (privacy_guarantee.hpp) up to a whole last stage too much.
 struct mean_traffic {
     double down = 0, up = 0;
 };
 mean_traffic secure_traffic(const config::run_config& config, int round, std::size_t values, double leaving);
 
 // Clipped changes with room for the noise, as fine as discrete noise allows; else changes times samples, up
-// to 2^36.
+// to 2^36. Throws input_error where there is more noise than words of any fineness take.
 template <typename Word>
 privacy::fixed_point<Word> secure_words(const config::run_config& config,
                                         const std::optional<privacy_guarantee>& guarantee, double clip,
                                         std::size_t values);
+
+// Throws input_error where that would be in a run of the model: methods that can be private
+// (privacy_guarantee.hpp) send all weights in the first round.
+void ensure_room_for_noise(const config::run_config& config, const parameter_layout& layout);
 
 // Throws input_error where a sum of words is not all that the server needs, or would give a client away.
 void ensure_summable(const config::run_config& config);

@@ -5,6 +5,7 @@
 #include "sparse/foreign_mask.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace feddip::fl {
 
@@ -15,6 +16,9 @@ struct slice_header {
     std::uint32_t slot, samples;
     std::uint64_t values;
 };
+
+// In place of the number of values, with nothing behind the header: the update was not finite.
+constexpr auto none_finite = std::numeric_limits<std::uint64_t>::max();
 
 sparse::mask cut(const sparse::mask& whole, coordinate_range range) {
     sparse::mask part(range.size(), false);
@@ -44,6 +48,7 @@ coordinate_range slicer::range_of(int rank) const {
 
 void slicer::add(int slot, const upload& sent) {
     if (!sent.included) {
+        ++not_finite_;
         return;
     }
     update_slice whole{.slot = static_cast<std::uint32_t>(slot),
@@ -62,6 +67,8 @@ void slicer::add(int slot, const upload& sent) {
 std::vector<std::byte> slicer::packed_for(int rank) const {
     const auto range = range_of(rank);
     std::vector<std::byte> message;
+    const std::vector<slice_header> empty(static_cast<std::size_t>(not_finite_), {0, 0, none_finite});
+    append(message, std::span<const slice_header>(empty));
     for (const auto& whole : added_) {
         const auto part = cut(whole.sent.support, range);
         const auto values =
@@ -74,10 +81,14 @@ std::vector<std::byte> slicer::packed_for(int rank) const {
     return message;
 }
 
-std::vector<update_slice> unpack_slices(std::span<const std::byte> message, std::size_t coordinates) {
-    std::vector<update_slice> slices;
+unpacked_slices unpack_slices(std::span<const std::byte> message, std::size_t coordinates) {
+    unpacked_slices slices;
     while (!message.empty()) {
         const auto head = take_one<slice_header>(message);
+        if (head.values == none_finite) {
+            ++slices.not_finite;
+            continue;
+        }
         update_slice slice{.slot = head.slot,
                            .samples = head.samples,
                            .sent = {.support = {coordinates, false}, .values = {}}};
@@ -87,7 +98,7 @@ std::vector<update_slice> unpack_slices(std::span<const std::byte> message, std:
             throw error("damaged slice of an update", "ranks", "it has more or fewer values than positions");
         }
         slice.sent.values = take<float>(message, head.values);
-        slices.push_back(std::move(slice));
+        slices.finite.push_back(std::move(slice));
     }
     return slices;
 }
@@ -98,9 +109,12 @@ std::vector<update_slice> slicer::exchange() {
         messages.push_back(packed_for(rank));
     }
     added_.clear();
+    not_finite_ = 0;
     std::vector<update_slice> slices;
     for (const auto& message : ranks_.exchange(std::move(messages))) {
-        std::ranges::move(unpack_slices(message, range_of(ranks_.rank()).size()), std::back_inserter(slices));
+        auto theirs = unpack_slices(message, range_of(ranks_.rank()).size());
+        std::ranges::move(theirs.finite, std::back_inserter(slices));
+        not_finite_ += theirs.not_finite;
     }
     std::ranges::sort(slices, {}, &update_slice::slot);
     return slices;

@@ -34,9 +34,14 @@ struct coordinate_range {
     std::size_t size() const { return last - first; }
 };
 
+struct unpacked_slices {
+    std::vector<update_slice> finite;
+    int not_finite = 0; // so many other updates
+};
+
 // What slicer::exchange sends to the rank that has a slice of so many coordinates. Throws feddip::error for
 // bytes that it can't have packed.
-std::vector<update_slice> unpack_slices(std::span<const std::byte> message, std::size_t coordinates);
+unpacked_slices unpack_slices(std::span<const std::byte> message, std::size_t coordinates);
 
 // Collects this rank's uploads and exchanges them.
 class slicer {
@@ -61,11 +66,14 @@ public:
         return coordinate < dropped_by_all_ ? 0.0F : kept(coordinate);
     }
 
-    // Not included uploads are forgotten.
+    // Of uploads that are not included nothing is kept but their number.
     void add(int slot, const upload& sent);
 
     // Collective, once: of all uploads the slice of this rank, by slot. Those that were added are let go.
     std::vector<update_slice> exchange();
+
+    // Afterwards, on every rank: how many uploads were not included.
+    int not_finite() const { return not_finite_; }
 
     // Collective: on rank 0 the slices of all ranks behind one another, elsewhere nothing. `mine` has a value
     // for each coordinate of this rank's slice.
@@ -82,6 +90,7 @@ private:
     std::size_t coordinates_;
     std::size_t dropped_by_all_;      // coordinates before are weights that are 0 where no update has them
     std::vector<update_slice> added_; // of all coordinates
+    int not_finite_ = 0;              // on this rank, then on all
 };
 
 // For each coordinate i of a slice in turn: take(i, u, value) for each update u that sent it, then done(i).

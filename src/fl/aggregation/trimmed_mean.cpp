@@ -10,8 +10,8 @@
 namespace feddip::fl {
 
 std::unique_ptr<aggregation_rule> make_trimmed_mean(const config::run_config& config) {
-    const auto trimmed = static_cast<std::size_t>(config.aggregation.hostile);
-    const auto rule = [trimmed](std::span<float> values, float kept) {
+    const auto rule = [](std::span<float> values, float kept, int hostile) {
+        const auto trimmed = static_cast<std::size_t>(hostile);
         if (values.size() <= 2 * trimmed) {
             return kept;
         }
@@ -20,7 +20,7 @@ std::unique_ptr<aggregation_rule> make_trimmed_mean(const config::run_config& co
         return static_cast<float>(std::accumulate(rest.begin(), rest.end(), 0.0) /
                                   static_cast<double>(rest.size()));
     };
-    return make_coordinate_wise(rule, majority_over(config.aggregation.hostile));
+    return make_coordinate_wise(rule, {config.aggregation.hostile, majority_over});
 }
 
 } // namespace feddip::fl

@@ -44,10 +44,10 @@ void budgets::assign(ongoing_round& now, run_state& state) {
 void budgets::share_out(ongoing_round& now, const run_state& state) {
     const auto levels = told_by_server(now, [&](const participant& p) { return level_for(p, now, state); });
     for (std::size_t i = 0; i < levels.size(); ++i) {
-        auto& who = now.who.sampled[i];
-        who.part = part_at(levels[i], now.plan.round);
-        who.feedback = feedback_of(who, now.plan.round);
-        if (who.part.limited()) {
+        auto& p = now.who.sampled[i];
+        p.part = part_at(levels[i], now.plan.round);
+        p.feedback = feedback_of(p, now.plan.round);
+        if (p.part.limited()) {
             now.ladder = &state.ladder;
         }
     }
@@ -62,9 +62,9 @@ void budgets::drop_late(ongoing_round& now, const run_state& state) {
         return p.answers && links_.seconds(work) > here_.what.config.budget.deadline_s ? 1 : 0;
     });
     for (std::size_t i = 0; i < late.size(); ++i) {
-        auto& who = now.who.sampled[i];
-        who.late = late[i] != 0;
-        who.answers = who.answers && !who.late;
+        auto& p = now.who.sampled[i];
+        p.late = late[i] != 0;
+        p.answers = p.answers && !p.late;
     }
 }
 
@@ -92,18 +92,18 @@ void budgets::rank_weights(int round, run_state& state) const {
     state.ladder_version = state.model.mask_version;
 }
 
-int budgets::level_for(const participant& who, const ongoing_round& now, const run_state& state) {
+int budgets::level_for(const participant& p, const ongoing_round& now, const run_state& state) {
     const auto& ladder = state.ladder;
-    const int highest = highest_level(who.client, ladder, now.plan.round);
+    const int highest = highest_level(p.client, ladder, now.plan.round);
     const int lowest = lowest_level(ladder, here_.layout.weights().size());
-    const auto allowed = controller_->next(past_of(who.client, state));
+    const auto allowed = controller_->next(past_of(p.client, state));
     const auto affords = [&](int level) {
         const auto part = part_at(level, now.plan.round);
-        const auto price = charges_.price(now.plan, state, who.client, part);
+        const auto price = charges_.price(now.plan, state, p.client, part);
         return allowed.covers(static_cast<double>(price.down), static_cast<double>(price.up));
     };
     if (highest < lowest || (controller_->is_binding() && !affords(lowest))) {
-        throw error(fmt::format("client {} can't take part", who.client), "budget",
+        throw error(fmt::format("client {} can't take part", p.client), "budget",
                     "not even one weight of each layer fits; raise its density or bytes_per_round");
     }
     if (affords(highest)) {
@@ -146,10 +146,10 @@ double budgets::density_of(int client) const {
 }
 
 // None where a client has no room for weights that it does not hold, or units that it lacks.
-double budgets::feedback_of(const participant& who, int round) const {
+double budgets::feedback_of(const participant& p, int round) const {
     const auto& budget = here_.what.config.budget;
-    const bool has_room = density_of(who.client) == 1 && budget.ranking == config::ranking_kind::magnitude;
-    return has_room ? feedback_strength(budget, who.kept_in < 0 ? 0 : round - who.kept_in) : 0;
+    const bool has_room = density_of(p.client) == 1 && budget.ranking == config::ranking_kind::magnitude;
+    return has_room ? feedback_strength(budget, p.kept_in < 0 ? 0 : round - p.kept_in) : 0;
 }
 
 sparse::ladder_part budgets::part_at(int level, int round) const {

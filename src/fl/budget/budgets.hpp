@@ -30,11 +30,11 @@ private:
     std::vector<std::int32_t> told_by_server(const ongoing_round& now,
                                              const std::function<int(const participant&)>& decide) const;
     void rank_weights(int round, run_state& state) const;
-    int level_for(const participant& who, const ongoing_round& now, const run_state& state);
+    int level_for(const participant& p, const ongoing_round& now, const run_state& state);
     int highest_level(int client, const sparse::ladder& ladder, int round) const; // of what it can hold
     std::vector<past_round> past_of(int client, const run_state& state) const;
     double density_of(int client) const;
-    double feedback_of(const participant& who, int round) const;
+    double feedback_of(const participant& p, int round) const;
     sparse::ladder_part part_at(int level, int round) const;
 
     const workplace& here_;

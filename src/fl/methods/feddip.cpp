@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "fl/methods/common.hpp"
 #include "fl/methods/registry.hpp"
+#include "sparse/lamp.hpp"
 #include "sparse/magnitude.hpp"
 #include "sparse/schedules.hpp"
 
@@ -27,6 +28,12 @@ public:
             throw input_error("impossible combination", "sparsity.start_scale",
                               "\"density\" has nothing to scale where sparsity.start_mask = \"per_client\" "
                               "begins with dense weights; take \"dense\"");
+        }
+        if (config.sparsity.score != config::score_kind::magnitude &&
+            config.communication.reconfiguration_upload != config::reconfiguration_upload_kind::dense) {
+            throw input_error("impossible combination", "communication.reconfiguration_upload",
+                              "clients send their weights of largest magnitude, while sparsity.score = "
+                              "\"lamp\" ranks by another score; take \"dense\"");
         }
         check_answer();
     }
@@ -87,7 +94,8 @@ public:
         if (plan.regrown_share > 0) {
             const auto count = alive(plan, received.layout);
             const auto fresh = std::llround(plan.regrown_share * static_cast<double>(count));
-            return sparse::regrow_largest(received.weights, current, count, static_cast<std::size_t>(fresh));
+            return sparse::regrow_largest(scores(received.layout, received.weights), current, count,
+                                          static_cast<std::size_t>(fresh));
         }
         if (ranks_outside_mask(plan.round)) {
             return prune(received.layout, received.weights, plan.target_sparsity);
@@ -129,8 +137,14 @@ private:
     sparse::mask prune(const parameter_layout& layout, std::span<const float> weights,
                        double sparsity) const {
         const double floor = config_.sparsity.layer_floor;
-        return floor > 0 ? sparse::prune_smallest_above_floor(layout, weights, sparsity, floor)
-                         : sparse::prune_smallest(weights, sparsity);
+        const auto ranked = scores(layout, weights);
+        return floor > 0 ? sparse::prune_smallest_above_floor(layout, ranked, sparsity, floor)
+                         : sparse::prune_smallest(ranked, sparsity);
+    }
+    std::vector<float> scores(const parameter_layout& layout, std::span<const float> weights) const {
+        return config_.sparsity.score == config::score_kind::lamp
+                   ? sparse::lamp_scores(layout, weights)
+                   : std::vector<float>(weights.begin(), weights.end());
     }
     upload_content reconfiguration_upload() const {
         return config_.communication.reconfiguration_upload == config::reconfiguration_upload_kind::dense

@@ -1,4 +1,5 @@
-#include "nn/layers/layer.hpp"
+#include "nn/blocks.hpp"
+#include "nn/layers/blocked.hpp"
 
 #include <optional>
 
@@ -11,6 +12,10 @@ using dnnl::memory;
 class global_average_pool final : public layer {
 public:
     tensor forward(plan_builder& plan, std::vector<tensor> inputs) override {
+        if (is_blocked(inputs[0].desc())) { // as a group norm leaves them; oneDNN has no fast kernel then
+            in_blocks_ = make_blocked_average_pool();
+            return in_blocks_->forward(plan, std::move(inputs));
+        }
         const tensor in = std::move(inputs[0]);
         in_desc_ = in.desc();
         const memory::dims dims = in_desc_.dims();
@@ -29,6 +34,9 @@ public:
         if (!wanted) {
             return {};
         }
+        if (in_blocks_ != nullptr) {
+            return in_blocks_->backward(plan, std::move(diff_out), wanted);
+        }
         diff_out = plan.in_layout(std::move(diff_out), forward_->dst_desc());
         const dnnl::pooling_backward::primitive_desc primitive(
             {average, in_desc_, diff_out.desc(), window_, window_, {0, 0}, {0, 0}}, plan.engine(), *forward_);
@@ -44,6 +52,7 @@ private:
     memory::dims window_;
     memory::desc in_desc_;
     std::optional<dnnl::pooling_forward::primitive_desc> forward_;
+    std::unique_ptr<layer> in_blocks_;
 };
 
 } // namespace

@@ -11,8 +11,9 @@ namespace feddip::nn {
 
 namespace {
 
-constexpr double most_weights = 1 << 30; // of a layer
-constexpr double most_values = 1 << 28;  // of an image, in a layer's output
+constexpr double most_weights = 1 << 30;   // of a layer
+constexpr double most_in_all = 4294967295; // positions of weights have 32 bits (sparse/ladder.cpp)
+constexpr double most_values = 1 << 28;    // of an image, in a layer's output
 
 std::string to_string(data::image_shape s) {
     return fmt::format("{} x {} x {}", s.channels, s.height, s.width);
@@ -167,6 +168,10 @@ private:
         if (fan_in * outputs > most_weights) {
             fail(fmt::format("it would have {:.3g} weights, more than 2^30", fan_in * outputs));
         }
+        weights_ += fan_in * outputs;
+        if (weights_ > most_in_all) {
+            fail(fmt::format("with it the network would have {:.3g} weights, more than 2^32 - 1", weights_));
+        }
     }
 
     int value_of(const std::string& name) {
@@ -184,7 +189,8 @@ private:
 
     model_spec model_;
     int classes_;
-    int number_ = 0; // of the layer in hand, from 1
+    double weights_ = 0; // so far
+    int number_ = 0;     // of the layer in hand, from 1
     std::string name_;
     std::map<std::string, int> values_; // by name of the layer
 };

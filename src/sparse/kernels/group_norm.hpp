@@ -1,6 +1,7 @@
 // Group normalization (Wu and He 2018) on activations in blocks of 16 samples (kernels.hpp): each sample by
 // the mean and variance of its own channels, taken together in `groups` equal groups of neighbours, over
-// their pixels.
+// their pixels. Unlike the layers in layers.hpp, the backward pass allocates: two sums for each channel of a
+// group.
 #pragma once
 
 #include "sparse/kernels/layers.hpp"

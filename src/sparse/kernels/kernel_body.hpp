@@ -157,7 +157,7 @@ FEDDIP_INLINE void gather_group(const gather_arguments& a, int channel, int part
 FEDDIP_INLINE void prefetch_step(prefetch_queue& queue) {
     for (std::uint32_t i = 0; i < queue.runs_per_step && queue.channels > 0; ++i) {
         const slab_run& run = queue.runs[queue.next_run];
-        const float* from = queue.image + run.source * lanes;
+        const float* from = queue.image + std::ptrdiff_t{lanes} * run.source;
         for (int vector_index = 0; run.source >= 0 && vector_index < run.count; ++vector_index) {
             __builtin_prefetch(from, 0, 2);
             from += run.step * lanes;
@@ -307,7 +307,7 @@ void pack(const float* image, std::ptrdiff_t image_channel, int channels, const 
                 }
                 continue;
             }
-            const float* from = image + run.source * lanes;
+            const float* from = image + std::ptrdiff_t{lanes} * run.source;
             for (int i = 0; i < run.count; ++i, from += run.step * lanes, to += lanes) {
                 FEDDIP_UNROLL
                 for (int part = 0; part < parts; ++part) {

@@ -1,6 +1,7 @@
 // The layers between the sparse ones, on activations in blocks of 16 samples (see kernels.hpp for the
 // layout), so that a network stays in that layout from its input to its loss. `blocks` counts blocks,
-// `samples` true samples; `planes` = blocks * channels; `pixels` = height * width. No call allocates.
+// `samples` true samples; `planes` = blocks * channels; `pixels` = height * width. No call in this header
+// allocates.
 #pragma once
 
 #include "sparse/kernels/kernels.hpp"

@@ -391,6 +391,15 @@ class JobScripts(unittest.TestCase):
                                            "--set a.b=1\n")
         self.assertRegex(self.run_tool("status.py", "my results").stdout, r"my results/r\.h5 +running .*job 4 on n1")
 
+    def test_status_of_a_folder_goes_into_those_in_it(self):
+        (self.folder / "all" / "of one").mkdir(parents=True)
+        self.write_results("all/of one/r.h5", True)
+        (self.folder / "all" / "of one" / "failed.log").write_text("\n== Job 1\nfeddip: error: no such dataset\n")
+        (self.folder / "queue").write_text(f"4|N/A|RUNNING|n1|{self.folder}|/jobs/train.sbatch c.toml --out all/of one/going.h5\n")
+        told = self.run_tool("status.py", "all").stdout
+        self.assertIn("\n3 runs, 1 done, 1 running, 1 failed", told)
+        self.assertRegex(told, r"all/of one/going\.h5 +running .*job 4 on n1")
+
     def test_status_of_a_folder_passes_over_audits(self):
         self.write_results("r.h5", True)
         with h5py.File(self.folder / "audit.h5", "w") as file:

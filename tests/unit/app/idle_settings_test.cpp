@@ -40,6 +40,9 @@ TEST(idle_settings, name_what_another_key_has_switched_off) {
     EXPECT_EQ(
         idle_in("[adaptation]\nthreshold = 9\n[faults]\nslow_factor = 3\n[privacy]\ndelta = 0.01").size(),
         3U);
+    EXPECT_THAT(idle_in("[method]\nname = \"fedavg\"\n[compute]\nkernels = \"sparse\""),
+                ElementsAre("compute.kernels = \"sparse\" does nothing: without masks the kernels are those "
+                            "that are faster"));
     EXPECT_THAT(idle_in("[budget]\nmode = \"fixed\"\ndensity = 0.5\ndeadline_s = 3"),
                 ElementsAre("budget.deadline_s = 3.0 does nothing: budget.mode is \"fixed\""));
 }
@@ -73,6 +76,10 @@ TEST(idle_settings, are_none_where_all_are_at_work) {
              "[aggregation]\nrule = \"norm_bound\"\nclip = 2",
              "[aggregation]\nrule = \"centered_clipping\"\nclip = 2",
              "[budget]\nmode = \"fixed\"\ndensity = 0.5",
+             "[compute]\nkernels = \"sparse\"",
+             "[method]\nname = \"fedavg\"\n[compute]\nkernels = \"dense\"",
+             "[method]\nname = \"fedavg\"\n[compute]\nkernels = \"sparse\"\n[budget]\nmode = \"fixed\"\n"
+             "density = 0.5",
              "[budget]\nmode = \"fixed\"\ndensity = 0.5\nrotate = true\nlayer_floor = 1",
              "[links]\nshares = [0.5, 0.5]\n[budget]\nmode = \"fixed\"\ndensity = [1, 0.5]\nfeedback = 0.5",
              "[method]\nname = \"fedavg\"\n[communication]\nvalue_type = \"bf16\"\n[budget]\nmode = "

@@ -87,7 +87,7 @@ TEST(Traffic, OfClientsThatDropOutIsTheDownloadAlone) {
     const auto usual = predicted(c);
     c.faults.drop_probability = 0.3;
     const auto rounds = predicted(c);
-    int dropped = 0;
+    double dropped = 0;
     for (std::size_t t = 0; t < rounds.size(); ++t) {
         EXPECT_EQ(rounds[t].down, usual[t].down);
         EXPECT_NEAR(rounds[t].up, usual[t].up * (5 - rounds[t].dropped_out) / 5, 1e-6);
@@ -105,7 +105,7 @@ TEST(Traffic, IsOfTheMaskBeforeWhereTooFewAnswerForTheRuleOfAggregation) {
     for (auto c : {secure, krum}) {
         c.federation.rounds = 60;
         c.faults.drop_probability = 0.3;
-        const int least = fl::make_aggregation_rule(c)->least_updates();
+        const int least = fl::make_aggregation_rule(c)->least_updates(0);
         ASSERT_GT(least, 1);
         const auto rounds = predicted(c);
         int kept = 0;
@@ -151,7 +151,7 @@ TEST(Traffic, WithoutAServerIsAMessageFromEachNeighbourThatDoesNotDropOut) {
 
     c.dispfl.neighbours = 10;
     c.faults.drop_probability = 0.3;
-    int dropped = 0;
+    double dropped = 0;
     for (const auto& r : predicted(c)) {
         EXPECT_NEAR(messages(r), 4 * (5 - r.dropped_out), 1e-9); // they receive and don't send
         dropped += r.dropped_out;
@@ -239,6 +239,7 @@ TEST(Traffic, OfProtectedClientsIsAMeanOverWhoeverTakesPartForAsLongAsTheBudgetL
     const double whole = static_cast<double>(fl::header_bytes + 4 * layout_for(c).size());
     EXPECT_EQ(rounds.size(), 10U);
     EXPECT_EQ(rounds[0].up, 2.5 * whole);
+    EXPECT_EQ(total(rounds).dropped_out, 25);
     EXPECT_GT(rounds[3].positions, predicted(seen)[3].positions) << "each gets the whole mask";
     EXPECT_TRUE(std::isnan(rounds[0].seconds));
     EXPECT_EQ(rounds[0].values, static_cast<double>(layout_for(c).size()));
@@ -273,6 +274,21 @@ TEST(Work, IsThatOfTheKnownModels) {
     EXPECT_NEAR(std::accumulate(resnet.begin(), resnet.end(), 0.0) / 2, 0.56e9, 0.01e9);
 }
 
+TEST(Work, OfTrainingHasNoGradientOfTheImages) {
+    config::run_config c;
+    const auto lenet = training_flops(c);
+    EXPECT_EQ(lenet[0], 2 * 2.0 * 28 * 28 * 6 * 25);
+    EXPECT_EQ(lenet[1], 3 * 2.0 * 10 * 10 * 16 * 6 * 25);
+    EXPECT_EQ(std::accumulate(lenet.begin(), lenet.end(), 0.0), 2'263'920);
+
+    c.data.dataset = config::dataset_name::cifar_10;
+    c.model.name = config::model_name::resnet18; // which has blocks with a layer beside them
+    const auto forward = forward_flops(c), training = training_flops(c);
+    for (std::size_t l = 0; l < forward.size(); ++l) {
+        EXPECT_EQ(training[l], (l == 0 ? 2 : 3) * forward[l]) << l;
+    }
+}
+
 TEST(Work, IsListedInTheOrderOfTheLayout) {
     config::run_config c;
     c.data.dataset = config::dataset_name::cifar_10;
@@ -293,9 +309,9 @@ TEST(Work, IsListedInTheOrderOfTheLayout) {
 TEST(Memory, HoldsTheDataSetAndGrowsWithTheBatch) {
     config::run_config c;
     const auto layout = layout_for(c);
-    const auto small = estimate_memory(c, layout);
+    const auto small = estimate_memory(c, layout, {});
     c.federation.batch_size = 1000;
-    const auto large = estimate_memory(c, layout);
+    const auto large = estimate_memory(c, layout, {});
     EXPECT_EQ(small.dataset, 70'000.0 * 785);
     EXPECT_GT(large.activations, 3 * small.activations);
     EXPECT_EQ(large.parameters, small.parameters);
@@ -304,9 +320,57 @@ TEST(Memory, HoldsTheDataSetAndGrowsWithTheBatch) {
 TEST(Memory, HoldsAllUpdatesOfARoundWhereTheRuleNeedsThem) {
     config::run_config c;
     const auto layout = layout_for(c);
-    EXPECT_EQ(estimate_memory(c, layout).updates, 0);
+    EXPECT_EQ(estimate_memory(c, layout, {}).updates, 0);
     c.aggregation.rule = "median";
-    EXPECT_EQ(estimate_memory(c, layout).updates, 2.0 * 5 * 4 * static_cast<double>(layout.size()));
+    EXPECT_EQ(estimate_memory(c, layout, {}).updates, 2.0 * 5 * 4 * static_cast<double>(layout.size()));
+}
+
+TEST(Memory, HoldsTheSparseKernelsOfTheDensestMaskThatTheyAreTakenFor) {
+    auto c = small_run();
+    c.model.name = config::model_name::custom;
+    c.model.layers.resize(2);
+    for (auto& layer : c.model.layers) {
+        layer.kind = config::layer_word::fully_connected;
+    }
+    c.model.layers[0].outputs = 500;
+    const auto density = [&] {
+        const auto m = estimate_memory(c, layout_for(c), predicted(c));
+        const double size = static_cast<double>(layout_for(c).prunable_size());
+        EXPECT_NEAR(m.kernels / (72 * size), m.compiled, 1e-9);
+        return m.compiled;
+    };
+    c.compute.kernels = config::kernel_kind::sparse;
+    c.sparsity.initial = 0.2;
+    EXPECT_NEAR(density(), 0.8, 1e-5);
+    c.compute.kernels = config::kernel_kind::automatic;
+    EXPECT_LT(density(), 0.7);
+    EXPECT_GT(density(), 0.3);
+    c.sparsity.initial = c.sparsity.target = 0.99;
+    EXPECT_NEAR(density(), 0.01, 1e-5);
+    c.compute.kernels = config::kernel_kind::dense;
+    EXPECT_EQ(density(), 0);
+
+    c.compute.kernels = config::kernel_kind::sparse;
+    c.sparsity.start_mask = config::start_mask_kind::per_client;
+    c.sparsity.initial = 0.3;
+    c.federation.rounds = 1; // in which the model is dense
+    EXPECT_NEAR(density(), 0.7, 1e-5);
+
+    c.sparsity = {};
+    c.method.name = "fedavg";
+    EXPECT_EQ(density(), 0);
+    c.budget.mode = config::budget_kind::fixed;
+    c.budget.density = {0.25};
+    EXPECT_EQ(density(), 0.25);
+}
+
+TEST(Memory, HoldsWhatKernelsAreCompiledToWithoutAMaskBesideThoseOfAMask) {
+    auto c = small_run();
+    c.sparsity.initial = 0.6;
+    const auto m = estimate_memory(c, layout_for(c), predicted(c));
+    EXPECT_EQ(m.compiled, 1);
+    const double gradients = 150 + 2400; // of the convolutions, whose channels don't fill vectors
+    EXPECT_NEAR(m.kernels, 72 * (61470 + 0.4 * 61470 + gradients), 1);
 }
 
 } // namespace

@@ -117,6 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
         bad{"[sparsity]\nlayer_floor = -0.1", "at least 0 and less than 1"},
         bad{"[sparsity]\nlayer_floor = 1", "at least 0 and less than 1"},
         bad{"[sparsity]\nstart_scale = \"sparse\"", "did you mean \"dense\"?"},
+        bad{"[sparsity]\nscore = \"lamb\"", "did you mean \"lamp\"?"},
         bad{"[prunefl]\nremovable_share = 0", "greater than 0 and at most 1"},
         bad{"[prunefl]\nremovable_share = 1.5", "greater than 0 and at most 1"},
         bad{"[regularization]\nmaximum = -1e-3", "at least 0"},

@@ -44,9 +44,16 @@ run_config unusual_config() {
     c.feddst = {0.25};
     c.dispfl = {3, 0.75};
     c.dadpfl = {4, 0.625, 2, 0.02, 1.5};
-    c.sparsity = {
-        0.123456789012345678,      0.98, 20,  false, start_kind::uniform, start_mask_kind::per_client,
-        start_scale_kind::density, 0.25, 0.01};
+    c.sparsity = {0.123456789012345678,
+                  0.98,
+                  20,
+                  false,
+                  start_kind::uniform,
+                  start_mask_kind::per_client,
+                  start_scale_kind::density,
+                  0.25,
+                  0.01,
+                  score_kind::lamp};
     c.regularization = {2.0 / 3000, 20, staircase_kind::code};
     c.optimizer = {1.0, 1.0, 1e-300};
     c.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk_residual};
@@ -147,6 +154,7 @@ start_mask = "per_client"
 start_scale = "density"
 final_rounds = 100
 layer_floor = 0.05
+score = "lamp"
 [regularization]
 maximum = 2e-3
 steps = 20
@@ -233,9 +241,16 @@ path = "run.h5"
     expected.feddst = {1};
     expected.dispfl = {2, 0.25};
     expected.dadpfl = {3, 0.125, 1, 0.5, 4};
-    expected.sparsity = {
-        0.25, 0.95, 20, false, start_kind::uniform, start_mask_kind::per_client, start_scale_kind::density,
-        100,  0.05};
+    expected.sparsity = {0.25,
+                         0.95,
+                         20,
+                         false,
+                         start_kind::uniform,
+                         start_mask_kind::per_client,
+                         start_scale_kind::density,
+                         100,
+                         0.05,
+                         score_kind::lamp};
     expected.regularization = {2e-3, 20, staircase_kind::code};
     expected.optimizer = {0.05, 0.99, 0};
     expected.communication = {upload_kind::dense, value_kind::bf16, reconfiguration_upload_kind::topk};
@@ -287,6 +302,7 @@ TEST(parse, knows_every_choice) {
         {"sparsity.start", {"erk", "uniform"}},
         {"sparsity.start_mask", {"global", "per_client"}},
         {"sparsity.start_scale", {"dense", "density"}},
+        {"sparsity.score", {"magnitude", "lamp"}},
         {"communication.upload", {"sparse", "dense"}},
         {"communication.value_type", {"f32", "bf16"}},
         {"communication.reconfiguration_upload", {"dense", "topk", "topk_residual"}},

@@ -185,7 +185,7 @@ TEST(dropped_clients, keep_their_residual_as_it_was) {
     federation.config.sparsity.horizon = 1;
     federation.run();
 
-    auto kept = federation.seen.started_from.client_residual_round;
+    auto kept = federation.seen.started_from.client_kept_in;
     for (const auto& state : federation.seen.states) {
         const auto& round = state.history.back();
         for (const auto& c : round.clients) {
@@ -193,7 +193,7 @@ TEST(dropped_clients, keep_their_residual_as_it_was) {
                 kept[static_cast<std::size_t>(c.id)] = round.round - 1;
             }
         }
-        EXPECT_EQ(state.client_residual_round, kept);
+        EXPECT_EQ(state.client_kept_in, kept);
     }
 }
 
@@ -208,7 +208,7 @@ TEST(dropped_clients, are_the_same_after_resuming_at_any_round) {
         const auto stopped = resumed.run(std::nullopt, stop);
         const auto state = resumed.run(stopped.state).state;
         EXPECT_EQ(state.model.state, expected.model.state) << stop;
-        EXPECT_EQ(state.client_residual_round, expected.client_residual_round) << stop;
+        EXPECT_EQ(state.client_kept_in, expected.client_kept_in) << stop;
         for (std::size_t t = 0; t < expected.history.size(); ++t) {
             EXPECT_EQ(dropped_in(state.history[t]), dropped_in(expected.history[t])) << stop;
         }

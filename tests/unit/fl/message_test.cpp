@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
+#include <vector>
 
 using namespace feddip;
 using namespace feddip::fl;
@@ -74,6 +76,31 @@ TEST(model_message, cut_short_anywhere_is_an_error) {
         global_model received;
         EXPECT_THROW(decode(std::span(message).first(length), lenet5, received), error) << length;
     }
+}
+
+TEST(model_message, with_an_altered_header_is_an_error) {
+    constexpr std::size_t version = 4, base = 8, part = 12, mask_bytes = 16;
+    const auto held = model_with(random_mask(0.1, 1), 0); // the base version of a message that has none
+    const auto sent = model_with(random_mask(0.1, 2), 3);
+    const versioned_mask same{sent.mask_version, sent.mask}, other{held.mask_version, held.mask};
+    const auto whole = encode(sent, lenet5, 7, nullptr), difference = encode(sent, lenet5, 7, &other),
+               absent = encode(sent, lenet5, 7, &same);
+    const auto refused = [](std::vector<std::byte> message, global_model receiver, std::size_t at,
+                            std::uint32_t value) {
+        std::memcpy(&message[at], &value, sizeof value);
+        EXPECT_THROW(decode(message, lenet5, receiver), error) << at << ": " << value;
+    };
+    for (const auto* message : {&whole, &difference, &absent}) {
+        for (const std::uint32_t unknown : {3U, 4U, 256U, 0xffffffffU}) {
+            refused(*message, held, part, unknown);
+        }
+        for (const std::uint32_t length : {1U, 0x7fffffffU, 0xffffffffU}) {
+            refused(*message, held, mask_bytes, length);
+        }
+    }
+    refused(whole, held, part, 0);
+    refused(difference, held, base, 2);
+    refused(absent, sent, version, 2);
 }
 
 TEST(upload, in_the_mask_and_of_all_weights_unpack_to_what_was_packed) {

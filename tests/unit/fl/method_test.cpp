@@ -159,6 +159,24 @@ TEST(feddip, leaves_each_layer_its_floor) {
     EXPECT_EQ(chosen(), test::mask_of({1, 0, 0, 0, 0, 1, 1, 1, 0, 0}));
 }
 
+TEST(feddip, ranks_by_magnitudes_relative_to_the_layer_if_told_to) {
+    const parameter_layout two_layers(
+        {{"a.weight", role::weight, {4, 1}, 0, 0, 1}, {"b.weight", role::weight, {6, 1}, 0, 0, 1}});
+    auto c = config_of("feddip");
+    c.sparsity = {.initial = 0.5, .target = 0.5};
+    const std::vector<float> average{1, -2, 0.5F, 0, 5, 6, 7, 8, 3, 4};
+    const auto chosen = [&] {
+        const auto feddip = make_method(c);
+        return feddip->reconfigure(feddip->plan(5), {two_layers, average}, {10, true});
+    };
+
+    EXPECT_EQ(chosen(), test::mask_of({0, 0, 0, 0, 1, 1, 1, 1, 0, 1}));
+    c.sparsity.score = config::score_kind::lamp; // a: 1/5, 1; b: 25/174, 36/149, 49/113, 1
+    EXPECT_EQ(chosen(), test::mask_of({1, 1, 0, 0, 0, 1, 1, 1, 0, 0}));
+    c.communication.reconfiguration_upload = config::reconfiguration_upload_kind::topk;
+    EXPECT_THROW(make_method(c), input_error);
+}
+
 TEST(feddip, with_dense_upload_trains_all_weights_always) {
     auto c = config_of("feddip");
     c.communication.upload = config::upload_kind::dense;

@@ -40,7 +40,7 @@ struct peer_federation : small_federation {
     std::map<int, global_model> models_after(const run_state& state) {
         std::map<int, global_model> models;
         for (int c = 0; c < config.federation.clients; ++c) {
-            const int kept_in = state.client_residual_round[static_cast<std::size_t>(c)];
+            const int kept_in = state.client_kept_in[static_cast<std::size_t>(c)];
             if (kept_in >= 0) {
                 decode(residuals.load_model(c, kept_in), layout, models[c]);
             }
@@ -51,7 +51,7 @@ struct peer_federation : small_federation {
 
 void expect_same_models(peer_federation& one, peer_federation& other, const run_state& state) {
     for (int c = 0; c < one.config.federation.clients; ++c) {
-        const int kept_in = state.client_residual_round[static_cast<std::size_t>(c)];
+        const int kept_in = state.client_kept_in[static_cast<std::size_t>(c)];
         ASSERT_GE(kept_in, 0) << "client " << c << " was never sampled";
         EXPECT_EQ(one.residuals.load_model(c, kept_in), other.residuals.load_model(c, kept_in)) << c;
     }
@@ -66,7 +66,7 @@ run_state expect_the_same_when_resumed(const config::run_config& config) {
         peer_federation what;
         what.config = config;
         const auto resumed = what.run(what.run(std::nullopt, stop).state).state;
-        EXPECT_EQ(resumed.client_residual_round, expected.client_residual_round) << stop;
+        EXPECT_EQ(resumed.client_kept_in, expected.client_kept_in) << stop;
         expect_same_models(what, undisturbed, expected);
         for (std::size_t t = 0; t < expected.history.size(); ++t) {
             EXPECT_EQ(resumed.history[t].test_accuracy, expected.history[t].test_accuracy);
@@ -367,7 +367,7 @@ TEST(dadpfl, without_waits_and_pruning_is_dispfl_to_the_bit) {
     const auto expected = plain.run().state;
     const auto found = other.run().state;
 
-    EXPECT_EQ(found.client_residual_round, expected.client_residual_round);
+    EXPECT_EQ(found.client_kept_in, expected.client_kept_in);
     expect_same_models(other, plain, expected);
     for (std::size_t t = 0; t < expected.history.size(); ++t) {
         const auto& a = expected.history[t];

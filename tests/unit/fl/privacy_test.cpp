@@ -434,6 +434,31 @@ TEST(privacy_guarantee, is_refused_where_something_else_shows_data) {
     for (const auto* method : {"fedavg", "fedprox"}) {
         EXPECT_EQ(complaint([&](auto& c) { c.method.name = method; }), "none");
     }
+    for (const auto& [attack, refused] : {std::pair{"alie", true},
+                                          {"ipm", true},
+                                          {"min_max", true},
+                                          {"sign_flip", false},
+                                          {"gaussian", false},
+                                          {"label_flip", false},
+                                          {"backdoor", false},
+                                          {"mask_aware", false}}) {
+        const auto said = complaint([&name = attack](auto& c) { c.attack = {.kind = name, .clients = 1}; });
+        EXPECT_EQ(said.find("(attack.kind)") != std::string::npos, refused) << attack;
+        EXPECT_EQ(said == "none", !refused) << said;
+    }
+    for (const auto& [partition, refused] : {std::pair{config::partition_kind::iid, false},
+                                             {config::partition_kind::pathological, true},
+                                             {config::partition_kind::dirichlet, true},
+                                             {config::partition_kind::given, true}}) {
+        const auto said = complaint([&of = partition](auto& c) {
+            c.data.partition = of;
+            EXPECT_NO_THROW(guarantee_of(c)) << "nothing drifts";
+            c.drift = {.kind = config::drift_kind::noise, .at = {2}, .strength = 1};
+        });
+        EXPECT_EQ(said.find("(drift.kind)") != std::string::npos, refused) << said;
+        EXPECT_EQ(said.find("data.partition = \"iid\"") != std::string::npos, refused) << said;
+        EXPECT_EQ(said == "none", !refused) << said;
+    }
     EXPECT_THAT(complaint([](auto& c) { c.privacy.epsilon = 0.01; }),
                 HasSubstr("no budget for a single round"));
 }

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 using namespace feddip;
@@ -32,7 +33,7 @@ struct called {
 
     called() {
         what.config.federation.clients_per_round = 4;
-        state.client_residual_round = {-1, 3, -1, 0};
+        state.client_kept_in = {-1, 3, -1, 0};
     }
 
     ongoing_round in_round(int t, int ranks = 1) {
@@ -59,7 +60,7 @@ TEST(roster, calls_the_sampled_clients_with_their_images_and_what_they_keep) {
         const auto& p = who.sampled[i];
         EXPECT_EQ(p.client, expected[i]);
         EXPECT_TRUE(std::ranges::equal(p.images, c.what.shares.train[static_cast<std::size_t>(p.client)]));
-        EXPECT_EQ(p.kept_in, c.state.client_residual_round[static_cast<std::size_t>(p.client)]);
+        EXPECT_EQ(p.kept_in, c.state.client_kept_in[static_cast<std::size_t>(p.client)]);
         EXPECT_EQ(&who.at_slot(i), &p) << "nobody drops out";
     }
 }
@@ -82,6 +83,32 @@ TEST(roster, draws_protected_clients_by_their_key_and_not_by_the_seed) {
         }
         EXPECT_GT(unlike_the_public_ones, 0);
     }
+}
+
+TEST(roster, lets_protected_clients_drop_out_by_their_key_and_not_by_the_seed) {
+    const auto dropped = [](std::uint64_t key) {
+        called c;
+        c.what.config.federation.clients_per_round = 4; // all, so that they are drawn under each key
+        c.what.config.privacy = {.clip = 1, .noise_multiplier = 1};
+        c.what.config.faults.drop_probability = 0.3;
+        c.state.protection = {.key = privacy::seeded_key_for_tests(key).kept(), .clip = 1};
+        std::vector<bool> gone;
+        for (int t = 0; t < 30; ++t) {
+            for (const auto& p : c.in_round(t).who.sampled) {
+                gone.push_back(!p.answers);
+            }
+        }
+        return gone;
+    };
+    const auto one = dropped(3);
+
+    EXPECT_EQ(dropped(3), one) << "a resumed run has them again";
+    EXPECT_NE(dropped(4), one);
+    EXPECT_NEAR(static_cast<double>(std::ranges::count(one, true)), 36, 6 * std::sqrt(120 * 0.3 * 0.7));
+    EXPECT_NE(
+        drop_out_secretly(privacy::seeded_key_for_tests(3).kept(), 0, {0, 1, 2, 3}, 0.5),
+        sample_secretly(privacy::seeded_key_for_tests(3).kept(), 0, 4, 2, config::sampling_kind::poisson))
+        << "a stream of its own";
 }
 
 TEST(roster, gives_slots_to_those_only_that_answer) {
@@ -178,15 +205,15 @@ TEST(roster, writes_down_that_those_who_answer_keep_something_where_the_plan_say
     while (now.who.slots.size() == now.who.sampled.size() || now.who.slots.empty()) {
         now = c.in_round(now.plan.round + 1);
     }
-    const auto before = c.state.client_residual_round;
+    const auto before = c.state.client_kept_in;
 
     clients.keep(now, c.state);
-    EXPECT_EQ(c.state.client_residual_round, before);
+    EXPECT_EQ(c.state.client_kept_in, before);
 
     now.plan.keeps_residual = true;
     clients.keep(now, c.state);
     for (const auto& p : now.who.sampled) {
         const auto client = static_cast<std::size_t>(p.client);
-        EXPECT_EQ(c.state.client_residual_round[client], p.answers ? now.plan.round : before[client]);
+        EXPECT_EQ(c.state.client_kept_in[client], p.answers ? now.plan.round : before[client]);
     }
 }

@@ -434,10 +434,10 @@ TEST(records, of_too_few_answers_for_a_rule_are_none_and_of_enough_that_are_not_
     const std::vector<fl::client_record> one{broken, dropped, dropped};
     const std::vector<fl::client_record> all{broken, broken, broken};
 
-    EXPECT_EQ(fl::included(one, 0, 3).updates, 0);
-    EXPECT_TRUE(std::isnan(fl::included(one, 0, 3).train_loss));
-    EXPECT_THROW(fl::included(all, 0, 3), error);
-    EXPECT_THROW(fl::included(one, 0), error);
+    EXPECT_EQ(fl::require_usable(one, 0, 3).updates, 0);
+    EXPECT_TRUE(std::isnan(fl::require_usable(one, 0, 3).train_loss));
+    EXPECT_THROW(fl::require_usable(all, 0, 3), error);
+    EXPECT_THROW(fl::require_usable(one, 0), error);
 }
 
 // Krum needs all three clients of a round.
@@ -462,4 +462,24 @@ TEST(round_loop, keeps_the_model_where_too_few_updates_are_left_for_the_rule) {
         before = state.model;
     }
     EXPECT_EQ(kept.size(), 2U) << "both must happen";
+}
+
+TEST(round_loop, goes_on_where_a_hostile_client_of_as_few_as_the_rule_needs_sends_what_is_not_finite) {
+    small_federation federation;
+    federation.config.aggregation = {.rule = "trimmed_mean", .hostile = 1};
+    federation.config.attack = {.kind = "sign_flip", .clients = 1, .strength = 1e300};
+
+    federation.run();
+
+    int attacked = 0;
+    auto before = federation.seen.started_from.model;
+    for (const auto& state : federation.seen.states) {
+        const auto& clients = state.history.back().clients;
+        const auto hostile = std::ranges::count(clients, 1, &fl::client_record::hostile);
+        EXPECT_EQ(std::ranges::count(clients, 1, &fl::client_record::included), 3 - hostile);
+        EXPECT_NE(state.model.state, before.state);
+        attacked += static_cast<int>(hostile);
+        before = state.model;
+    }
+    EXPECT_GT(attacked, 0);
 }

@@ -59,7 +59,7 @@ inline void expect_same(const fl::run_state& a, const fl::run_state& b) {
     EXPECT_EQ(a.model.mask, b.model.mask);
     EXPECT_EQ(a.model.mask_version, b.model.mask_version);
     EXPECT_EQ(a.client_mask_version, b.client_mask_version);
-    EXPECT_EQ(a.client_residual_round, b.client_residual_round);
+    EXPECT_EQ(a.client_kept_in, b.client_kept_in);
     EXPECT_EQ(a.client_part, b.client_part);
     EXPECT_TRUE(std::ranges::equal(a.ladder.rung_of(), b.ladder.rung_of()));
     EXPECT_EQ(a.ladder_version, b.ladder_version);

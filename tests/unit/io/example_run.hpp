@@ -125,7 +125,7 @@ inline fl::run_state example_state(int rounds, std::size_t prunable = 1000, std:
     s.masks = {s.recent_masks.front().mask, s.recent_masks.back().mask};
     for (int c = 0; c < example_clients; ++c) {
         s.client_mask_version.push_back(static_cast<std::uint32_t>(c % 3));
-        s.client_residual_round.push_back(c % 3 - 1);
+        s.client_kept_in.push_back(c % 3 - 1);
     }
     for (int round = 1; round <= rounds; ++round) {
         s.history.push_back(example_round(round));

@@ -1,8 +1,10 @@
 """The pictures, tables and summaries of results files."""
 
+import argparse
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -10,7 +12,7 @@ from pathlib import Path
 
 try:
     import h5py
-    import matplotlib  # noqa: F401
+    import matplotlib.pyplot
     import numpy as np
     import scipy  # noqa: F401
     import xarray  # noqa: F401
@@ -18,11 +20,14 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
+import scaling
+import uploads
 from feddip_analysis import (
     NotAResultsFile,
     group_runs,
     load,
     markdown,
+    options,
     plots,
     results,
     summary_lines,
@@ -55,6 +60,24 @@ class Load(Scratch):
             load(EXAMPLES / "complete.ckpt-6.h5")
         with self.assertRaises(NotAResultsFile):
             load(self.folder / "none.h5")
+
+    def test_a_file_that_lacks_what_all_have_is_refused_with_its_name(self):
+        groups = {f"/{group}/{name}" for group, names in results.REQUIRED.items() for name in names.split()}
+        path = write_results(self.folder / "a.h5", rounds=3)
+        whole = path.read_bytes()
+        for name in (*sorted(groups), *results.REQUIRED_ATTRIBUTES):
+            path.write_bytes(whole)
+            with h5py.File(path, "a") as file:
+                del (file if name in groups else file.attrs)[name]
+            with self.subTest(name), self.assertRaisesRegex(NotAResultsFile, rf"it lacks (the attribute )?{name}\)"):
+                load(path)
+
+    def test_a_config_that_is_none_is_refused(self):
+        path = write_results(self.folder / "a.h5")
+        with h5py.File(path, "a") as file:
+            file.attrs["config_toml"] = "[federation"
+        with self.assertRaises(NotAResultsFile):
+            load(path)
 
     def test_accuracy_is_that_of_the_clients_where_the_whole_test_set_was_not_used(self):
         run = self.run_of(per_client=True)
@@ -257,6 +280,10 @@ class Scripts(Scratch):
             ("scaling.py", self.folder / "none.csv", "--out", self.folder),
             ("scaling.py", other, "--out", self.folder),
             ("scaling.py", empty, "--out", self.folder),
+            ("simulation.py", "--rounds", self.folder / "none.csv", "--out", self.folder),
+            ("simulation.py", "--rounds", empty, "--out", self.folder),
+            ("simulation.py", "--steps", empty, "--out", self.folder),
+            ("plot.py", EXAMPLES / "complete.h5", "--out", other),
         ]
         if all(map(importlib.util.find_spec, ("onnx", "torch"))):  # of verify_export.py alone
             model = self.folder / "none.onnx"
@@ -266,6 +293,86 @@ class Scripts(Scratch):
                 done = self.script(*command)
                 self.assertEqual(done.returncode, 2)
                 self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def test_a_checkpoint_or_a_folder_without_files_is_said_to_be_no_results_file(self):
+        for script, path in (("plot.py", EXAMPLES / "complete.ckpt-6.h5"), ("report.py", EXAMPLES / "complete.ckpt-6.h5"),
+                             ("decide.py", self.folder)):
+            with self.subTest(script=script):
+                done = self.script(script, path, "--out", self.folder / "out")
+                self.assertEqual(done.returncode, 2)
+                self.assertEqual(done.stderr, f"{script}: error: no results file in {path}: checkpoints (*.ckpt-*) hold a model "
+                                              "and no curves\n")
+
+    def test_a_number_that_is_none_is_refused_in_the_words_of_the_option(self):
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        options.add_target(parser)
+        options.add_links(parser)
+        for words, wanted in ((("--target", "abc"), "abc: must be a number above 0 and at most 1"),
+                              (("--uplink-mbit", "x"), "x: must be a number from 0 on")):
+            with self.subTest(words), self.assertRaisesRegex(argparse.ArgumentError, wanted):
+                parser.parse_args(words)
+        with self.assertRaisesRegex(argparse.ArgumentTypeError, "1.5: must be a whole number from 1 on"):
+            options.from_1("1.5")
+
+    @unittest.skipUnless(all(map(importlib.util.find_spec, ("onnx", "torch"))), "needs PyTorch and ONNX")
+    def test_images_that_are_none_are_named_with_what_they_lack(self):
+        other = self.folder / "other.h5"
+        h5py.File(other, "w").close()
+        done = self.script("verify_export.py", self.folder / "none.onnx", other)
+        self.assertEqual(done.stderr, f"verify_export.py: error: {other} lacks test/images, which data/import.py writes\n")
+
+    def test_what_a_script_lacks_is_said_with_what_to_install(self):
+        for script, missing in (("verify_export.py", "onnx"), ("verify_export.py", "torch"), ("audit.py", "torch")):
+            with self.subTest(script=script, missing=missing):
+                masked = self.folder / missing
+                masked.mkdir(exist_ok=True)
+                (masked / f"{missing}.py").write_text(f'raise ImportError("No module named {missing}")')
+                path = f"{masked}:{os.environ.get('PYTHONPATH', '')}"
+                done = subprocess.run([sys.executable, ANALYSIS / script, "a", "b"], capture_output=True, text=True, check=False,
+                                      env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"})
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+                self.assertIn("apt install python3-torch", done.stderr)
+
+    def test_scripts_name_damaged_files_and_leave_them_out(self):
+        good = write_results(self.folder / "good.h5")
+        damaged = {"seed": self.folder / "attribute.h5", "/rounds/sparsity": self.folder / "column.h5"}
+        for name, path in damaged.items():
+            shutil.copy(good, path)
+            with h5py.File(path, "a") as file:
+                del (file if name in file else file.attrs)[name]
+        for command in (("report.py", "--out", self.folder / "out"), ("privacy_tables.py",),
+                        ("decide.py", "--target", 0.5, "--out", self.folder / "out"), ("drift.py",)):
+            with self.subTest(command=command):
+                done = self.script(command[0], self.folder, *command[1:])
+                said = [line for line in done.stderr.splitlines() if "left out" in line and "it lacks" in line]
+                self.assertEqual([str(path) in line for line, path in zip(said, damaged.values())], [True, True], done.stderr)
+                self.assertEqual(done.returncode, 2 if command[0] in ("drift.py", "privacy_tables.py") else 0)  # nothing to show
+        for script in ("summary.py", "plot.py", "watch.py"):
+            for name, path in damaged.items():
+                with self.subTest(script=script, name=name):
+                    done = self.script(script, path, *(["--out", self.folder / "out"] if script == "plot.py" else []))
+                    self.assertEqual(done.returncode, 2)
+                    self.assertIn(name, done.stderr + done.stdout)
+                    self.assertNotIn("Traceback", done.stderr)
+
+    def test_each_of_many_kinds_is_drawn_and_looks_otherwise(self):
+        paths = [write_results(self.folder / f"{i}.h5", config={"sparsity.horizon": i}, rounds=12) for i in range(9)]
+        with plots.style():
+            rounds, end = uploads.figure(group_runs(map(load, paths))).axes[:2]
+        looks = {(line.get_color(), line.get_marker()) for line in rounds.lines}
+        self.assertEqual((len(rounds.lines), len(looks), len(end.containers)), (9, 9, 9))
+        low, high = rounds.get_ylim()
+        self.assertTrue(all(low < line.get_ydata()[-1] < high for line in rounds.lines))
+        curves = {str(n): (np.array([1, 2]), np.array([n, n])) for n in range(5)}
+        _, axes = matplotlib.pyplot.subplots()
+        scaling.draw(axes, curves)
+        self.assertEqual(len(axes.lines), 5)
+
+    def test_uploads_refuses_runs_that_have_not_ended_by_name(self):
+        cut = write_results(self.folder / "cut.h5", rounds=12, planned=60, complete=0)
+        done = self.script("uploads.py", write_results(self.folder / "a.h5"), cut, "--out", self.folder / "a.png")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"{cut}: not complete: 12 of 60 rounds", done.stderr)
 
     def test_scaling_draws_its_picture(self):
         measured = ANALYSIS / "results" / "scaling" / "scaling.csv"

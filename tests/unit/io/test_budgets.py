@@ -4,7 +4,7 @@ import sys
 import unittest
 
 try:
-    import matplotlib  # noqa: F401
+    import matplotlib.pyplot as plt
     import numpy as np
     import xarray  # noqa: F401
 except ImportError as missing:
@@ -12,7 +12,7 @@ except ImportError as missing:
     sys.exit(77)
 
 import budget_tables
-from feddip_analysis import budgets, classes, group_runs, load
+from feddip_analysis import Group, budgets, classes, group_runs, load
 from made_runs import as_much_from_each_byte
 from scratch import Scratch, run_script
 from synthetic import SLOTS, write_results
@@ -123,6 +123,20 @@ class Tables(Scratch):
         level = self.run_of(columns={"test_accuracy": 0.199, "simulated_seconds": 1.0})
         found = budget_tables.times({"long": [long_rounds], "short": [short_rounds], "level": [level]})
         self.assertIn("| 19.9 %, the end of level | 400 | 400 | 6 |", found)
+
+    def test_curves_end_where_windows_would_shrink_and_0_is_in_the_picture(self):
+        shown = load(write_results(self.folder / "a.h5", rounds=40, classes=np.zeros((40, 10)), columns={"simulated_seconds": 2.0}))
+        _, axes = plt.subplots()
+        budget_tables.own_over_time(axes, {"a": [shown]})
+        np.testing.assert_allclose(axes.lines[0].get_xdata(), 2 * np.arange(16, 26))
+        self.assertLess(axes.get_ylim()[0], 0)
+
+    def test_the_legend_shows_the_marker_and_the_line_of_each(self):
+        looks = [(line.get_marker(), line.get_color()) for line in budget_tables.handles({"a": [], "b": []})]
+        _, axes = plt.subplots()
+        runs = [load(write_results(self.folder / f"{i}.h5", rounds=4, classes=np.ones((4, 10)))) for i in (0, 1)]
+        classes.by_class(axes, [Group(str(i), [run]) for i, run in enumerate(runs)])
+        self.assertEqual(looks, [(drawn[0].get_marker(), drawn[0].get_color()) for drawn in axes.containers])
 
     def test_the_page_in_the_repository_says_what_its_files_do(self):
         done = run_script("budget_tables.py", "--check")

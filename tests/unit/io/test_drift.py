@@ -75,7 +75,6 @@ class Drift(Scratch):
         self.assertAlmostEqual(found.dip, 0.4)
         # 0.4 * (1 - 18/20) is left in round 79; the median of three is there a round earlier.
         self.assertEqual(found.rounds, 18)
-        self.assertEqual(found.bytes, 18 * 4000)
         self.assertEqual(found.alarm_after, 3)
 
     def test_one_good_evaluation_is_no_recovery(self):

@@ -1,13 +1,16 @@
 """The analysis as a package that pip installs, and the notebook that uses it."""
 
+import ast
 import contextlib
 import io
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import unittest
 from pathlib import Path
 
@@ -60,6 +63,23 @@ class Package(unittest.TestCase):
             self.assertTrue(Path(path).is_relative_to(installed), path)
             self.assertGreater(int(thresholds), 0)
 
+
+    def test_what_the_scripts_import_can_be_had_with_it(self):
+        project = tomllib.loads((ANALYSIS / "pyproject.toml").read_text())["project"]
+        named = {*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())}
+        scripts = [path for room in ("analysis", "data", "jobs") for path in (ANALYSIS.parent / room).rglob("*.py")
+                   if "packages" not in path.parts]  # Spack runs its recipe itself
+        ours = {path.stem for path in scripts} | {path.parent.name for path in scripts}
+        imported = set()
+        for path in scripts:
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and not node.level:
+                    imported.add(node.module.partition(".")[0])
+        imported -= ours | sys.stdlib_module_names
+        comes_with = {"PIL": "pillow", "google": "onnx", "markupsafe": "jinja2"}
+        self.assertEqual({comes_with.get(name, name) for name in imported} - named, set())
 
     def test_texts_say_how_on_debian(self):
         command = "python3 -m venv --system-site-packages env && env/bin/pip install ./analysis"

@@ -11,8 +11,10 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
+from feddip_analysis import protection
+from feddip_analysis.partition import dirichlet_counts
 from scratch import Scratch, run_script
-from synthetic import write_results
+from synthetic import SLOTS, write_results
 
 PRIVATE = {
     "privacy.clip": 0.2,
@@ -54,6 +56,10 @@ class PrivacyTables(Scratch):
         self.assertIn(["| 50", "5", "poisson", "60", "0.2", "found", "8.00", "1e-05", "65.0", "72.0 (70.0 - 74.0) |"], rows)
         self.assertIn(["| 50", "5", "poisson", "60", "0.2", "0", "none", "1e-05", "–", "81.0 |"], rows)
 
+    def test_what_epsilon_costs_is_how_far_it_ends_below_no_noise(self):
+        rows = {(0.0, np.inf): {0.0: {1: 0.83, 2: 0.84, 3: 0.82}}, (0.0, 1.0): {0.0: {1: 0.80, 2: 0.82, 3: 0.78}}}
+        self.assertIn("| 1.00 | +3.00 [+0.52, +5.48] |", protection.cost_of_noise(rows))
+
     def test_rules_under_attack(self):
         for rule, attack, strength, accuracy in (
             ("mean", "none", 1.0, 0.88),
@@ -80,6 +86,33 @@ class PrivacyTables(Scratch):
         self.assertIn("s = 0.9, alie: the mean goes from 88.0 to 50.0 %; median keeps 86.0 %; at 84 % or above: median", done.stdout)
         self.assertIn("s = 0.9, ipm x5: the mean goes from 88.0 to 10.0 %; at 84 % or above: none", done.stdout)
 
+    def test_attacks_are_measured_on_the_test_set_and_of_the_honest_clients_too(self):
+        of_clients = np.array([0.9, 0.2, 0.8, 0.7, 0.6])
+        hostile = np.zeros((60, SLOTS), np.int32)
+        hostile[:, 1] = 1
+        for name, kind, rule, assumed, lower in (("a.h5", "none", "mean", 0, 0.0), ("b.h5", "alie", "mean", 0, 0.1),
+                                                 ("c.h5", "alie", "trimmed_mean", 0, 0.05),
+                                                 ("d.h5", "alie", "trimmed_mean", 1, 0.02)):
+            accuracy = np.full((60, SLOTS), np.nan)
+            accuracy[4::5] = of_clients - lower
+            write_results(
+                self.folder / name,
+                config={"aggregation.rule": rule, "aggregation.hostile": assumed, "attack.kind": kind, "attack.clients": 1,
+                        "attack.strength": 1.0, "federation.clients": SLOTS, "data.partition": "dirichlet"},
+                columns={"test_accuracy": accuracies(np.mean(of_clients) - lower), "sparsity": 0.9},
+                clients={"accuracy": accuracy, "hostile": hostile * (kind != "none")},
+            )
+        done = self.tables()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        images = dirichlet_counts(1, SLOTS, 0.5, 10, 6000, 1000)[1].sum(axis=0)
+        whole = 100 * float(of_clients @ images) / 10000
+        for mean, lead in ((64.0, "at sparsity 0.9"), (whole, "on the whole test set"), (75.0, "of the honest clients")):
+            table = done.stdout.split(lead + ".\n\n")[1].split("\n\n")[0]
+            self.assertIn(f"| mean | {mean:.1f} | {mean - 10:.1f} |", table)
+            self.assertIn(f"| unweighted mean | – | {mean - 5:.1f} |\n| trimmed_mean | – | {mean - 2:.1f} |", table)
+        self.assertIn("the mean goes from 64.0 to 54.0 %, unweighted to 59.0 %; trimmed_mean keeps 62.0 %; at", done.stdout)
+        self.assertIn("; of the honest clients, at 84 % or above: none", done.stdout)
+
     def test_the_page_is_what_its_files_say(self):
         done = run_script("privacy_tables.py", "--check")
         self.assertEqual((done.returncode, done.stderr), (0, ""), "python3 analysis/privacy_tables.py writes it anew")
@@ -87,7 +120,7 @@ class PrivacyTables(Scratch):
     def test_runs_of_neither_kind_are_no_table(self):
         self.write("plain.h5", 0.9)
         done = self.tables()
-        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("nothing to show", done.stderr)
 
 

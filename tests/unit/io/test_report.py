@@ -21,6 +21,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
+import budget_tables
 from feddip_analysis import claims, collect, figures, links, results, study, tables, targets
 from feddip_analysis.decision import Question, decide
 from feddip_analysis.links import Links
@@ -130,6 +131,20 @@ class LinkModel(Made):
         np.testing.assert_array_equal(looked[1:], plain[1:])
         self.assertAlmostEqual(looked[0] - plain[0], 0.2 + 2.5 + 5, places=5)
 
+    def test_older_files_tell_a_first_look_by_their_second_round(self):
+        run = self.run_of().assign_attrs(method="snip")
+        run["bytes_down"][0] += np.uint64(10_000_000)
+        down, up = results.first_look_bytes(run)
+        growth = float(run.client_bytes_down.values[0].sum()) - float(run.client_bytes_down.values[1].sum())
+        older = run.drop_vars("client_bytes_down")
+        np.testing.assert_allclose(results.first_look_bytes(older), (down + growth, up), atol=SLOTS)  # rows are rounded
+        older["bytes_down"][1] = older["bytes_down"][0] + np.uint64(1)
+        self.assertEqual(results.first_look_bytes(older), (0.0, up))
+        one_round = older.isel(round=slice(1))
+        self.assertTrue(np.isnan(results.first_look_bytes(one_round)[0]))
+        of_snip = links.round_seconds(one_round, Links((1.0,), (8.0,), (32.0,), (100.0,), (0.5,)))
+        self.assertTrue(np.isnan(of_snip).all())
+
     def test_the_slowest_of_several_classes_is_their_mean_over_all_assignments(self):
         run = self.run_of()
         model = Links((0.7, 0.3), (10.0, 1.0), (0.0,), (0.0,), (0.0,))
@@ -155,6 +170,45 @@ class LinkModel(Made):
         run = self.run_of(clients={"id": np.full((60, SLOTS), -1, np.int32)})
         for model in (Decisions.SLOW, Decisions.MIXED):
             self.assertTrue(np.isnan(links.round_seconds(run, model)).all())
+
+    def budget_files(self):
+        return sorted((ANALYSIS / "results/budgets/classes").glob("*.h5"))
+
+    def test_over_its_own_links_a_run_has_the_times_that_were_recorded(self):
+        for path in self.budget_files():
+            run = results.load(path)
+            with self.subTest(path.name):
+                again = links.with_links(run, links.of_run(run), SLOTS)
+                np.testing.assert_array_equal(again.simulated_seconds, run.simulated_seconds)
+
+    def test_a_client_takes_what_the_program_says_of_its_class(self):
+        for path in self.budget_files():
+            run = results.load(path)
+            seconds = links.client_seconds(run, links.of_run(run))
+            own = np.take_along_axis(seconds, budget_tables.link_class(run)[:, :, None], axis=2)[:, :, 0]
+            in_time = run.client_dropped_out.values == 0  # who is late is charged the deadline
+            with self.subTest(path.name):
+                np.testing.assert_allclose(own[in_time], run.client_simulated_seconds.values[in_time])
+
+    def test_who_drops_out_is_charged_the_way_there_alone(self):
+        gone = np.zeros((60, SLOTS), np.int32)
+        gone[0] = 1
+        columns = {"bytes_up": np.uint64(SLOTS * 1_000_000), "bytes_down": np.uint64(SLOTS * 2_000_000)}
+        run = self.run_of(columns=columns, clients={"dropped_out": gone}, config={"faults.drop_probability": 0.5})
+        seconds = links.round_seconds(run, Links((1.0,), (8.0,), (32.0,), (100.0,), (0.5,)))
+        np.testing.assert_allclose(seconds[:2], [0.5 + 0.1, 1 + 0.5 + 6000 * 0.0005 + 0.2])
+
+    def test_what_clients_download_is_each_ones_own_and_equal_where_the_file_does_not_say(self):
+        model = Links((1.0,), (0.0,), (8.0,), (0.0,), (0.0,))
+        down = np.tile(np.arange(1, SLOTS + 1, dtype=np.uint64) * 10**6, (60, 1))
+        run = self.run_of(columns={"bytes_down": np.uint64(down[0].sum())}, clients={"bytes_down": down})
+        np.testing.assert_allclose(links.round_seconds(run, model), SLOTS)
+        np.testing.assert_allclose(links.round_seconds(run.drop_vars("client_bytes_down"), model), 3)
+
+    def test_budgets_fit_other_links_or_more_clients_otherwise_and_times_are_not_known(self):
+        run = results.load(self.budget_files()[0])
+        for model, per_round in ((Decisions.SLOW, SLOTS), (links.of_run(run), 2 * SLOTS)):
+            self.assertTrue(np.isnan(links.with_links(run, model, per_round).simulated_seconds).all())
 
     def test_values_that_do_not_fit_are_refused(self):
         no_numbers = {"shares": (math.nan,)}, {"uplink_mbit": (math.nan,)}, {"latency_ms": (math.inf,)}
@@ -396,6 +450,26 @@ class Decisions(Made):
         self.assertIn("Times are not known for FedDIP at sparsity 0.95", " ".join(made.warnings))
         self.assertIn("can't be told", made.deadline)
         self.assertNotIn("Times are not known", " ".join(self.decide(links=self.SLOW, target=0.99).warnings))
+
+    def test_over_the_runs_own_links_the_recorded_times_decide(self):
+        for path in self.folder.iterdir():
+            path.unlink()
+        own = {"links.uplink_mbit": [1.0]}
+        self.write_seeds("fedavg", 0.8, config=own, columns={"simulated_seconds": 1.0})
+        self.write_seeds("feddip", 0.8, per_round=20, config=own | {"budget.mode": "deadline"}, columns={"simulated_seconds": 0.5})
+        made = self.decide(target=0.7)
+        self.assertEqual((made.pilot.name, made.pilot.seconds_share), ("FedDIP at sparsity 0.9", 0.5))
+        elsewhere = self.decide(target=0.7, links=self.SLOW)
+        self.assertIn("Times are not known for FedDIP at sparsity 0.9: what their clients carry", " ".join(elsewhere.warnings))
+        self.assertIn("gave them budgets", self.decide(target=0.7, deadline=0.5).deadline)
+
+    def test_variations_that_are_no_options_are_named_with_their_runs(self):
+        for sparsity, seeds in ((0.8, (1, 2)), (0.9, (1,))):
+            self.write_seeds("feddip", 0.8, seeds, sparsity=sparsity, per_round=1, config={"sparsity.regrow": False})
+        made = self.decide(links=self.SLOW, target=0.7)
+        (said,) = (warning for warning in made.warnings if "Variations" in warning)
+        self.assertIn(": FedDIP, regrow false at sparsity 0.8 (2); FedDIP, regrow false at sparsity 0.9 (1). ", said)
+        self.assertNotIn("regrow", " ".join(option.name for option in made.options))
 
     def test_a_target_that_nothing_reaches_gives_no_pilot(self):
         made = self.decide(target=0.99)
@@ -657,7 +731,11 @@ class Scripts(Made):
 
     def test_scripts_say_in_one_line_what_is_wrong(self):
         self.write("feddip", 1, 0.8)
+        there = self.folder / "there"
+        there.write_text("")
         wrong = [
+            ("report.py", self.folder, "--out", there),
+            ("decide.py", self.folder, "--target", 0.5, "--out", there),
             ("report.py", self.folder / "none.h5"),
             ("report.py", self.folder, "--shares", 0.5, 0.6, "--out", self.out()),
             ("decide.py", self.folder, "--out", self.out()),
@@ -674,6 +752,8 @@ class Scripts(Made):
                 self.assertEqual(done.returncode, 2)
                 self.assertIn("error: ", done.stderr.splitlines()[-1])
                 self.assertNotIn("Traceback", done.stderr)
+                if there in command:
+                    self.assertIn(f"can't write (--out {there})", done.stderr)
 
 
 if __name__ == "__main__":

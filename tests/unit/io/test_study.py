@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import tempfile
 import unittest
 
 try:
@@ -16,7 +17,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import collect, documents, partition, plan, results, study
+from feddip_analysis import collect, documents, links, partition, plan, results, study
 from scratch import ANALYSIS, Scratch, run_script
 from synthetic import write_results
 
@@ -30,6 +31,17 @@ class Texts(unittest.TestCase):
     def test_tables_are_what_the_results_files_say(self):
         done = run_script("study_tables.py", "--check")
         self.assertEqual((done.returncode, done.stderr), (0, ""), "python3 analysis/study_tables.py writes them anew")
+
+    def test_recorded_runs_tell_how_long_they_would_take_over_other_links(self):
+        slow = links.Links(shares=(1.0,), uplink_mbit=(2.0,), downlink_mbit=(2.0,), latency_ms=(10.0,), train_ms_per_image=(1.0,))
+        for folder in sorted(path for path in (ANALYSIS / "results").iterdir() if path.is_dir()):
+            for run in collect([folder])[0]:
+                seconds = links.round_seconds(run, slow)
+                known = links.knows_clients(run)
+                self.assertTrue((seconds > 0).all() if known else np.isnan(seconds).all(), run.attrs["path"])
+        with tempfile.TemporaryDirectory() as out:
+            done = run_script("decide.py", STUDY, "--uplink-mbit", 2, "--out", out)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_a_number_that_was_changed_by_hand_is_found(self):
         text = "before\n<!-- made: a -->\n\n| 1 |\n\n<!-- end -->\nafter\n"
@@ -87,7 +99,7 @@ class Kept(Scratch):
         whole, size = results.load(path), path.stat().st_size
         unfinished = write_results(self.folder / "b.h5", complete=0)
         before = unfinished.read_bytes()
-        subprocess.run([ROOT / "jobs" / "keep.sh", path, unfinished], capture_output=True, check=True)
+        subprocess.run([ROOT / "jobs" / "keep.py", path, unfinished], capture_output=True, check=True)
         self.assertLess(path.stat().st_size, size / 2)
         xarray.testing.assert_identical(results.load(path), whole)
         self.assertEqual(unfinished.read_bytes(), before)

@@ -113,6 +113,18 @@ class Watch(Scratch):
         self.assertEqual(report.alerts, [])
         self.assertEqual(report.numbers["updates_not_finite_share"], 0)
 
+    def test_rounds_that_leave_the_model_as_it_is(self):
+        for rounds, expected in ((5, {}), (6, {"nothing_included": Severity.WARNING}),
+                                 (20, {"nothing_included": Severity.CRITICAL})):
+            def too_few(file):
+                file["clients/included"][-rounds:] = 0
+                file["clients/dropped_out"][-rounds:, :1] = 1
+                file["rounds/train_loss"][-rounds:] = np.nan
+            with self.subTest(rounds):
+                report = self.look(self.write(change=too_few, config={"aggregation.rule": "krum"}))
+                self.assertEqual({a.name: a.severity for a in report.alerts}, expected)
+                self.assertEqual(report.numbers["nothing_included_share"], rounds / 20)
+
     def test_clients_that_are_too_late_do_not_vanish(self):
         def leave(file):
             file["clients/dropped_out"][:, :4] = 1

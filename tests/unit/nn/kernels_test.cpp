@@ -20,8 +20,8 @@ using test::dropout_stream;
 using test::synthetic_batch;
 
 // The lines `onednn_verbose,exec,cpu,PRIMITIVE,IMPLEMENTATION,...` of one training step and one evaluation.
-std::vector<std::string> executed_primitives(model_name model, data::image_shape shape, int batch_size,
-                                             precision_kind precision) {
+std::vector<std::string> executed_primitives(const config::model_section& model, data::image_shape shape,
+                                             int batch_size, precision_kind precision) {
     network net({.model = model,
                  .input = shape,
                  .max_batch = batch_size,
@@ -45,7 +45,7 @@ std::vector<std::string> executed_primitives(model_name model, data::image_shape
     return lines;
 }
 
-void expect_fast_kernels(model_name model, data::image_shape shape, int batch_size) {
+void expect_fast_kernels(const config::model_section& model, data::image_shape shape, int batch_size) {
     for (const auto precision : {precision_kind::f32, precision_kind::bf16}) {
         if (precision == precision_kind::bf16 && !can_multiply_bf16()) {
             continue;
@@ -74,6 +74,14 @@ TEST(kernels, alexnet_runs_on_fast_kernels_only) {
 TEST(kernels, resnet18_runs_on_fast_kernels_only) {
     for (const int batch_size : {16, 3}) {
         expect_fast_kernels(model_name::resnet18, {3, 32, 32}, batch_size);
+    }
+}
+
+TEST(kernels, resnet18_with_group_norms_runs_on_fast_kernels_only) {
+    config::model_section model = model_name::resnet18;
+    model.norm = config::norm_kind::group;
+    for (const int batch_size : {16, 3}) {
+        expect_fast_kernels(model, {3, 32, 32}, batch_size);
     }
 }
 

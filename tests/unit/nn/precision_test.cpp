@@ -165,5 +165,20 @@ TEST(precision, that_the_processor_lacks_is_refused) {
     EXPECT_THROW(network({.precision = precision_kind::bf16}), input_error);
 }
 
+// Numbers of oneDNN 2.6, then of 3.0, where AMX has fp16 beside.
+TEST(instructions, are_named_by_the_best_that_is_known_of_them) {
+    EXPECT_EQ(name_of_instructions(0), "generic");
+    EXPECT_EQ(name_of_instructions(0x7), "AVX2");
+    EXPECT_EQ(name_of_instructions(0x27), "AVX-512");
+    EXPECT_EQ(name_of_instructions(0x67), "AVX-512 with VNNI");
+    EXPECT_FALSE(multiplies_bf16(0x67));
+    EXPECT_EQ(name_of_instructions(0xe7), "AVX-512 with bfloat16");
+    EXPECT_TRUE(multiplies_bf16(0xe7));
+    EXPECT_EQ(name_of_instructions(0x1fef), "AVX-512 with AMX");
+    EXPECT_TRUE(multiplies_bf16(0x1fef));
+    EXPECT_EQ(name_of_instructions(0x1ef), "AVX-512 with bfloat16");
+    EXPECT_TRUE(multiplies_bf16(0x1ef));
+}
+
 } // namespace
 } // namespace feddip::nn

@@ -1,6 +1,7 @@
 // The sparse kernels against oneDNN, on whole networks.
 #include "nn/kernel_choice.hpp"
 #include "nn/models/model.hpp"
+#include "nn/models/registry.hpp"
 #include "nn/network.hpp"
 #include "nn/sgd.hpp"
 #include "sparse/start.hpp"
@@ -441,6 +442,43 @@ TEST(kernel_choice, follows_the_density) {
     EXPECT_EQ(net.path(), kernel_path::dense);
     net.use_mask(nullptr, gradient_scope::all);
     EXPECT_EQ(net.path(), kernel_path::dense);
+}
+
+// Where sparse kernels are asked for, too: README.md says so.
+TEST(kernel_choice, is_the_faster_path_where_there_is_no_mask) {
+    model_spec connected({3, 12, 12});
+    connected.fully_connected("fc1", 64);
+    connected.relu();
+    connected.fully_connected("fc2", classes);
+    for (const auto kernels : {kernel_kind::automatic, kernel_kind::sparse}) {
+        network net(connected, 16, kernels);
+        EXPECT_EQ(net.path(), kernel_path::dense);
+        const sparse::mask m = mask_of(net.layout(), {0.9, 0.9});
+        net.use_mask(&m, gradient_scope::on_mask);
+        EXPECT_EQ(net.path(), kernels == kernel_kind::sparse ? kernel_path::sparse : kernel_path::dense);
+        net.use_mask(nullptr, gradient_scope::all);
+        EXPECT_EQ(net.path(), kernel_path::dense);
+        EXPECT_EQ(network(options_of(model_name::lenet5, 16, kernels)).path(), kernel_path::sparse);
+    }
+}
+
+TEST(kernel_choice, changes_at_the_switching_density) {
+    for (const auto model : {model_name::alexnet, model_name::resnet18}) {
+        network net(options_of(model, 16, kernel_kind::automatic));
+        const auto spec = model_of(model, {3, 32, 32}, classes);
+        const auto layers = fuse_additions(fuse(spec));
+        const double density = switching_density(work_of(layers, {3, 32, 32}, net.layout(), nullptr),
+                                                 config::precision_kind::f32);
+        EXPECT_GT(density, 0.3);
+        EXPECT_LT(density, 0.8);
+        for (const double side : {0.98, 1.02}) {
+            const sparse::mask m =
+                mask_of(net.layout(), std::vector<double>(net.layout().weights().size(), side * density));
+            const auto cost = estimate(work_of(layers, {3, 32, 32}, net.layout(), &m),
+                                       gradient_scope::on_mask, config::precision_kind::f32);
+            EXPECT_EQ(prefers_sparse(cost), side < 1) << side * density;
+        }
+    }
 }
 
 TEST(kernel_choice, asks_more_sparsity_of_the_sparse_kernels_where_onednn_multiplies_bf16) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <string>
 #include <vector>
 
 using namespace feddip;
@@ -87,6 +88,22 @@ TEST(Accountant, RefusesWhatNoNoiseCanGive) {
     EXPECT_THROW(noise_multiplier_for(std::nan(""), 1e-5, {sampling::poisson, 0.1}, 1), input_error);
     EXPECT_THROW(noise_multiplier_for(1, 0, {sampling::poisson, 0.1}, 1), input_error);
     EXPECT_THROW(noise_multiplier_for(1, 1, {sampling::poisson, 0.1}, 1), input_error);
+}
+
+TEST(Accountant, SaysWhichBudgetIsTheSmallest) {
+    for (const auto how : {sampling::poisson, sampling::fixed_size}) {
+        const mechanism what{how, 0.1};
+        std::string why;
+        try {
+            noise_multiplier_for(0.1, 1e-5, what, 1000);
+        } catch (const input_error& e) {
+            why = e.what();
+        }
+        // log(62 / 63) - log(63e-5) / 62, and a thousandth more so that rounding doesn't make it too small.
+        EXPECT_NE(why.find("the smallest is 0.103:"), std::string::npos) << why;
+        EXPECT_NO_THROW(noise_multiplier_for(0.103, 1e-5, what, 1000));
+        EXPECT_THROW(noise_multiplier_for(0.1028, 1e-5, what, 1000), input_error);
+    }
 }
 
 TEST(Accountant, RefusesToMixKindsOfSampling) {

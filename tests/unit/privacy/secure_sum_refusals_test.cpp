@@ -116,6 +116,45 @@ TEST(SecureSumServer, RefusesKeysThatWouldDriveOthersOut) {
     refused(keys);
 }
 
+// Its masks that it shares with others come off by the key that these give back, and its own stays on.
+TEST(SecureSumServer, LearnsNothingOfAnInputThatCameLate) {
+    federation f;
+    f.announce();
+    std::vector<announced_keys> keys;
+    for (const auto& message : f.sent) {
+        keys.push_back(decode<announced_keys>(message, terms));
+    }
+    f.share();
+    std::vector<bytes> masked;
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        masked.push_back(f.clients[i].mask(f.rank0.message_for(i), input));
+    }
+    f.rank0.receive(masked[0]);
+    f.rank0.receive(masked[2]);
+    f.rank0.close();
+    EXPECT_THROW(f.rank0.receive(masked[1]), error);
+    std::vector<secret_share> of_key;
+    for (const std::uint32_t i : {0U, 2U}) {
+        const auto revealed = decode<revealed_shares>(f.clients[i].reveal(f.rank0.message_for(i)), terms);
+        ASSERT_EQ(revealed.keys.size(), 1U);
+        ASSERT_EQ(revealed.keys[0].client, 1U);
+        of_key.push_back({static_cast<std::uint16_t>(i + 1), revealed.keys[0].values});
+    }
+    const auto masking = key_pair::of(combine(of_key));
+    ASSERT_EQ(masking.others, keys[1].masking);
+
+    auto left = decode<masked_input<std::uint32_t>>(masked[1], terms).words;
+    const auto with = [&](const announced_keys& peer) {
+        return agreed_key(masking, peer.masking, key_use::masking, digest_of(terms));
+    };
+    add_stream(with(keys[0]), std::span(left));
+    subtract_stream(with(keys[2]), std::span(left));
+
+    for (std::size_t k = 0; k < input.size(); ++k) {
+        EXPECT_NE(left[k], input[k]) << "a chance of 2^-32";
+    }
+}
+
 TEST(SecureSumServer, TakesEachStagesMessagesOnlyAndFromThoseWhoAreThere) {
     federation f;
     f.announce();

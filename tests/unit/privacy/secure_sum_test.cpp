@@ -103,6 +103,39 @@ TYPED_TEST(SecureSum, NoInputReachesTheServerUnmasked) {
     EXPECT_NE(of_two, plain_sum(inputs, {0, 1}));
 }
 
+TYPED_TEST(SecureSum, FewerSharesThanTheThresholdGiveNoSecretBack) {
+    const auto terms = this->terms_of(5, 4);
+    public_key of_the_last{};
+    commitment to_the_first{};
+    std::vector<secret_share> self_mask, key; // of client 0, which stays, and 4, which leaves
+    take_sum<TypeParam>(
+        terms, inputs_for<TypeParam>(terms),
+        {last_act::reveals, last_act::reveals, last_act::reveals, last_act::reveals, last_act::shares},
+        [&](last_act act, std::uint32_t who, bytes& m) {
+            if (act == last_act::announces && who == 4) {
+                of_the_last = decode<announced_keys>(m, terms).masking;
+            } else if (act == last_act::shares && who == 0) {
+                to_the_first = decode<sent_shares>(m, terms).self_mask;
+            } else if (act == last_act::reveals) {
+                const auto revealed = decode<revealed_shares>(m, terms);
+                const auto point = static_cast<std::uint16_t>(who + 1);
+                self_mask.push_back({point, revealed.self_masks.front().values});
+                key.push_back({point, revealed.keys.front().values});
+            }
+        });
+    ASSERT_EQ(key.size(), 4U);
+    EXPECT_EQ(commitment_to(combine(self_mask), digest_of(terms)), to_the_first);
+    EXPECT_EQ(key_pair::of(combine(key)).others, of_the_last);
+
+    for (std::size_t without = 0; without < 4; ++without) {
+        auto fewer_of_mask = self_mask, fewer_of_key = key;
+        fewer_of_mask.erase(fewer_of_mask.begin() + static_cast<std::ptrdiff_t>(without));
+        fewer_of_key.erase(fewer_of_key.begin() + static_cast<std::ptrdiff_t>(without));
+        EXPECT_NE(commitment_to(combine(fewer_of_mask), digest_of(terms)), to_the_first) << without;
+        EXPECT_NE(key_pair::of(combine(fewer_of_key)).others, of_the_last) << without;
+    }
+}
+
 TYPED_TEST(SecureSum, FreshSecretsMaskTheSameInputAnewEachTime) {
     const auto terms = this->terms_of(3, 2);
     const auto inputs = inputs_for<TypeParam>(terms);

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 
 using namespace feddip;
@@ -157,14 +158,42 @@ TEST(all_but_the_mean, take_the_median_of_squared_gradients) {
 
 TEST(all_but_the_mean, withstand_an_update_as_large_as_numbers_go) {
     constexpr float largest = std::numeric_limits<float>::max();
-    auto clients = moving({{0.5F, 0}, {0, 0.5F}, {0.5F, 0.5F}, {0, 0}, {0.25F, 0}, {0, 0}});
+    auto clients = moving({{2.5F, 2}, {2, 2.5F}, {2.5F, 2.5F}, {2, 2}, {2.25F, 2}, {2, 2}});
+    std::ranges::for_each(clients, [](client& c) { c.weights[4] += 2; });
     clients.insert(clients.begin() + 2, client{{largest, -largest, 0, 0, largest}, 1});
     for (const auto& rule : all_but_the_mean) {
         const auto state = in_mask({.rule = rule, .hostile = 1}, clients).all.state;
 
-        EXPECT_NEAR(state[0], 1.5, 0.5) << rule;
-        EXPECT_NEAR(state[1], 2, 0.6) << rule;
-        EXPECT_NEAR(state[4], 5, 0.5) << rule;
+        EXPECT_NEAR(state[0], 1.25 + 2.25, 0.8) << rule;
+        EXPECT_NEAR(state[1], 2 + 2.25, 0.8) << rule;
+        EXPECT_NEAR(state[4], 5 + 2, 0.8) << rule;
+    }
+}
+
+TEST(all_but_the_mean, withstand_the_most_hostile_clients_where_their_updates_are_not_finite) {
+    constexpr float infinite = std::numeric_limits<float>::infinity();
+    for (const auto& rule : all_but_the_mean) {
+        auto clients = moving({{2, 2}, {2.5F, 2}});
+        if (rule.ends_with("krum")) {
+            clients.insert(clients.end(), 2, clients.front());
+        }
+        clients.insert(clients.begin() + 1, client{{infinite, 2, 0, 0, 5}, 1});
+        const auto state = in_mask({.rule = rule, .hostile = 1}, clients).all.state;
+
+        EXPECT_NEAR(state[0], 1.25 + 2.25, 0.3) << rule;
+        EXPECT_NEAR(state[1], 2 + 2, 0.3) << rule;
+    }
+}
+
+// It can be an honest one's that diverged, beside which the hostile one is still there.
+TEST(all_but_the_mean, withstand_as_many_beside_an_update_that_is_not_finite_where_enough_are_left) {
+    constexpr float infinite = std::numeric_limits<float>::infinity();
+    for (const auto& rule : all_but_the_mean) {
+        auto clients = moving({{2, 2}, {2.5F, 2}, {2, 2}, {2, 2}, {-1e6F, 2}});
+        clients.push_back({{infinite, 2, 0, 0, 5}, 1});
+        const auto state = in_mask({.rule = rule, .hostile = 1}, clients).all.state;
+
+        EXPECT_NEAR(state[0], 1.25 + 2, 1.6) << rule; // norm_bound takes as much of it as of an honest one
     }
 }
 
@@ -174,7 +203,7 @@ TEST(all_but_the_mean, refuse_rounds_that_are_too_small) {
         config.aggregation = {.rule = rule, .hostile = 2};
         const bool is_krum = rule.ends_with("krum");
         config.federation.clients_per_round = is_krum ? 7 : 5;
-        EXPECT_EQ(make_aggregation_rule(config)->least_updates(), config.federation.clients_per_round)
+        EXPECT_EQ(make_aggregation_rule(config)->least_updates(0), config.federation.clients_per_round)
             << rule;
 
         --config.federation.clients_per_round;

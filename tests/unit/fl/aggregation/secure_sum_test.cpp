@@ -1,17 +1,22 @@
+#include "base/error.hpp"
 #include "fl/aggregation/secure_words.hpp"
+#include "fl/method.hpp"
 #include "privacy/clipping.hpp"
 #include "privacy/discrete_gaussian.hpp"
 #include "privacy/secure_sum_message.hpp"
 #include "privacy/seeded_key_for_tests.hpp"
 #include "unit/fl/aggregation/aggregated.hpp"
 #include "unit/fl/federation.hpp"
+#include "unit/fl/random_models.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <optional>
+#include <string>
 
 using namespace feddip;
 using namespace feddip::fl;
@@ -134,7 +139,7 @@ TEST(secure_sum, is_that_of_those_who_stay_where_others_drop_out_up_to_the_thres
     some.insert(some.begin(), test::client{{}, 3});
 
     EXPECT_EQ(round.of(some).state, model_after(plain_sum(some, codec), codec, 39));
-    EXPECT_EQ(round.rule->least_updates(), 3);
+    EXPECT_EQ(round.rule->least_updates(0), 3);
 }
 
 TEST(secure_sum, takes_a_client_whose_update_has_nan_for_one_that_left) {
@@ -213,43 +218,141 @@ TEST(secure_sum, with_privacy_of_too_few_is_noise) {
 }
 
 TEST(secure_sum, costs_each_client_what_the_protocol_says) {
-    secure_round round{.config = secure()};
-    round.of(four);
-    const auto each = privacy::secure_sum_traffic(secure_terms(round.config, 0, 4, test::tiny_layout.size()));
-    const auto found = round.sum->exchanged();
-    ASSERT_EQ(found.size(), 4U);
-    for (const auto& bytes : found) {
-        EXPECT_EQ(bytes.up, each.up);
-        EXPECT_EQ(bytes.down, each.down);
+    for (const std::uint32_t gone : {0U, 1U}) {
+        secure_round round{.config = secure()};
+        auto clients = four;
+        if (gone > 0) {
+            clients[2].weights.clear();
+        }
+        round.of(clients);
+        const auto terms = secure_terms(round.config, 0, 4, test::tiny_layout.size());
+        const auto stays = privacy::secure_sum_traffic(terms, gone);
+        const auto leaves = privacy::secure_sum_traffic_of_leaving(terms);
+        const auto found = round.sum->exchanged();
+        ASSERT_EQ(found.size(), 4U);
+        for (std::size_t i = 0; i < 4; ++i) {
+            const auto& each = clients[i].weights.empty() ? leaves : stays;
+            EXPECT_EQ(found[i].up, each.up) << i;
+            EXPECT_EQ(found[i].down, each.down) << i;
+        }
     }
 }
 
-TEST(secure_sum, costs_on_average_what_all_draws_cost) {
-    auto config = secure(3);
-    config.privacy.clip = 1;
-    config.privacy.sampling = config::sampling_kind::poisson;
-    // Of 10 clients each with 0.3; of those drawn each leaves with 0.2.
-    double up = 0, down = 0;
-    for (int n = 2; n <= 10; ++n) {
-        const double drawn = std::exp(std::lgamma(11) - std::lgamma(n + 1) - std::lgamma(11 - n)) *
-                             std::pow(0.3, n) * std::pow(0.7, 10 - n);
-        const auto terms = secure_terms(config, 0, static_cast<std::uint32_t>(n), 6);
-        const auto stays = privacy::secure_sum_traffic(terms);
-        const auto leaves = privacy::secure_sum_traffic_of_leaving(terms);
-        up += drawn * n * (0.8 * static_cast<double>(stays.up) + 0.2 * static_cast<double>(leaves.up));
-        down += drawn * n * (0.8 * static_cast<double>(stays.down) + 0.2 * static_cast<double>(leaves.down));
-    }
-    // Those of the mean count a lone client, for which there is no sum.
-    const double alone = 10 * 0.3 * std::pow(0.7, 9);
-    const auto one = secure_terms(config, 0, 1, 6);
-    up += alone * (0.8 * static_cast<double>(privacy::secure_sum_traffic(one).up) +
-                   0.2 * static_cast<double>(privacy::secure_sum_traffic_of_leaving(one).up));
-    down += alone * (0.8 * static_cast<double>(privacy::secure_sum_traffic(one).down) +
-                     0.2 * static_cast<double>(privacy::secure_sum_traffic_of_leaving(one).down));
+namespace {
 
-    const auto mean = secure_traffic(config, 0, 6, 0.2);
-    EXPECT_NEAR(mean.up, up, 1e-6 * up);
-    EXPECT_NEAR(mean.down, down, 1e-6 * down);
+double binomial(int n, int count, double probability) {
+    return std::exp(std::lgamma(n + 1) - std::lgamma(count + 1) - std::lgamma(n - count + 1)) *
+           std::pow(probability, count) * std::pow(1 - probability, n - count);
+}
+
+} // namespace
+
+TEST(secure_sum, costs_on_average_what_all_draws_cost) {
+    for (const auto sampling : {config::sampling_kind::poisson, config::sampling_kind::fixed}) {
+        auto config = secure(3);
+        config.privacy.clip = 1;
+        config.privacy.sampling = sampling;
+        constexpr double leaving = 0.2;
+        // Of 10 clients each with 0.3, or three; of those drawn each leaves with 0.2. One alone sums nothing.
+        double up = 0, down = 0;
+        for (int n = 2; n <= 10; ++n) {
+            const double drawn = sampling == config::sampling_kind::poisson ? binomial(10, n, 0.3) : n == 3;
+            const auto terms = secure_terms(config, 0, static_cast<std::uint32_t>(n), 6);
+            const auto leaves = privacy::secure_sum_traffic_of_leaving(terms);
+            for (int left = 0; left <= n; ++left) {
+                const double p = drawn * binomial(n, left, leaving);
+                const auto stays = privacy::secure_sum_traffic(terms, static_cast<std::uint32_t>(left));
+                up += p * static_cast<double>((n - left) * stays.up + left * leaves.up);
+                down += p * static_cast<double>((n - left) * stays.down + left * leaves.down);
+            }
+        }
+
+        const auto mean = secure_traffic(config, 0, 6, leaving);
+        EXPECT_NEAR(mean.up, up, 1e-9 * up);
+        EXPECT_NEAR(mean.down, down, 1e-9 * down);
+    }
+}
+
+// Who leaves is known then.
+TEST(secure_sum, without_privacy_costs_what_a_round_with_so_many_drop_outs_costs) {
+    secure_round round{.config = secure()};
+    auto some = four;
+    some[1].weights.clear();
+    round.of(some);
+    double up = 0, down = 0;
+    for (const auto& bytes : round.sum->exchanged()) {
+        up += static_cast<double>(bytes.up);
+        down += static_cast<double>(bytes.down);
+    }
+
+    const auto predicted = secure_traffic(round.config, 0, test::tiny_layout.size(), 0.25);
+    EXPECT_DOUBLE_EQ(predicted.up, up);
+    EXPECT_DOUBLE_EQ(predicted.down, down);
+}
+
+namespace {
+
+config::run_config noisy(double noise_multiplier, double quantile = 0) {
+    auto config = secure();
+    config.privacy.clip = 1;
+    config.privacy.clip_quantile = quantile;
+    config.privacy.noise_multiplier = noise_multiplier;
+    return config;
+}
+
+// What the refusal says would fit; 0 where there is none.
+double what_fits(const std::function<void()>& act) {
+    try {
+        act();
+    } catch (const input_error& e) {
+        const std::string why = e.what(), before = "up to ";
+        EXPECT_NE(why.find("privacy.noise_multiplier"), std::string::npos) << why;
+        return std::stod(why.substr(why.find(before) + before.size()));
+    }
+    return 0;
+}
+
+} // namespace
+
+TEST(secure_sum, has_room_for_as_much_noise_as_it_takes) {
+    const auto& layout = test::lenet5;
+    for (const double noise : {0.0, 1.0, 1000.0, 100000.0, 130000.0}) {
+        const auto config = noisy(noise);
+        const auto codec = secure_words<std::uint32_t>(config, guarantee_of(config), 1, layout.size());
+        const double deviation = noise * codec.longest(1, layout.size()); // steps
+        EXPECT_LE(deviation, 0x1p24);
+        std::vector<double> value(1);
+        for (const double sign : {-1.0, 1.0}) {
+            const auto far = static_cast<std::int32_t>(sign * 40 * deviation);
+            EXPECT_NO_THROW(codec.decode(std::vector{static_cast<std::uint32_t>(far)}, value)) << noise;
+        }
+    }
+}
+
+TEST(secure_sum, refuses_noise_that_words_do_not_hold_before_a_round_does) {
+    const auto& layout = test::lenet5;
+    for (const double quantile : {0.0, 0.5}) {
+        const double fits = what_fits([&] { ensure_room_for_noise(noisy(200000, quantile), layout); });
+        EXPECT_GT(fits, quantile > 0 ? 110000 : 130000);
+        EXPECT_NO_THROW(ensure_room_for_noise(noisy(fits, quantile), layout));
+        EXPECT_THROW(ensure_room_for_noise(noisy(1.002 * fits, quantile), layout), input_error);
+        EXPECT_EQ(what_fits([&] {
+                      const auto config = noisy(200000, quantile);
+                      secure_words<std::uint32_t>(config, guarantee_of(config), 1, layout.size());
+                  }),
+                  fits)
+            << "training says the same";
+    }
+    for (const auto* method : {"feddip", "fedavg", "fedprox"}) {
+        auto config = noisy(1);
+        config.method.name = method;
+        EXPECT_TRUE(make_method(config)->start_mask(layout).count() == layout.prunable_size() ||
+                    make_method(config)->plan(0).trains_all_weights())
+            << method << " sends all weights at first";
+    }
+    auto open = noisy(200000);
+    open.privacy.secure_sum = false;
+    EXPECT_NO_THROW(ensure_room_for_noise(open, layout));
 }
 
 TEST(secure_sum, of_a_whole_run_with_drop_outs_learns_as_the_plain_one) {

@@ -2,8 +2,8 @@
 #include "base/error.hpp"
 #include "fl/budget/controller.hpp"
 #include "fl/budget/feasible.hpp"
-#include "fl/client.hpp"
 #include "fl/link_model.hpp"
+#include "fl/local_trainer.hpp"
 #include "fl/message.hpp"
 #include "nn/network.hpp"
 #include "sparse/magnitude.hpp"
@@ -365,7 +365,7 @@ TEST(budgets, without_feedback_keep_nothing) {
 
     const auto state = federation.run().state;
 
-    EXPECT_EQ(state.client_residual_round, std::vector<std::int32_t>(4, -1));
+    EXPECT_EQ(state.client_kept_in, std::vector<std::int32_t>(4, -1));
     for (const auto& c : clients_of(state)) {
         EXPECT_TRUE(std::isnan(c.feedback));
     }

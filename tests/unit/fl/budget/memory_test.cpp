@@ -1,7 +1,8 @@
 // What a client that holds a part of the weights takes of memory in training: nothing but the part. The
 // buffers of a rank, which are as large as the model, exist once, for all clients that it trains one after
 // another.
-#include "fl/client.hpp"
+#include "fl/local_trainer.hpp"
+#include "nn/kernel_choice.hpp"
 #include "nn/network.hpp"
 #include "sparse/magnitude.hpp"
 #include "unit/fl/federation.hpp"
@@ -91,9 +92,8 @@ void operator delete[](void* memory, const std::nothrow_t&) noexcept {
 namespace feddip::fl {
 namespace {
 
-// README.md promises as much: a weight, its gradient, its position, and what the sparse kernels are compiled
-// to.
-constexpr std::size_t bytes_per_weight_held = 72;
+constexpr std::size_t bytes_per_weight_held = 72; // as README.md promises
+static_assert(bytes_per_weight_held == nn::bytes_per_compiled_weight);
 
 struct device {
     test::small_federation what;

@@ -1,4 +1,4 @@
-#include "fl/client.hpp"
+#include "fl/local_trainer.hpp"
 
 #include <algorithm>
 

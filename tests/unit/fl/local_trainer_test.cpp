@@ -1,4 +1,4 @@
-#include "fl/client.hpp"
+#include "fl/local_trainer.hpp"
 #include "fl/records.hpp"
 #include "unit/fl/federation.hpp"
 
@@ -112,7 +112,7 @@ TEST(records, weigh_the_loss_of_a_round_by_samples) {
     const std::vector<fl::client_record> clients{{.id = 0, .samples = 1, .train_loss = 1.0},
                                                  {.id = 1, .samples = 3, .train_loss = 5.0},
                                                  {.id = 2, .samples = 8, .train_loss = 9.0, .included = 0}};
-    const auto of_round = fl::included(clients, 0);
+    const auto of_round = fl::require_usable(clients, 0);
     EXPECT_DOUBLE_EQ(of_round.train_loss, 4.0);
     EXPECT_EQ(of_round.samples, 4U);
     EXPECT_EQ(of_round.updates, 2);
