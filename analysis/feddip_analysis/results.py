@@ -147,7 +147,9 @@ REQUIRED = {
     "layers": "density name",
     "clients": "id samples train_loss accuracy bytes_up included",
 }
-REQUIRED_ATTRIBUTES = ("config_toml", "method", "model", "dataset", "seed", "parameters", "prunable_parameters", "rounds", "mpi_ranks", "complete")
+REQUIRED_ATTRIBUTES = tuple(
+    "config_toml method model dataset seed parameters prunable_parameters rounds mpi_ranks complete".split()
+)
 
 
 class NotAResultsFile(Exception):
