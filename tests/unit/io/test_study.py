@@ -37,7 +37,7 @@ class Texts(unittest.TestCase):
         for folder in sorted(path for path in (ANALYSIS / "results").iterdir() if path.is_dir()):
             for run in collect([folder])[0]:
                 seconds = links.round_seconds(run, slow)
-                known = links.knows_clients(run)
+                known = links.carries_over(run)
                 self.assertTrue((seconds > 0).all() if known else np.isnan(seconds).all(), run.attrs["path"])
         with tempfile.TemporaryDirectory() as out:
             done = run_script("decide.py", STUDY, "--uplink-mbit", 2, "--out", out)
