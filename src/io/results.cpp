@@ -8,6 +8,7 @@
 
 #include <fmt/chrono.h>
 
+#include <cmath>
 #include <ctime>
 
 namespace feddip::io {
@@ -143,7 +144,10 @@ void results_writer::on_start(const fl::run_info& info, const fl::run_state& sta
 
 void results_writer::on_round(const fl::run_state& state) {
     constexpr double tolerated_share = 0.02;
-    if (seconds_to_write_ <= tolerated_share * since_last_write_.seconds()) {
+    // The next round may find no update that can be used, which ends the run.
+    const auto& last = state.history.back();
+    const bool may_be_the_last = !std::isnan(last.test_accuracy) && !std::isfinite(last.test_loss);
+    if (may_be_the_last || seconds_to_write_ <= tolerated_share * since_last_write_.seconds()) {
         write(state, flush::later);
     }
 }

@@ -47,9 +47,10 @@ class growing_results;
 
 // Replaces the file after each round, so that it can be read at any time while the run goes on; in memory it
 // only grows by the round. Where one writing takes more than 2 % of the time since the last, rounds are left
-// out until it no longer does, and the file lags behind by those; on_finish always writes, and only then
-// waits for the disk: should the machine crash before, the checkpoint has what the file had. A file that is
-// already there lends its `created`. Where clients are protected, there is no checksum of the data.
+// out until it no longer does, and the file lags behind by those, but for rounds whose loss is not finite,
+// which may be the last. on_finish always writes, and only then waits for the disk: should the machine crash
+// before, the checkpoint has what the file had. A file that is already there lends its `created`. Where
+// clients are protected, there is no checksum of the data.
 class results_writer : public fl::observer {
 public:
     results_writer(std::filesystem::path path, provenance made_by);

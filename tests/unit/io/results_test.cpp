@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <regex>
 
 namespace feddip::io {
@@ -230,6 +231,22 @@ TEST(results_writer, can_be_followed_while_the_run_goes_on) {
     writer.on_finish(example_state(3), false);
     EXPECT_EQ(read_results(folder / "a.h5").rounds.size(), 3U);
     EXPECT_FALSE(read_results(folder / "a.h5").header.complete);
+}
+
+TEST(results_writer, shows_at_once_that_a_loss_is_not_finite) {
+    const scratch_folder folder;
+    for (const double loss :
+         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+        results_writer writer(folder / "a.h5", example_provenance());
+        writer.on_start(example_info(3), {});
+        for (int round = 1; round <= 3; ++round) {
+            auto state = example_state(round);
+            state.history.back().test_accuracy = 0.1;
+            state.history.back().test_loss = loss;
+            writer.on_round(state);
+            EXPECT_EQ(read_results(folder / "a.h5").rounds.size(), static_cast<std::size_t>(round));
+        }
+    }
 }
 
 TEST(results_writer, keeps_the_date_of_the_first_file_when_resumed) {
