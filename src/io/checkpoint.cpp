@@ -55,7 +55,8 @@ std::map<int, fs::path> files_of(const fs::path& stem, std::string_view ending) 
         }
     }
     if (failure) {
-        throw error("can't list checkpoints", folder_of(stem).string(), failure.message());
+        throw error("can't list checkpoints", fmt::format("{}.ckpt-*{}", stem.string(), ending),
+                    failure.message());
     }
     return found;
 }
