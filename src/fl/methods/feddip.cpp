@@ -94,7 +94,8 @@ public:
         if (plan.regrown_share > 0) {
             const auto count = alive(plan, received.layout);
             const auto fresh = std::llround(plan.regrown_share * static_cast<double>(count));
-            return sparse::regrow_largest(scores(received.layout, received.weights), current, count,
+            std::vector<float> made;
+            return sparse::regrow_largest(scores(received.layout, received.weights, made), current, count,
                                           static_cast<std::size_t>(fresh));
         }
         if (ranks_outside_mask(plan.round)) {
@@ -137,14 +138,19 @@ private:
     sparse::mask prune(const parameter_layout& layout, std::span<const float> weights,
                        double sparsity) const {
         const double floor = config_.sparsity.layer_floor;
-        const auto ranked = scores(layout, weights);
+        std::vector<float> made;
+        const auto ranked = scores(layout, weights, made);
         return floor > 0 ? sparse::prune_smallest_above_floor(layout, ranked, sparsity, floor)
                          : sparse::prune_smallest(ranked, sparsity);
     }
-    std::vector<float> scores(const parameter_layout& layout, std::span<const float> weights) const {
-        return config_.sparsity.score == config::score_kind::lamp
-                   ? sparse::lamp_scores(layout, weights)
-                   : std::vector<float>(weights.begin(), weights.end());
+    // By which weights are ranked: themselves, or what is put into `made`.
+    std::span<const float> scores(const parameter_layout& layout, std::span<const float> weights,
+                                  std::vector<float>& made) const {
+        if (config_.sparsity.score == config::score_kind::magnitude) {
+            return weights;
+        }
+        made = sparse::lamp_scores(layout, weights);
+        return made;
     }
     upload_content reconfiguration_upload() const {
         return config_.communication.reconfiguration_upload == config::reconfiguration_upload_kind::dense
