@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import h5py
@@ -42,6 +43,10 @@ class Training(program.Program):
             self.assertIn("where /clients/accuracy is measured, the mean over all clients", measured.attrs["long_name"])
             np.testing.assert_allclose(measured[:], own[:].mean(axis=1))
 
+    def keep(self, name):
+        subprocess.run([sys.executable, program.CONFIGS.parent / "keep.py", name], cwd=self.folder,
+                       capture_output=True, check=True)
+
     def ranks_of(self, process):
         """Process ids of the ranks that mpirun has started."""
         children = f"/proc/{process.pid}/task/{process.pid}/children"
@@ -68,7 +73,7 @@ class Training(program.Program):
     def test_info_reads_what_keep_has_compressed(self):
         self.train("--set", "federation.rounds=60", "--set", "federation.evaluate_every=60", "--out", "r.h5")
         told, size = self.run_program("info", "r.h5").stdout, (self.folder / "r.h5").stat().st_size
-        subprocess.run([program.CONFIGS.parent / "keep.py", "r.h5"], cwd=self.folder, capture_output=True, check=True)
+        self.keep("r.h5")
         self.assertLess((self.folder / "r.h5").stat().st_size, size)
         again = self.run_program("info", "r.h5")
         self.assertEqual((again.returncode, again.stdout), (0, told), again.stderr)
@@ -76,7 +81,7 @@ class Training(program.Program):
     def test_keep_loses_no_value_attribute_or_dimension_scale(self):
         self.train("--out", "r.h5")
         shutil.copy(self.folder / "r.h5", self.folder / "whole.h5")
-        subprocess.run([program.CONFIGS.parent / "keep.py", "r.h5"], cwd=self.folder, capture_output=True, check=True)
+        self.keep("r.h5")
         self.assertEqual(results.described(self.folder / "r.h5"), results.described(self.folder / "whole.h5"))
 
     def test_results_are_not_overwritten(self):

@@ -99,7 +99,7 @@ class Kept(Scratch):
         whole, size = results.load(path), path.stat().st_size
         unfinished = write_results(self.folder / "b.h5", complete=0)
         before = unfinished.read_bytes()
-        subprocess.run([ROOT / "jobs" / "keep.py", path, unfinished], capture_output=True, check=True)
+        subprocess.run([sys.executable, ROOT / "jobs" / "keep.py", path, unfinished], capture_output=True, check=True)
         self.assertLess(path.stat().st_size, size / 2)
         xarray.testing.assert_identical(results.load(path), whole)
         self.assertEqual(unfinished.read_bytes(), before)
