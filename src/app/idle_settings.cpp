@@ -57,7 +57,7 @@ const std::map<std::string_view, std::vector<std::string_view>> unread_by{
     {"fedavg", {"sparsity."}},
     {"feddst", {"sparsity.initial"}},
     {"fedprox", {"sparsity."}},
-    {"flash", {"sparsity.initial", "sparsity.horizon", "sparsity.start", "sparsity.final_rounds"}},
+    {"flash", {"sparsity.initial", "sparsity.start"}},
     {"prunefl", {"sparsity.start", "sparsity.start_scale"}},
     {"prunetrain", {"sparsity.horizon", "sparsity.start", "sparsity.start_scale"}},
     {"snip", {"sparsity.initial", "sparsity.horizon", "sparsity.start", "sparsity.final_rounds"}},
@@ -66,7 +66,7 @@ const std::map<std::string_view, std::vector<std::string_view>> unread_by{
 void add_of_method(const run_config& c, idle_list& off) {
     const auto why = fmt::format("method.name is \"{}\"", c.method.name);
     for (const std::string_view section :
-         {"fedprox.", "prunefl.", "prunetrain.", "feddst.", "dispfl.", "dadpfl."}) {
+         {"fedprox.", "prunefl.", "prunetrain.", "feddst.", "dispfl.", "dadpfl.", "flash."}) {
         off.add_if(!section.starts_with(c.method.name), {section}, why);
     }
     if (c.method.name == "feddip") {
@@ -74,6 +74,8 @@ void add_of_method(const run_config& c, idle_list& off) {
                    "regularization.maximum is 0");
         return;
     }
+    off.add_if(c.method.name == "flash" && !c.flash.readjust, {"sparsity.horizon", "sparsity.final_rounds"},
+               "flash.readjust is false");
     // Of a method that isn't named there, nothing is known.
     if (const auto found = unread_by.find(c.method.name); found != unread_by.end()) {
         off.add({"communication.upload", "communication.reconfiguration_upload", "regularization.",

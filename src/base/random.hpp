@@ -33,6 +33,7 @@ enum class purpose : std::uint32_t {
     streaming = 17,  // which of its images a client sees in a round
     corrupting = 18, // of an image
     queueing = 19,   // in which order clients train
+    regrowing = 20,  // which weights come back into a mask
 };
 
 // Philox 4x32-10 (Salmon et al. 2011) with the seed as key. Satisfies UniformRandomBitGenerator.

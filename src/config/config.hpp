@@ -151,6 +151,14 @@ struct dadpfl_section {
     bool operator==(const dadpfl_section&) const = default;
 };
 
+struct flash_section {
+    // Every sparsity.horizon rounds clients readjust their masks while they train (JMWST); else the mask
+    // rests (SPDST).
+    bool readjust = false;
+
+    bool operator==(const flash_section&) const = default;
+};
+
 struct sparsity_section {
     double initial = 0.5;
     double target = 0.9;
@@ -356,6 +364,7 @@ struct run_config {
     feddst_section feddst;
     dispfl_section dispfl;
     dadpfl_section dadpfl;
+    flash_section flash;
     sparsity_section sparsity;
     regularization_section regularization;
     optimizer_section optimizer;

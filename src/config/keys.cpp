@@ -294,6 +294,7 @@ std::vector<key> make_keys() {
         .has("waits", &dadpfl_section::waits, at_least_0<int>)
         .has("pruning_threshold", &dadpfl_section::pruning_threshold, at_least_0<double>)
         .has("pruning_pace", &dadpfl_section::pruning_pace, a_factor);
+    section(table, "flash", &run_config::flash).has("readjust", &flash_section::readjust);
     section(table, "sparsity", &run_config::sparsity)
         .has("initial", &sparsity_section::initial, below_1)
         .has("target", &sparsity_section::target, below_1)

@@ -28,14 +28,26 @@ void local_trainer::begin(const global_model& model, const sparse::mask& mask, c
     const auto prunable = network_->layout().prunable_size();
     std::ranges::copy(model.state, weights_.begin());
     std::ranges::copy(model.state, network_->state().begin());
-    sparse::apply(mask, network_->state().first(prunable));
+    mask_ = mask;
+    see_through_mask(plan);
     if (plan.keeps_outside) {
         sparse::apply(mask, std::span(weights_).first(prunable));
     }
-    network_->use_mask(sparse::unless_whole(mask), plan.trains_all_weights() || plan.squared_gradients
-                                                       ? nn::gradient_scope::all
-                                                       : nn::gradient_scope::on_mask);
     squared_gradients_.assign(plan.squared_gradients ? prunable : 0, 0.0F);
+}
+
+void local_trainer::see_through_mask(const round_plan& plan) {
+    sparse::apply(mask_, network_->state().first(mask_.size()));
+    network_->use_mask(sparse::unless_whole(mask_), plan.trains_all_weights() || plan.squared_gradients
+                                                        ? nn::gradient_scope::all
+                                                        : nn::gradient_scope::on_mask);
+}
+
+// Counted from 1.
+bool local_trainer::readjusts_after(int batch, std::size_t images) const {
+    const int all = batches(images);
+    const int of_epoch = all / config_->federation.local_epochs;
+    return config_->federation.local_epochs == 1 ? batch == all / 2 : batch % of_epoch == 0 && batch < all;
 }
 
 void local_trainer::take_trained(const round_plan& plan) {
@@ -47,15 +59,17 @@ void local_trainer::take_trained(const round_plan& plan) {
 
 client_record local_trainer::train(const global_model& model, const sparse::mask& mask,
                                    const round_plan& plan, int client, std::span<const std::uint32_t> images,
-                                   const std::function<void()>& on_batch) {
+                                   const std::function<void()>& on_batch, const mask_change& readjusted) {
     auto shuffling = stream_of(plan.round, client, purpose::shuffling);
     auto augmentation = stream_of(plan.round, client, purpose::augmentation);
     auto dropout = stream_of(plan.round, client, purpose::dropout);
+    auto regrowing = stream_of(plan.round, client, purpose::regrowing);
     begin(model, mask, plan);
 
     const auto seen = seen_by(client, plan.round, images);
     data::training_batches loader(seen.data(), seen.images(), config_->federation.batch_size);
     double epoch_loss = 0;
+    int done = 0;
     for (int epoch = 0; epoch < config_->federation.local_epochs; ++epoch) {
         loader.start_epoch(shuffling);
         epoch_loss = 0;
@@ -64,8 +78,13 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
             if (plan.squared_gradients) {
                 add_squares(network_->gradients(), batches(images.size()), squared_gradients_);
             }
-            step(model, plan, mask);
+            step(model, plan);
             on_batch();
+            if (readjusted && readjusts_after(++done, images.size())) {
+                mask_ = readjusted({network_->layout(), network_->state(), mask_,
+                                    done / static_cast<double>(batches(images.size())), regrowing});
+                see_through_mask(plan);
+            }
         }
     }
 
@@ -115,7 +134,7 @@ random_stream local_trainer::stream_of(int round, int client, purpose what) cons
             what};
 }
 
-void local_trainer::step(const global_model& model, const round_plan& plan, const sparse::mask& mask) {
+void local_trainer::step(const global_model& model, const round_plan& plan) {
     const auto& layout = network_->layout();
     const auto trainable = [&](auto&& state) { return std::span(state).first(layout.trainable_size()); };
     // The proximal term's gradient is mu w - mu w'_t: a decay, and a constant pull.
@@ -124,20 +143,21 @@ void local_trainer::step(const global_model& model, const round_plan& plan, cons
     const float pull = sgd.learning_rate * plan.proximal;
 
     if (plan.trains_all_weights()) {
-        nn::sgd_step_dense(layout, sgd, &mask, network_->gradients(), trainable(weights_),
+        nn::sgd_step_dense(layout, sgd, &mask_, network_->gradients(), trainable(weights_),
                            trainable(network_->state()));
     } else if (plan.squared_gradients) {
-        nn::sgd_step_on_mask(layout, sgd, mask, network_->gradients(), trainable(network_->state()));
+        nn::sgd_step_on_mask(layout, sgd, mask_, network_->gradients(), trainable(network_->state()));
     } else {
-        network_->step_on_mask(sgd, mask);
+        network_->step_on_mask(sgd, mask_);
     }
     if (pull != 0) {
         nn::add_scaled(pull, trainable(model.state), trainable(network_->state()));
         if (plan.trains_all_weights()) {
             nn::add_scaled(pull, trainable(model.state), trainable(weights_));
-            sparse::apply(mask, std::span(weights_).first(mask.size()), network_->state().first(mask.size()));
+            sparse::apply(mask_, std::span(weights_).first(mask_.size()),
+                          network_->state().first(mask_.size()));
         } else {
-            sparse::apply(mask, network_->state().first(mask.size())); // of which it may hold only a part
+            sparse::apply(mask_, network_->state().first(mask_.size())); // of which it may hold only a part
         }
     }
 }

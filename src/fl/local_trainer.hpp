@@ -23,17 +23,22 @@ public:
     local_trainer(const config::run_config& config, const data::dataset& data, nn::network& network,
                   const data::drift* drift = nullptr);
 
+    // Chooses a client's mask anew, where the plan has it readjusted in training.
+    using mask_change = std::function<sparse::mask(const client_in_training&)>;
+
     // Local training of `client` on its `images` from the model w'_t, as `plan` says: E epochs of minibatch
     // SGD in which the passes see the weights through the client's mask. Work and result depend only on the
     // arguments, the seed and the config. `on_batch` is called after each minibatch. Returns the record of
-    // it; weights() then holds what the client would send.
+    // it; weights() then holds what the client would send, and mask() the mask that it had in the end.
     client_record train(const global_model& model, const sparse::mask& mask, const round_plan& plan,
                         int client, std::span<const std::uint32_t> images,
-                        const std::function<void()>& on_batch);
+                        const std::function<void()>& on_batch, const mask_change& readjusted = {});
 
     // layout().size() floats: the weights after training (all of them where the plan trains all, else those
     // in the mask with 0 elsewhere), then biases, norms and running statistics.
     std::span<const float> weights() const { return weights_; }
+
+    const sparse::mask& mask() const { return mask_; }
 
     // Where the plan asks for them: of the last training, layout.prunable_size() floats; else empty.
     std::span<const float> squared_gradients() const { return squared_gradients_; }
@@ -53,15 +58,18 @@ public:
 
 private:
     void begin(const global_model& model, const sparse::mask& mask, const round_plan& plan);
+    void see_through_mask(const round_plan& plan);
+    bool readjusts_after(int batch, std::size_t images) const;
     void take_trained(const round_plan& plan);
     data::seen_images seen_by(int client, int round, std::span<const std::uint32_t> images) const;
     random_stream stream_of(int round, int client, purpose what) const;
-    void step(const global_model& model, const round_plan& plan, const sparse::mask& mask);
+    void step(const global_model& model, const round_plan& plan);
 
     const config::run_config* config_;
     const data::dataset* data_;
     const data::drift* drift_; // null: none
     nn::network* network_;
+    sparse::mask mask_;
     std::vector<float> weights_, squared_gradients_;
 };
 

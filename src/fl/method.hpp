@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/layout.hpp"
+#include "base/random.hpp"
 #include "config/config.hpp"
 #include "fl/state.hpp"
 #include "nn/sgd.hpp"
@@ -51,6 +52,9 @@ struct round_plan {
     bool keeps_residual = false;
     // With upload = own_mask: the average of a weight is over those clients that sent it.
     bool averages_senders = false;
+    // With upload = own_mask: clients change their masks in training too, after each epoch but the last or
+    // halfway through a single one, as method::mask_in_training says.
+    bool readjusts_in_training = false;
     // With upload = in_mask: clients send besides, for all prunable weights, the mean over their minibatches
     // of the squared gradient.
     bool squared_gradients = false;
@@ -81,11 +85,20 @@ struct pruning_rhythm {
     double pace = 1;      // gaps become so many times shorter
 };
 
+// A client in the middle of its local training.
+struct client_in_training {
+    const parameter_layout& layout;
+    std::span<const float> weights; // layout.size() floats, 0 outside the mask
+    const sparse::mask& mask;
+    double done;           // the share of its minibatches, below 1
+    random_stream& random; // of this client's training in this round
+};
+
 // A client after its local training.
 struct trained_client {
     const parameter_layout& layout;
     std::span<const float> weights; // layout.size() floats
-    const sparse::mask& mask;       // in which it trained
+    const sparse::mask& mask;       // in which it trained, in the end
     // d(loss)/d(weights) of one of its minibatches, for all trainable weights, pruned ones too.
     std::function<std::vector<float>()> gradient;
 };
@@ -143,6 +156,9 @@ public:
         (void)plan, (void)layout, (void)client;
         return std::nullopt;
     }
+
+    // With plan.readjusts_in_training: the mask in which the client goes on. Weights that come into it are 0.
+    virtual sparse::mask mask_in_training(const client_in_training& client) const { return client.mask; }
 
     // With upload = own_mask: what the client sends.
     virtual sparse::mask own_mask(const round_plan& plan, const trained_client& client) const {

@@ -90,7 +90,12 @@ void training::pool_seen(const ongoing_round& now, const global_model& model) {
 
 client_record training::train(local_trainer& trainer, const participant& p, const ongoing_round& now,
                               const global_model& model, const std::function<void()>& on_batch) const {
-    return trainer.train(model, p.mask(model.mask), plan_for(p, now.plan), p.client, p.images, on_batch);
+    const auto plan = plan_for(p, now.plan);
+    local_trainer::mask_change readjusted;
+    if (plan.readjusts_in_training) {
+        readjusted = [&](const client_in_training& midway) { return here_.how->mask_in_training(midway); };
+    }
+    return trainer.train(model, p.mask(model.mask), plan, p.client, p.images, on_batch, readjusted);
 }
 
 void training::send(local_trainer& trainer, const participant& p, const ongoing_round& now,
@@ -103,7 +108,7 @@ void training::send(local_trainer& trainer, const participant& p, const ongoing_
     sparse::mask own;
     if (plan.upload == upload_content::own_mask) {
         const auto gradient = [&] { return trainer.gradient(weights, plan.round, p.client, p.images); };
-        own = here_.how->own_mask(plan, {here_.layout, weights, p.mask(model.mask), gradient});
+        own = here_.how->own_mask(plan, {here_.layout, weights, trainer.mask(), gradient});
         trained.own_mask = &own;
     } else if (p.part.limited()) {
         trained.own_mask = p.own_mask.get();

@@ -66,11 +66,11 @@ class Check(program.Program):
                          "communication.reconfiguration_upload=topk_residual", "federation.clients=40",
                          "method.name=fedprox", "method.name=flash", "method.name=snip", "method.name=feddst", "method.name=prunetrain",
                          "method.name=prunefl", "method.name=dispfl", "dispfl.neighbours=2",
-                         "dadpfl.pruning_threshold=0",
+                         "dadpfl.pruning_threshold=0", "flash.readjust=true",
                          "privacy.secure_sum=true", "privacy.clip=1"):
             with self.subTest(override=override):
                 section = override.partition(".")[0]
-                more = ["--set", f"method.name={section}"] if section in ("dispfl", "dadpfl") else []
+                more = ["--set", f"method.name={section}"] if section in ("dispfl", "dadpfl", "flash") else []
                 settings = [*more, "--set", override, "--set", "federation.rounds=10", "--set", "sparsity.horizon=3"]
                 predicted = json.loads(self.check(*settings, "--json"))["run"]
 
@@ -81,7 +81,7 @@ class Check(program.Program):
                              for which in ("bytes_down", "bytes_up")}
                 # All but positions is known beforehand; of masks that aren't nested they are an upper bound.
                 bounded = override in ("method.name=flash", "method.name=snip", "method.name=feddst", "method.name=prunetrain",
-                                       "method.name=prunefl")
+                                       "method.name=prunefl", "flash.readjust=true")
                 for which, found in ratio.items():
                     self.assertAlmostEqual(found, 1, delta=0.1 if bounded else 0.005, msg=which)
                     self.assertGreater(found, 0.995, which)

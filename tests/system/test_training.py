@@ -92,10 +92,10 @@ class Training(program.Program):
 
     def test_the_same_bits_at_any_number_of_ranks(self):
         for override in ("sparsity.regrow=true", "data.partition=pathological", "sparsity.start_mask=per_client",
-                         "method.name=dispfl", "method.name=dadpfl"):
+                         "method.name=dispfl", "method.name=dadpfl", "method.name=flash"):
             with self.subTest(override=override):
                 for ranks in (1, 2, 3, 4):
-                    self.train("--set", override, "--out", f"{override}-{ranks}.h5", ranks=ranks)
+                    self.train("--set", override, "--set", "flash.readjust=true", "--out", f"{override}-{ranks}.h5", ranks=ranks)
                     self.assertEqual(self.outcome(f"{override}-{ranks}.h5"), self.outcome(f"{override}-1.h5"))
 
     def test_clients_that_drop_out_are_the_same_at_any_number_of_ranks_and_after_a_stop(self):

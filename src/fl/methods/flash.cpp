@@ -1,7 +1,13 @@
-// FLASH (Babakniya et al. 2023), the kind with a mask that rests (SPDST): before the first round one client
-// trains a sparse model and readjusts its mask, so that each layer comes to the density that it needs; then
-// the server draws a random mask of these densities, in which everybody trains from w_0 on. With budgets and
-// layer_floor = 1, small clients hold the largest weights of each layer: hetero-FLASH.
+// FLASH (Babakniya et al. 2023): before the first round one client trains a sparse model and readjusts its
+// mask, so that each layer comes to the density that it needs; then the server draws a random mask of these
+// densities, in which everybody trains from w_0 on. There the mask rests (SPDST), or clients go on
+// readjusting it (JMWST). With budgets and layer_floor = 1, and a mask that rests, small clients hold the
+// largest weights of each layer: hetero-FLASH.
+//
+// Where it is readjusted, which is every R rounds, from the first one on, each client does so in the midst of
+// its training: the smallest weights of each layer go, a share that falls to 0 along its minibatches, and as
+// many come at random. Each weight is averaged over the clients that sent it, and the server keeps the
+// largest, in each layer as many as the clients had there on average.
 //
 // In their program 5 to 10 % of the clients do this, for ten epochs, and the densities of their masks are
 // averaged. Here it is one client, which readjusts after each of its local trainings but the last, which
@@ -56,7 +62,16 @@ class flash final : public method {
 public:
     explicit flash(const config::run_config& config) : config_(config) {}
 
-    round_plan plan(int round) const override { return round_at_target(config_, round); }
+    round_plan plan(int round) const override {
+        auto plan = round_at_target(config_, round);
+        if (config_.flash.readjust && on_horizon(config_, round)) {
+            plan.reconfigures = plan.readjusts_in_training = true;
+            plan.upload = upload_content::own_mask;
+            plan.averages_senders = true;
+            plan.keeps_residual = false; // what is dropped is meant to go
+        }
+        return plan;
+    }
 
     first_look looks_first() const override { return first_look::densities; }
 
@@ -67,11 +82,29 @@ public:
         auto mask = sparse::random_mask(layout, uniform, random);
         std::vector<float> trained(state.begin(), state.end());
         for (int done = 1; done < flash_trainings; ++done) {
-            client.train(plan(0), mask, trained);
+            client.train(round_at_target(config_, 0), mask, trained);
             const double share = readjusted_share * (1 - static_cast<double>(done) / flash_trainings);
             mask = readjusted(layout, trained, mask, share, random);
         }
         return sparse::random_mask(layout, sparse::layer_densities(mask, layout), random);
+    }
+
+    sparse::mask mask_in_training(const client_in_training& client) const override {
+        return readjusted(client.layout, client.weights, client.mask, readjusted_share * (1 - client.done),
+                          client.random);
+    }
+
+    sparse::mask reconfigure(const round_plan& plan, const averages& received,
+                             const sparse::mask&) const override {
+        std::vector<double> held;
+        std::vector<std::size_t> room;
+        for (const auto& p : received.layout.weights()) {
+            const auto senders = received.senders.subspan(p.offset, p.size);
+            held.push_back(std::accumulate(senders.begin(), senders.end(), 0.0));
+            room.push_back(p.size);
+        }
+        return sparse::keep_largest_per_layer(received.layout, received.weights,
+                                              shared_out(alive(plan, received.layout), held, room));
     }
 
 private:

@@ -69,6 +69,12 @@ TEST(idle_settings, name_what_budgets_leave_unread) {
     EXPECT_EQ(idle_in("[adaptation]\nanswer = \"regrow\"\nrelaxed_sparsity = 0.5").size(), 1U);
 }
 
+TEST(idle_settings, name_what_flash_leaves_unread_where_its_mask_rests) {
+    EXPECT_THAT(idle_in("[method]\nname = \"flash\"\n[sparsity]\nhorizon = 9"),
+                ElementsAre("sparsity.horizon = 9 does nothing: flash.readjust is false"));
+    EXPECT_EQ(idle_in("[flash]\nreadjust = true").size(), 1U);
+}
+
 TEST(idle_settings, are_none_where_all_are_at_work) {
     for (const auto* toml : {
              "",
@@ -92,6 +98,8 @@ TEST(idle_settings, are_none_where_all_are_at_work) {
              "\"dense\"",
              "[method]\nname = \"fedavg\"",
              "[method]\nname = \"fedprox\"\n[fedprox]\nmu = 1",
+             "[method]\nname = \"flash\"\n[flash]\nreadjust = true\n[sparsity]\nhorizon = 9\nfinal_rounds = "
+             "9",
              "[method]\nname = \"feddst\"\n[sparsity]\nstart = \"uniform\"\nstart_scale = "
              "\"density\"\nhorizon = 9",
              "[data]\npartition = \"dirichlet\"\ndirichlet_alpha = 0.1",

@@ -72,6 +72,54 @@ TEST(fedprox, steps_by_the_gradient_and_the_pull_to_where_the_round_began) {
     EXPECT_GT(moved, 1e-3);
 }
 
+TEST(local_trainer, changes_masks_between_epochs_or_halfway_through_a_single_one) {
+    for (const int epochs : {1, 4}) {
+        workplace w;
+        w.what.config.federation.local_epochs = epochs;
+        const std::size_t size = w.network.layout().prunable_size();
+        const fl::round_plan plan{.sgd = {0.1F, 0, 0}, .readjusts_in_training = true};
+        sparse::mask mask(size, true);
+        for (std::size_t i = 0; i < size; i += 3) {
+            mask.set(i, false);
+        }
+        sparse::apply(mask, std::span(w.model.state).first(size));
+        std::vector<double> done;
+        const auto change = [&](const fl::client_in_training& client) {
+            done.push_back(client.done);
+            for (std::size_t i = 0; i < size; ++i) {
+                EXPECT_TRUE(client.mask[i] || client.weights[i] == 0.0F);
+            }
+            auto next = client.mask;
+            next.set(0, true);
+            next.set(done.size(), false);
+            return next;
+        };
+
+        w.trainer.train(
+            w.model, mask, plan, 0, w.what.shares.train[0], [] {}, change);
+
+        const int batches = w.trainer.batches(w.what.shares.train[0].size());
+        ASSERT_GE(batches, 2 * epochs);
+        EXPECT_EQ(done, epochs == 1 ? std::vector<double>{batches / 2 / static_cast<double>(batches)}
+                                    : (std::vector<double>{0.25, 0.5, 0.75}));
+        EXPECT_NE(w.trainer.weights()[0], 0.0F) << "it came from 0 and was trained";
+        EXPECT_EQ(w.trainer.weights()[1], 0.0F);
+        EXPECT_TRUE(w.trainer.mask()[0]);
+        EXPECT_FALSE(w.trainer.mask()[1]);
+    }
+}
+
+TEST(local_trainer, trains_the_same_bits_where_a_change_of_masks_changes_nothing) {
+    workplace plain, asked;
+    plain.what.config.federation.local_epochs = asked.what.config.federation.local_epochs = 3;
+    const fl::round_plan plan{.sgd = {0.1F, 0, 0}};
+    plain.train(plan, plain.model.mask);
+    asked.trainer.train(
+        asked.model, asked.model.mask, plan, 0, asked.what.shares.train[0], [] {},
+        [](const fl::client_in_training& client) { return client.mask; });
+    EXPECT_TRUE(std::ranges::equal(plain.trainer.weights(), asked.trainer.weights()));
+}
+
 TEST(local_trainer, tells_the_mean_loss_of_the_last_epoch_over_its_images) {
     workplace w;
     w.what.config.federation.local_epochs = 3;

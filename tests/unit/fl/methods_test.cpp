@@ -66,6 +66,13 @@ class every_method : public testing::TestWithParam<std::string> {};
 // What a method's clients do and get in whole runs.
 class whole_run : public testing::TestWithParam<std::string> {};
 
+const std::string readjusting_flash = "flash_readjusting";
+
+void use(const std::string& method, test::small_federation& federation) {
+    federation.config.flash.readjust = method == readjusting_flash;
+    federation.config.method.name = method == readjusting_flash ? "flash" : method;
+}
+
 } // namespace
 
 TEST_P(every_method, decays_weights_and_the_learning_rate_as_configured) {
@@ -148,6 +155,62 @@ TEST(flash, gives_layers_densities_of_their_own_and_draws_a_mask_of_these) {
     const auto densities = sparse::layer_densities(mask, layout);
     EXPECT_GT(densities.front(), 0.3);
     EXPECT_LT(std::ranges::min(densities), 0.2);
+}
+
+TEST(flash, readjusts_in_the_first_of_R_rounds_where_it_is_told_to) {
+    auto c = config_of("flash");
+    c.federation.rounds = 20;
+    c.flash.readjust = true;
+    c.sparsity.final_rounds = 8;
+    for (int round = 0; round < 20; ++round) {
+        const auto plan = make_method(c)->plan(round);
+        const bool expected = round == 0 || round == 5 || round == 10;
+        EXPECT_EQ(plan.reconfigures, expected) << round;
+        EXPECT_EQ(plan.readjusts_in_training, expected) << round;
+        EXPECT_EQ(plan.averages_senders, expected) << round;
+        EXPECT_EQ(plan.upload, expected ? upload_content::own_mask : upload_content::in_mask) << round;
+    }
+}
+
+// A quarter at first, none at last; the smallest go, and as many come, the more to the layer of larger
+// weights.
+TEST(flash, drops_a_falling_share_and_regrows_at_random_where_weights_are_large) {
+    const parameter_layout two({weights_of("a.weight", 400), weights_of("b.weight", 400)});
+    sparse::mask mask(800, false);
+    std::vector<float> weights(800, 0.0F);
+    for (std::size_t i = 0; i < 800; i += 2) {
+        mask.set(i, true);
+        weights[i] = i < 400 ? 3.0F + static_cast<float>(i) : 1.0F + 1e-3F * static_cast<float>(i);
+    }
+    const auto flash = make_method(config_of("flash"));
+    for (const double done : {0.0, 0.2, 0.6}) {
+        random_stream random(1, 0, 0, purpose::regrowing), same(1, 0, 0, purpose::regrowing);
+        const auto own = flash->mask_in_training({two, weights, mask, done, random});
+        EXPECT_EQ(own, flash->mask_in_training({two, weights, mask, done, same}));
+        EXPECT_NE(own, flash->mask_in_training({two, weights, mask, done, same})) << "the stream goes on";
+        EXPECT_EQ(own.count(), 400U);
+        const auto gone = static_cast<std::size_t>(std::lround(0.25 * (1 - done) * 200));
+        std::size_t large = 0;
+        for (std::size_t i = 0; i < 800; ++i) {
+            large += own[i] && mask[i] && i % 400 >= 2 * gone ? 1 : 0;
+        }
+        EXPECT_EQ(large, 400 - 2 * gone) << "the largest stay";
+        // Of the mean magnitudes b's is less than a hundredth.
+        EXPECT_LE(own.count(400, 400), 200 - gone + 2) << "the smallest go, and come back to a";
+    }
+}
+
+// Of two clients one has two of a's weights and two of b's, the other none and four: 1 and 3 on average.
+TEST(flash, keeps_in_each_layer_as_many_weights_as_clients_had_there_on_average) {
+    auto c = config_of("flash");
+    c.flash.readjust = true;
+    c.sparsity.target = 0.6;
+    const auto flash = make_method(c);
+    const std::vector<float> weights{1, -2, 0.5F, 3, 0, 0.25F, -4, 0, 0, 0};
+    const std::vector<float> senders{0.5F, 0.5F, 1, 0.5F, 0, 1, 0.5F, 0, 0, 0};
+    const auto mask = flash->reconfigure(flash->plan(0), {three_layers, weights, {}, senders},
+                                         test::mask_of({1, 1, 1, 1, 0, 0, 0, 0, 0, 0}));
+    EXPECT_EQ(mask, test::mask_of({0, 1, 1, 1, 0, 0, 1, 0, 0, 0}));
 }
 
 // In b half of four active weights go: the smallest, at 2 and 5; of the free ones 3, 6, 2 and 5 those with
@@ -573,17 +636,18 @@ TEST(local_trainer, looks_at_a_gradient_without_touching_what_it_has_trained) {
 
 TEST_P(whole_run, learns) {
     test::small_federation federation;
-    federation.config.method.name = GetParam();
+    use(GetParam(), federation);
     test::expect_that_it_learns(federation);
 }
 
 TEST_P(whole_run, resumed_anywhere_gives_the_bits_of_an_undisturbed_one) {
     test::small_federation undisturbed;
-    undisturbed.config.method.name = GetParam();
+    use(GetParam(), undisturbed);
     const auto expected = undisturbed.run().state;
     for (int stop = 1; stop < 4; ++stop) {
         test::small_federation first, second;
-        first.config.method.name = second.config.method.name = GetParam();
+        use(GetParam(), first);
+        use(GetParam(), second);
         const auto resumed = second.run(first.run(std::nullopt, stop).state).state;
         EXPECT_EQ(resumed.model.state, expected.model.state) << stop;
         EXPECT_EQ(resumed.model.mask, expected.model.mask) << stop;
@@ -596,7 +660,7 @@ TEST_P(whole_run, resumed_anywhere_gives_the_bits_of_an_undisturbed_one) {
 
 TEST_P(whole_run, leaves_weights_outside_the_mask_at_zero) {
     test::small_federation federation;
-    federation.config.method.name = GetParam();
+    use(GetParam(), federation);
     federation.run();
     for (const auto& state : federation.seen.states) {
         for (std::size_t i = 0; i < state.model.mask.size(); ++i) {
@@ -606,8 +670,8 @@ TEST_P(whole_run, leaves_weights_outside_the_mask_at_zero) {
 }
 
 INSTANTIATE_TEST_SUITE_P(methods, whole_run,
-                         testing::Values("fedavg", "fedprox", "flash", "snip", "feddst", "prunetrain",
-                                         "prunefl"));
+                         testing::Values("fedavg", "fedprox", "flash", readjusting_flash, "snip", "feddst",
+                                         "prunetrain", "prunefl"));
 
 // w'_0 of a run with start_scale = "density" is that of a dense start, each layer over the root of its
 // density.
@@ -653,9 +717,10 @@ TEST(final_rounds, let_the_masks_of_peers_rest_that_trained_last_before_them) {
 }
 
 TEST(final_rounds, let_every_mask_rest) {
-    for (const char* name : {"feddip", "prunefl", "prunetrain", "feddst"}) {
+    for (const std::string& name : {std::string("feddip"), std::string("prunefl"), std::string("prunetrain"),
+                                    std::string("feddst"), readjusting_flash}) {
         test::small_federation federation;
-        federation.config.method.name = name;
+        use(name, federation);
         federation.config.federation.rounds = 14;
         federation.config.sparsity.target = 0.8;
         federation.config.sparsity.final_rounds = 4;
