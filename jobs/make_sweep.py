@@ -8,6 +8,7 @@ A line has the arguments of `feddip train`; any key can be varied with --vary se
 Sparsity is not varied for methods that do not prune. On stderr, the command that submits the list.
 """
 import argparse
+import difflib
 import itertools
 import pathlib
 import re
@@ -21,6 +22,7 @@ SHORT = {  # option: key, and how its value shows in the file name
     "seed": ("federation.seed", "seed{}"),
 }
 DENSE = {"fedavg", "fedprox"}
+DEFAULTS = pathlib.Path(__file__).resolve().parents[1] / "analysis" / "feddip_analysis" / "defaults.toml"
 
 
 def arguments():
@@ -35,7 +37,16 @@ def arguments():
     given = parser.parse_args()
     if not given.config.is_file():
         parser.error(f"no such config: {given.config}")
+    for key in [key for key, *_ in given.vary] + [override.partition("=")[0].strip() for override in given.set]:
+        if key not in known_keys():
+            nearest = difflib.get_close_matches(key, known_keys(), n=1)
+            parser.error(f"no such key: {key}" + (f"; did you mean {nearest[0]}?" if nearest else ""))
     return given
+
+
+def known_keys():
+    sections = tomllib.loads(DEFAULTS.read_text())
+    return [f"{section}.{key}" for section, values in sections.items() for key in values]
 
 
 def axes(given):

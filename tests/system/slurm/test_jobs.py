@@ -313,6 +313,13 @@ class JobScripts(unittest.TestCase):
         (self.folder / "c.toml").write_text("[method")
         self.assertIn("feddip: error: can't read the config (c.toml)", self.run_tool("make_sweep.py", "c.toml").stderr)
 
+    def test_a_misspelt_key_is_refused_before_runs_are_listed(self):
+        (self.folder / "c.toml").touch()
+        for more in (("--vary", "federation.local_epoch", "3"), ("--set", "federation.local_epoch=3")):
+            made = self.run_tool("make_sweep.py", "c.toml", *more)
+            self.assertEqual((made.returncode, made.stdout), (2, ""))
+            self.assertIn("no such key: federation.local_epoch; did you mean federation.local_epochs?", made.stderr)
+
     def test_a_list_with_spaces_in_names_is_refused(self):
         (self.folder / "c.toml").touch()
         self.assertNotEqual(self.run_tool("make_sweep.py", "c.toml", "--out", "my results").returncode, 0)
