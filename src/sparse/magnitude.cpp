@@ -96,8 +96,15 @@ mask keep_largest_per_layer(const parameter_layout& layout, std::span<const floa
 
 mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const float> values, const mask& alive,
                              double share) {
+    return drop_smallest_per_layer(layout, values, alive,
+                                   std::vector<double>(layout.weights().size(), share));
+}
+
+mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const float> values, const mask& alive,
+                             std::span<const double> shares) {
     mask kept(alive.size(), false);
-    for (const auto& p : layout.weights()) {
+    for (std::size_t l = 0; l < shares.size(); ++l) {
+        const auto& p = layout.weights()[l];
         std::vector<std::size_t> positions;
         std::vector<float> weights;
         for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
@@ -106,7 +113,7 @@ mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const flo
                 weights.push_back(values[i]);
             }
         }
-        const auto dropped = static_cast<std::size_t>(share * static_cast<double>(weights.size()));
+        const auto dropped = static_cast<std::size_t>(shares[l] * static_cast<double>(weights.size()));
         keep_largest(weights, weights.size() - dropped).for_each_alive([&](std::size_t k) {
             kept.set(positions[k], true);
         });

@@ -20,7 +20,10 @@ mask keep_largest(std::span<const float> values, std::size_t count);
 mask keep_largest_per_layer(const parameter_layout& layout, std::span<const float> values,
                             std::span<const std::size_t> counts);
 
-// Of the weights of each prunable tensor that are `alive`, the floor(share * count) of smallest magnitude go.
+// Of the weights of each prunable tensor that are `alive`, the floor(share * count) of smallest magnitude go;
+// one share for all tensors, or one for each.
+mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const float> values, const mask& alive,
+                             std::span<const double> shares);
 mask drop_smallest_per_layer(const parameter_layout& layout, std::span<const float> values, const mask& alive,
                              double share);
 

@@ -31,6 +31,7 @@ namespace {
 
 constexpr double readjusted_share = 0.25; // of the alive weights of each layer, falls to 0
 constexpr double fullest = 0.99;          // of a layer's pruned weights, those that may come back at once
+constexpr double nearly_full = 0.2;       // of a layer's weights, those that are pruned at most
 
 // How many of `total` weights come back to each layer: in proportion to its need, as far as there is room.
 // What finds none is spread evenly over the others.
@@ -108,28 +109,55 @@ public:
     }
 
 private:
-    // Of each layer the share of smallest magnitude goes, and as many come in all, the more to a layer the
-    // larger its weights are on average.
+    // Of each layer the smallest weights go, and as many come in all, the more to a layer the larger its
+    // weights are on average.
     static sparse::mask readjusted(const parameter_layout& layout, std::span<const float> weights,
                                    const sparse::mask& mask, double share, random_stream& random) {
-        auto next = sparse::drop_smallest_per_layer(layout, weights.first(mask.size()), mask, share);
-        std::vector<double> magnitude;
+        const auto magnitudes = mean_magnitudes(layout, weights, mask);
+        auto next = sparse::drop_smallest_per_layer(layout, weights.first(mask.size()), mask,
+                                                    shares_to_go(layout, mask, magnitudes, share));
         std::vector<std::size_t> room;
+        for (const auto& p : layout.weights()) {
+            const std::size_t pruned = p.size - next.count(p.offset, p.size);
+            room.push_back(static_cast<std::size_t>(fullest * static_cast<double>(pruned)));
+        }
+        const auto come = shared_out(mask.count() - next.count(), magnitudes, room);
+        for (std::size_t l = 0; l < room.size(); ++l) {
+            revive(layout.weights()[l], come[l], random, next);
+        }
+        return next;
+    }
+
+    // Of each layer's alive weights.
+    static std::vector<double> mean_magnitudes(const parameter_layout& layout, std::span<const float> weights,
+                                               const sparse::mask& mask) {
+        std::vector<double> means;
         for (const auto& p : layout.weights()) {
             double sum = 0;
             for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
                 sum += mask[i] ? std::abs(static_cast<double>(weights[i])) : 0;
             }
             const std::size_t alive = mask.count(p.offset, p.size);
-            magnitude.push_back(alive > 0 ? sum / static_cast<double>(alive) : 0);
-            const std::size_t pruned = p.size - next.count(p.offset, p.size);
-            room.push_back(static_cast<std::size_t>(fullest * static_cast<double>(pruned)));
+            means.push_back(alive > 0 ? sum / static_cast<double>(alive) : 0);
         }
-        const auto come = shared_out(mask.count() - next.count(), magnitude, room);
-        for (std::size_t l = 0; l < room.size(); ++l) {
-            revive(layout.weights()[l], come[l], random, next);
+        return means;
+    }
+
+    // Layers that are nearly full, and whose weights are larger than the layers' on average, would be torn up
+    // again and again: no larger share of them goes than is pruned.
+    static std::vector<double> shares_to_go(const parameter_layout& layout, const sparse::mask& mask,
+                                            const std::vector<double>& magnitudes, double share) {
+        const double average = std::accumulate(magnitudes.begin(), magnitudes.end(), 0.0) /
+                               static_cast<double>(magnitudes.size());
+        std::vector<double> shares;
+        for (std::size_t l = 0; l < magnitudes.size(); ++l) {
+            const auto& p = layout.weights()[l];
+            const double pruned =
+                1 - static_cast<double>(mask.count(p.offset, p.size)) / static_cast<double>(p.size);
+            const bool spared = pruned < nearly_full && magnitudes[l] > average;
+            shares.push_back(spared ? std::min(pruned, share) : share);
         }
-        return next;
+        return shares;
     }
 
     static void revive(const parameter& p, std::size_t count, random_stream& random, sparse::mask& mask) {

@@ -200,6 +200,29 @@ TEST(flash, drops_a_falling_share_and_regrows_at_random_where_weights_are_large)
     }
 }
 
+// Of a, 90 % full, a tenth goes and not a quarter, for its weights are the larger ones.
+TEST(flash, spares_layers_that_are_nearly_full) {
+    const parameter_layout two({weights_of("a.weight", 200), weights_of("b.weight", 200)});
+    sparse::mask mask(400, true);
+    std::vector<float> weights(400);
+    for (std::size_t i = 0; i < 400; ++i) {
+        mask.set(i, i % 10 != 0);
+        weights[i] = mask[i] ? (i < 200 ? 100.0F : 1.0F) + static_cast<float>(i) / 400 : 0.0F;
+    }
+    const auto flash = make_method(config_of("flash"));
+    random_stream random(1, 0, 0, purpose::regrowing);
+    const auto own = flash->mask_in_training({two, weights, mask, 0, random});
+    std::size_t kept[2]{};
+    for (std::size_t i = 0; i < 400; ++i) {
+        const bool large = i % 200 >= (i < 200 ? 20 : 50);
+        kept[i / 200] += mask[i] && own[i] && large ? 1 : 0;
+    }
+    EXPECT_EQ(kept[0], 162U);
+    EXPECT_EQ(kept[1], 135U);
+    EXPECT_EQ(own.count(), 360U);
+    EXPECT_LT(own.count(200, 200), 180U) << "of b a quarter went, and more came to a";
+}
+
 // Of two clients one has two of a's weights and two of b's, the other none and four: 1 and 3 on average.
 TEST(flash, keeps_in_each_layer_as_many_weights_as_clients_had_there_on_average) {
     auto c = config_of("flash");
