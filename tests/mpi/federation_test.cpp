@@ -131,8 +131,8 @@ TEST_P(federation, over_mpi_ends_in_the_bits_of_one_rank) {
 }
 
 INSTANTIATE_TEST_SUITE_P(methods, federation,
-                         testing::Values("feddip", "fedavg", "fedprox", "snip", "feddst", "prunetrain",
-                                         "prunefl"));
+                         testing::Values("feddip", "fedavg", "fedprox", "snip", "feddst", "flash",
+                                         "prunetrain", "prunefl"));
 
 class federation_rule : public testing::TestWithParam<std::string> {};
 

@@ -284,7 +284,7 @@ ROWS = {
     "budgets of a method that has none": (nothing, given("budget.mode=fixed", "method.name=feddst", "federation.rounds=9"),
                                           "a budget can't be met"),
     "budgets where clients change their masks": (nothing, given("budget.mode=fixed", "method.name=flash", "flash.readjust=true"),
-                                                 "masks of their own"),
+                                                 "flash with flash.readjust = false"),
     "turns that are neither": (nothing, given("budget.rotate=1"), "expected true or false"),
     "floor above a layer": (nothing, given("budget.layer_floor=1.5"), "at most 1"),
     "feedback stronger than all": (nothing, given("budget.feedback=1.5"), "at least 0 and at most 1"),

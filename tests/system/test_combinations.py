@@ -87,6 +87,7 @@ class Combinations(program.Program):
             ("feddip", clip, "analysis.layer_norms_every=10"),
             ("feddip", clip, "checkpoint.every_rounds=2"),
             ("feddip", width),
+            ("flash", budget, "flash.readjust=true"),
             ("feddip", budget, "sparsity.start_mask=per_client"),
             ("feddip", "sparsity.start_scale=density", "sparsity.start_mask=per_client"),
             ("feddip", drift, "analysis.convergence_every=10"),

@@ -75,7 +75,8 @@ void require_method(const config::run_config& config, const method& how) {
             refuse("budget.mode",
                    fmt::format("in round {} clients send what lies outside the part that they "
                                "hold, or masks of their own; take feddip with "
-                               "reconfiguration_upload = \"dense\", fedavg, fedprox, flash or snip",
+                               "reconfiguration_upload = \"dense\", fedavg, fedprox, snip, or flash "
+                               "with flash.readjust = false",
                                t + 1));
         }
     }

@@ -5,7 +5,9 @@
 #include "sparse/schedules.hpp"
 #include "sparse/start.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <numeric>
 
@@ -113,6 +115,15 @@ sparse::mask draw_start_mask(const config::run_config& config, const parameter_l
 
 double falling_share(double share, int round, int rounds) {
     return share / 2 * (1 + std::cos(std::numbers::pi * round / rounds));
+}
+
+std::vector<float> magnitudes_or_votes(const averages& received) {
+    std::vector<float> rank(received.weights.size());
+    for (std::size_t i = 0; i < rank.size(); ++i) {
+        const float votes = std::numeric_limits<float>::min() * received.senders[i];
+        rank[i] = std::max(std::abs(received.weights[i]), votes);
+    }
+    return rank;
 }
 
 sparse::mask readjusted_mask(const trained_client& client, double share, int round, int rounds) {

@@ -46,6 +46,10 @@ inline constexpr std::uint32_t the_server = 0xffffffff; // no client has this id
 sparse::mask draw_start_mask(const config::run_config& config, const parameter_layout& layout,
                              double sparsity, std::uint32_t owner);
 
+// What to rank weights by that are averaged over their senders: magnitudes, and where these are 0 the share of
+// the samples whose clients sent the weight, below any magnitude.
+std::vector<float> magnitudes_or_votes(const averages& received);
+
 // (share/2) (1 + cos(pi round/rounds)), FedDST's: `share` at first, 0 in the end.
 double falling_share(double share, int round, int rounds);
 

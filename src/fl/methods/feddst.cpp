@@ -10,10 +10,6 @@
 #include "fl/methods/registry.hpp"
 #include "sparse/magnitude.hpp"
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
-
 namespace feddip::fl {
 
 namespace {
@@ -46,12 +42,7 @@ public:
     // regrew.
     sparse::mask reconfigure(const round_plan&, const averages& received,
                              const sparse::mask&) const override {
-        std::vector<float> rank(received.weights.size());
-        for (std::size_t i = 0; i < rank.size(); ++i) {
-            const float votes = std::numeric_limits<float>::min() * received.senders[i];
-            rank[i] = std::max(std::abs(received.weights[i]), votes);
-        }
-        return sparse::keep_largest_per_layer(received.layout, rank,
+        return sparse::keep_largest_per_layer(received.layout, magnitudes_or_votes(received),
                                               kept_per_layer(config_, received.layout));
     }
 

@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 namespace feddip::fl {
@@ -45,7 +46,7 @@ std::vector<std::size_t> shared_out(std::size_t total, const std::vector<double>
         total -= count;
     };
     const std::size_t wanted = total;
-    for (std::size_t l = 0; l < room.size() && all > 0; ++l) {
+    for (std::size_t l = 0; l < room.size() && all > 0 && std::isfinite(all); ++l) {
         give(l, static_cast<std::size_t>(need[l] / all * static_cast<double>(wanted)));
     }
     for (bool found = true; total > 0 && found;) {
@@ -54,6 +55,30 @@ std::vector<std::size_t> shared_out(std::size_t total, const std::vector<double>
         for (std::size_t l = 0; l < room.size(); ++l) {
             found = found || given[l] < room[l];
             give(l, each);
+        }
+    }
+    return given;
+}
+
+// `total` weights in the proportion of what is held, by largest remainders, no layer beyond its size.
+std::vector<std::size_t> in_proportion(std::size_t total, const std::vector<double>& held,
+                                       const parameter_layout& layout) {
+    const double all = std::accumulate(held.begin(), held.end(), 0.0);
+    std::vector<std::size_t> given, order(held.size());
+    std::vector<double> left;
+    for (std::size_t l = 0; l < held.size(); ++l) {
+        const double share = all > 0 ? held[l] * static_cast<double>(total) / all : 0;
+        given.push_back(std::min(static_cast<std::size_t>(share), layout.weights()[l].size));
+        left.push_back(share - std::floor(share));
+    }
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::stable_sort(order, std::greater{}, [&](std::size_t l) { return left[l]; });
+    std::size_t missing = total - std::accumulate(given.begin(), given.end(), std::size_t{0});
+    for (std::size_t i = 0; missing > 0; ++i) {
+        const std::size_t l = order[i % order.size()];
+        if (given[l] < layout.weights()[l].size) {
+            ++given[l];
+            --missing;
         }
     }
     return given;
@@ -95,17 +120,16 @@ public:
                           client.random);
     }
 
-    sparse::mask reconfigure(const round_plan& plan, const averages& received,
-                             const sparse::mask&) const override {
+    // Behind all others, of weights that are 0, those come first that most clients sent.
+    sparse::mask reconfigure(const round_plan&, const averages& received,
+                             const sparse::mask& current) const override {
         std::vector<double> held;
-        std::vector<std::size_t> room;
         for (const auto& p : received.layout.weights()) {
             const auto senders = received.senders.subspan(p.offset, p.size);
             held.push_back(std::accumulate(senders.begin(), senders.end(), 0.0));
-            room.push_back(p.size);
         }
-        return sparse::keep_largest_per_layer(received.layout, received.weights,
-                                              shared_out(alive(plan, received.layout), held, room));
+        return sparse::keep_largest_per_layer(received.layout, magnitudes_or_votes(received),
+                                              in_proportion(current.count(), held, received.layout));
     }
 
 private:

@@ -223,6 +223,27 @@ TEST(flash, spares_layers_that_are_nearly_full) {
     EXPECT_LT(own.count(200, 200), 180U) << "of b a quarter went, and more came to a";
 }
 
+TEST(flash, keeps_a_mask_that_nobody_has_changed) {
+    const parameter_layout two({weights_of("a.weight", 100), weights_of("b.weight", 50)});
+    sparse::mask mask(150, false);
+    std::vector<float> weights(150), senders(150);
+    for (std::size_t i = 0; i < 150; ++i) {
+        mask.set(i, i < 71 || i >= 121);
+        weights[i] = senders[i] = mask[i] ? 1.0F : 0.0F;
+    }
+    const auto flash = make_method(config_of("flash"));
+    EXPECT_EQ(flash->reconfigure(flash->plan(0), {two, weights, {}, senders}, mask), mask);
+}
+
+TEST(flash, prefers_among_weights_that_are_0_those_that_most_clients_sent) {
+    const auto flash = make_method(config_of("flash"));
+    const std::vector<float> weights(10, 0.0F);
+    const std::vector<float> senders{0, 0, 1, 0.5F, 0, 1, 0, 0.5F, 0, 0};
+    const auto mask = flash->reconfigure(flash->plan(0), {three_layers, weights, {}, senders},
+                                         test::mask_of({0, 0, 1, 1, 0, 1, 0, 0, 0, 0}));
+    EXPECT_EQ(mask, test::mask_of({0, 0, 1, 0, 0, 1, 0, 1, 0, 0}));
+}
+
 // Of two clients one has two of a's weights and two of b's, the other none and four: 1 and 3 on average.
 TEST(flash, keeps_in_each_layer_as_many_weights_as_clients_had_there_on_average) {
     auto c = config_of("flash");
