@@ -39,6 +39,11 @@ FEDDIP_SETTING = {
     "sparsity": SPARSE_SETTING | {"start_mask": "per_client"},
     "regularization": {"maximum": 1e-3, "steps": 20, "staircase": "code"},
 }
+METHOD_SETTING = {
+    "prunefl": {"prunefl": {"initial_rounds": 5, "removable_share": 0.3}},
+    "prunetrain": {"prunetrain": {"group_lasso": 0.01}},
+    "feddst": {"feddst": {"readjusted_share": 0.5}},
+}
 VARIANTS = {  # ours: the authors' runs are called
     "fedavg": "fedavg",
     "feddip-nested": "feddip-0.90-nested",
@@ -71,7 +76,8 @@ def reference_runs():
 def difference(config):
     """The first key in which a run's config is not the authors' setting, or nothing."""
     also = {"fedavg": {}, "fedprox": {}, "feddip": FEDDIP_SETTING}
-    for section, keys in (SETTING | also.get(config["method"]["name"], {"sparsity": SPARSE_SETTING})).items():
+    name = config["method"]["name"]
+    for section, keys in (SETTING | also.get(name, {"sparsity": SPARSE_SETTING}) | METHOD_SETTING.get(name, {})).items():
         for key, value in keys.items():
             if (ours := config.get(section, {}).get(key, value)) != value:
                 return f"{section}.{key} = {ours}, the authors' runs have {value}"

@@ -141,8 +141,10 @@ is_same_run() {
         [[ $1 == --out ]] && shift || words+=("$1")
         shift
     done
-    folder=$(mktemp -d)
-    cp "$results" "$folder/complete.h5"
+    if ! folder=$(mktemp -d) || ! cp "$results" "$folder/complete.h5"; then
+        echo "feddip: error: no room for a copy of $results in ${TMPDIR:-/tmp}: set TMPDIR to a folder that has some" >&2
+        return 1
+    fi
     told=$(env -u SLURM_STEP_NUM_TASKS "$program" train "${words[@]}" --set checkpoint.path= --out "$folder/complete.h5" \
         --resume 2>&1) || status=$?
     ((status == 0)) || printf '%s\n' "${told//"$folder/complete.h5"/$results}" >&2

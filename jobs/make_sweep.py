@@ -37,6 +37,16 @@ def arguments():
     given = parser.parse_args()
     if not given.config.is_file():
         parser.error(f"no such config: {given.config}")
+    for key, *values in given.vary:
+        if not values:
+            parser.error(f"--vary {key} has no values")
+    for override in given.set:
+        if "=" not in override:
+            parser.error(f"--set {override} has no value; write KEY=VALUE")
+    varied = [key for name, (key, _) in SHORT.items() if getattr(given, name)] + [key for key, *_ in given.vary]
+    for key in varied:
+        if varied.count(key) > 1:
+            parser.error(f"{key} is varied twice")
     for key in [key for key, *_ in given.vary] + [override.partition("=")[0].strip() for override in given.set]:
         if key not in known_keys():
             nearest = difflib.get_close_matches(key, known_keys(), n=1)

@@ -71,7 +71,7 @@ def holds_something_else(path):
 def runs_in(folder):
     """Results files of a folder, however deep, also those that do not exist yet but whose log does."""
     found = {path for path in folder.rglob("*.h5") if ".ckpt-" not in path.name and not holds_something_else(path)}
-    found |= {path.with_suffix(".h5") for path in folder.rglob("*.log") if START in path.read_text(errors="replace")}
+    found |= {path.with_suffix(".h5") for path in folder.rglob("*.log") if path.is_file() and START in path.read_text(errors="replace")}
     return found
 
 

@@ -1,5 +1,6 @@
 """NumPy arrays: an .npz file with train_images, train_labels, and test_images, test_labels, train_clients, ... or with
 images, labels, clients, of which test images will be drawn."""
+import functools
 import zipfile
 
 import numpy as np
@@ -38,6 +39,14 @@ def loader(images, i):
     return load
 
 
+def is_number(value):
+    return value.dtype.kind != "f" or np.isfinite(value)
+
+
+def refuse(reason):
+    raise Unusable(reason)
+
+
 def from_arrays(path, channels_last=False):
     try:
         file = np.load(path)
@@ -45,6 +54,9 @@ def from_arrays(path, channels_last=False):
         raise Unusable(f"{path}: NumPy can't read it: {problem}") from problem
     if not hasattr(file, "files"):
         raise Unusable(f"{path}: it holds one array; images and labels are needed, in an .npz file")
+    for one, other in (("train", "test"), ("test", "train")):
+        if f"{one}_clients" in file.files and f"{other}_images" in file.files and f"{other}_clients" not in file.files:
+            raise Unusable(f"{path}: {one}_clients are there and {other}_clients are missing")
     samples = []
     for prefix, name in (("", None), ("train_", "train"), ("test_", "test")):
         if prefix + "images" not in file.files:
@@ -61,8 +73,10 @@ def from_arrays(path, channels_last=False):
             raise Unusable(f"{path}: {prefix}labels are missing")
         clients = columns.get("clients")
         for i in range(len(images)):
+            missing = [column for column, values in columns.items() if not is_number(values[i])]
+            load = functools.partial(refuse, f"it has no {missing[0][:-1]}") if missing else loader(images, i)
             samples.append(Sample(where=f"{prefix}images[{i}]", label=str(columns["labels"][i]), set=name,
-                                  client=None if clients is None else str(clients[i]), load=loader(images, i)))
+                                  client=None if clients is None else str(clients[i]), load=load))
     if not samples:
         raise Unusable(f"{path}: neither images nor train_images are in it, but {', '.join(file.files) or 'nothing'}")
     return samples

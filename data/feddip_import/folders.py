@@ -37,7 +37,7 @@ def refuse_sets_as_classes(root, samples):
     """Sets in another layout than `train` and `test` would become classes, or clients, without a word."""
     for what, names in (("classes", {sample.label for sample in samples}), ("clients", {sample.client for sample in samples})):
         sets = sorted(name for name in names if name and name.lower() in NAMES_OF_SETS)
-        if len(sets) > 1:
+        if len(sets) > 1 or set(sets) == names:
             raise Unusable(f"{root}: {' and '.join(sets)} would be {what}, and are names of sets; for sets make the folders "
                            "train and test, and no other beside them")
 

@@ -53,11 +53,14 @@ def from_csv(path, shape=None, size=None, channels=None):
                     reason = f"it has {len(row)} values, the first line {len(header)}"
                     samples.append(Sample(where, "", functools.partial(refuse, reason), set="train"))
                     continue
-                found = {name: row[i] for name, i in column.items()}
+                found = {name: row[i].strip() for name, i in column.items()}
                 load = (functools.partial(pictures.load, path.parent / found["path"], size, channels)
                         if "path" in column else loader([row[i] for i in others], shape))
                 if found.get("set", "train") not in ("train", "test"):
                     load = functools.partial(refuse, "its set is neither train nor test")
+                for word in ("label", "client"):
+                    if found.get(word) == "":
+                        load = functools.partial(refuse, f"it has no {word}")
                 samples.append(Sample(where, found["label"], load, found.get("client"), found.get("set")))
         except (csv.Error, UnicodeDecodeError) as problem:
             raise Unusable(f"{path}: it can't be read as a table: {problem}") from problem

@@ -155,12 +155,13 @@ void print_traffic(const config::run_config& config, const predicted_rounds& pre
 
     const auto sum = total(rounds);
     const auto dense_sum = total(fedavg);
-    fmt::print("  whole run: {} down (about {} of it positions), {} up; {:.1f} % of FedAvg's {}\n",
-               format_bytes(sum.down), format_bytes(sum.positions), format_bytes(sum.up),
+    const auto* const positions = fl::make_method(config)->nests_masks() ? "about" : "at most";
+    fmt::print("  whole run: {} down ({} {} of it positions), {} up; {:.1f} % of FedAvg's {}\n",
+               format_bytes(sum.down), positions, format_bytes(sum.positions), format_bytes(sum.up),
                100 * (sum.down + sum.up) / (dense_sum.down + dense_sum.up),
                format_bytes(dense_sum.down + dense_sum.up));
     if (sum.positions_up > 0) {
-        fmt::print("  of what goes up about {} is positions\n", format_bytes(sum.positions_up));
+        fmt::print("  of what goes up {} {} is positions\n", positions, format_bytes(sum.positions_up));
     }
     if (sum.dropped_out > 0) {
         fmt::print("  {}{} of {} times a sampled client drops out: it receives the model and sends nothing\n",

@@ -35,7 +35,12 @@ batch gather(const image_set& set, std::span<const std::uint32_t> chosen, std::s
 training_batches::training_batches(const dataset& data, std::span<const std::uint32_t> images, int batch_size)
     : set_(data.train), transform_(data.facts), image_bytes_(data.facts.image_bytes()),
       pixels_(data.facts.shape.size()), dealt_(images.begin(), images.end()), order_(dealt_),
-      position_(order_.size()), images_(checked(batch_size) * pixels_), labels_(checked(batch_size)) {}
+      position_(order_.size()), images_(most_in_batch(batch_size) * pixels_),
+      labels_(most_in_batch(batch_size)) {}
+
+std::size_t training_batches::most_in_batch(int batch_size) const {
+    return std::min(checked(batch_size), std::max<std::size_t>(1, dealt_.size()));
+}
 
 int training_batches::batches() const {
     return static_cast<int>((dealt_.size() + labels_.size() - 1) / labels_.size());

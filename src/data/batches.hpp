@@ -34,6 +34,8 @@ public:
     batch next(random_stream& augmentation);
 
 private:
+    std::size_t most_in_batch(int batch_size) const;
+
     image_set set_;
     transform transform_;
     std::size_t image_bytes_, pixels_; // of an image, stored and as floats

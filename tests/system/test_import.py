@@ -164,7 +164,7 @@ class Import(program.Program):
         self.assertEqual(self.content()["train/images"][0, 0].tolist(), [[40, 10], [50, 20], [60, 30]])
 
     def test_sets_are_not_taken_for_classes(self):
-        for names in (("train", "val", "test"), ("train", "val"), ("Training", "Validation"), ("train", "test", "more")):
+        for names in (("train", "val", "test"), ("train", "val"), ("Training", "Validation"), ("train", "test", "more"), ("train",)):
             for place, what, more in (("{}/cat", "classes", []), ("site/{}/cat", "classes", ["--clients"]),
                                       ("{}/cat", "clients", ["--clients"])):
                 with self.subTest(names=names, place=place, what=what):
@@ -194,6 +194,26 @@ class Import(program.Program):
         whole = np.concatenate([made["train/images"], made["test/images"]])
         expected = np.delete(np.moveaxis(images, 3, 1).astype("f4"), 3, 0)
         self.assertEqual(sorted(whole[:, 2, 1, 3].tolist()), sorted(expected[:, 2, 1, 3].tolist()))
+
+    def test_images_without_a_label_or_client_are_left_out(self):
+        self.write("x.csv", "label,client,a,set\n" + "".join(f"{label},{client},{i},{name}\n" for name in ("train", "test")
+                                                             for i, (label, client) in enumerate((
+                                                                 ("cat", "u"), (" dog ", "v"), ("", "u"), ("cat", " ")))))
+        told = self.run_import("csv", "x.csv", "--shape", "1x1x1", "--out", "own.h5")
+        self.assertIn("it has no label: line 4, line 8", told.stdout)
+        self.assertIn("it has no client: line 5, line 9", told.stdout)
+        self.assertEqual(self.content()["class_names"].tolist(), [b"cat", b"dog"])
+
+        images = np.zeros((8, 1, 2, 2), np.uint8)
+        np.savez(self.folder / "x.npz", images=images, labels=np.array([0, 1, np.nan, 1, 0, 0, 1, 1]))
+        self.assertIn("it has no label: images[2]", self.run_import("arrays", "x.npz", "--test-share", "0.5", "--out", "two.h5").stdout)
+
+    def test_clients_of_one_set_alone_are_refused(self):
+        images, labels = np.zeros((4, 1, 2, 2), np.uint8), np.arange(4) % 2
+        np.savez(self.folder / "x.npz", train_images=images, train_labels=labels, train_clients=labels, test_images=images,
+                 test_labels=labels)
+        refused = self.run_import("arrays", "x.npz", "--out", "own.h5", expect=2)
+        self.assertIn("train_clients are there and test_clients are missing", refused.stderr)
 
     def test_a_table_of_pixels(self):
         self.write("x.csv", "label,a,b,set\n9,0,255,train\n10,3,4,train\n9,1,2,test\n11,1,2,test\n9,256,0,train\n"

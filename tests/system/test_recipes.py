@@ -61,6 +61,14 @@ class Shell(unittest.TestCase):
         return subprocess.run(["bash", "-euc", f"source '{ROOT}/jobs/lib.sh'; {text}"], env=environment, cwd=self.folder,
                               check=False, capture_output=True, text=True, timeout=60)
 
+    def test_results_are_not_taken_for_another_runs_where_there_is_no_room_to_copy_them(self):
+        self.stand_in("feddip", f"touch {self.folder}/asked")
+        (self.folder / "r.h5").touch()
+        done = self.shell("is_same_run feddip r.h5 c.toml || echo no", TMPDIR=str(self.folder / "nowhere"))
+        self.assertEqual(done.stdout, "no\n")
+        self.assertIn("set TMPDIR", done.stderr)
+        self.assertFalse((self.folder / "asked").exists())
+
     def test_a_build_needs_the_packages_of_tests_only_when_told(self):
         self.stand_in("cmake", f'echo "$@" >> {self.folder}/asked')
         for told, expected in (("", "OFF"), ("-DFEDDIP_BUILD_TESTS=ON -DFEDDIP_BUILD_BENCHMARKS=ON", "ON")):

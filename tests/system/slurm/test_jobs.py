@@ -313,6 +313,14 @@ class JobScripts(unittest.TestCase):
         (self.folder / "c.toml").write_text("[method")
         self.assertIn("feddip: error: can't read the config (c.toml)", self.run_tool("make_sweep.py", "c.toml").stderr)
 
+    def test_what_would_list_a_run_twice_or_none_is_refused(self):
+        (self.folder / "c.toml").touch()
+        for more, reason in ((("--vary", "federation.seed", "1", "--seed", "1", "2"), "federation.seed is varied twice"),
+                             (("--vary", "federation.seed"), "has no values"), (("--set", "sparsity.target"), "KEY=VALUE")):
+            made = self.run_tool("make_sweep.py", "c.toml", *more)
+            self.assertEqual((made.returncode, made.stdout), (2, ""))
+            self.assertIn(reason, made.stderr)
+
     def test_a_misspelt_key_is_refused_before_runs_are_listed(self):
         (self.folder / "c.toml").touch()
         for more in (("--vary", "federation.local_epoch", "3"), ("--set", "federation.local_epoch=3")):
