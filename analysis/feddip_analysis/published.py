@@ -284,6 +284,9 @@ def _bought(entry: Entry, budget: float) -> str:
     return f"{accuracy} at {mean_of([b.sparsity for b in got]).mean:.2f}"
 
 
+LOST = " ‡"  # after an accuracy that a run has reached and not kept
+
+
 def _bytes_to_reach(family: Family, entries: list[Entry]) -> str:
     """FedDIP's bytes over FedAvg's up to an accuracy, seed by seed."""
     rows = []
@@ -293,7 +296,11 @@ def _bytes_to_reach(family: Family, entries: list[Entry]) -> str:
             continue
         for target in TARGETS:
             theirs = _bytes_by_seed(setting.fedavg, target)
-            cells = {f"FedDIP, s = {e.sparsity:g}": _ratio(_bytes_by_seed(e, target), theirs) for e in ours}
+            cells = {
+                f"FedDIP, s = {e.sparsity:g}": _ratio(_bytes_by_seed(e, target), theirs)
+                + (LOST if e.final.mean < target and any(_bytes_by_seed(e, target).values()) else "")
+                for e in ours
+            }
             spent = mean_of([b for b in theirs.values() if b is not None])
             fedavg = f"{readable_bytes(spent.mean)}, {spent.n} of {len(theirs)}" if spent.n else MISSING
             rows.append({"partition": setting.partition, "up to": percent(target, 0), "FedAvg, seeds": fedavg} | cells)

@@ -113,6 +113,11 @@ class Judged:
         return self.verdict == INFERIOR and self.p_below < LEVEL
 
     @property
+    def above(self) -> bool:
+        """Whether the first is sure to be better, be it by less than the margin: more seeds must not turn that round."""
+        return self.compared.tested and self.p_different < LEVEL and self.compared.difference > 0
+
+    @property
     def verdict(self) -> str:
         if not self.compared.tested:
             return UNDECIDED

@@ -12,7 +12,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import claim_figures, claims, collect, decision, plan, plots, report, results, statistics, study, targets
+from feddip_analysis import claim_figures, claims, collect, decision, plan, plots, published, report, results, statistics, study, targets
 from feddip_analysis.claims import (
     CONTRADICTED,
     MIXED,
@@ -244,6 +244,17 @@ class Budgets(Made):
                     self.assertAlmostEqual(targets.bought(run, budget, last=10).accuracy, budget / 2000, places=9)
         self.assertTrue(np.isnan(targets.bought(dear, 60, last=10).accuracy))  # round 3, and the first evaluated is the fourth
 
+    def test_an_accuracy_that_runs_have_reached_and_lost_is_marked(self):
+        for seed in (1, 2):
+            self.write("fedavg", seed, 0.88)
+            self.write("feddip", seed, 0.0, columns={"test_accuracy": np.where(np.arange(ROUNDS) < 30, 0.87, 0.78)})
+        family = self.families()[0]
+        table = published._bytes_to_reach(family, family.entries)
+        cells = {row.split(" | ")[1]: row.rstrip(" |").split(" | ")[-1] for row in table.splitlines()[2:]}
+        self.assertNotIn("‡", cells["75 %"])
+        self.assertTrue(cells["86 %"].endswith("2 of 2 ‡"), cells)
+        self.assertEqual(cells["88 %"], "0 of 2")
+
     def test_a_run_that_has_ended_keeps_its_final_accuracy(self):
         run = self.run_of(rounds=60, columns={"test_accuracy": 0.01 * np.arange(1, 61)})
         got = targets.bought(run, float(run.bytes_total[-1]), last=3)
@@ -391,6 +402,19 @@ class Claims(Checked):
             self.write_seeds("feddp", plain, sparsity=sparsity)
         self.assertEqual(self.verdicts("regularization"), [SUPERIOR, EQUIVALENT])
         self.assertEqual(self.verdicts("regularization", extreme=0.98), [EQUIVALENT])
+
+    def test_a_sure_gain_within_the_margin_is_for_what_asks_for_more(self):
+        for sparsity, plain in ((0.95, 0.85), (0.98, 0.8551)):
+            self.write_seeds("feddip", 0.855, sparsity=sparsity, gap=0.0005)
+            self.write_seeds("feddp", plain, sparsity=sparsity)
+        found = [(case.verdict, case.supports) for case in self.claim("regularization").cases]
+        self.assertEqual(found, [(EQUIVALENT, True), (EQUIVALENT, False)])
+
+    def test_of_two_rivals_of_one_method_the_one_at_the_nearer_density_is_taken(self):
+        self.write_seeds("feddip", 0.85, sparsity=0.9)
+        for sparsity, accuracy in ((0.895, 0.80), (0.9, 0.90)):
+            self.write_seeds("snip", accuracy, sparsity=sparsity)
+        self.assertEqual([case.verdict for case in self.claim("others").cases], [INFERIOR])
 
     def test_less_traffic_is_more_accuracy_for_the_same_bytes(self):
         self.write_seeds("fedavg", 0.8, per_round=100)
