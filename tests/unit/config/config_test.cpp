@@ -44,6 +44,7 @@ run_config unusual_config() {
     c.feddst = {0.25};
     c.dispfl = {3, 0.75};
     c.dadpfl = {4, 0.625, 2, 0.02, 1.5};
+    c.flash = {true};
     c.sparsity = {0.123456789012345678,
                   0.98,
                   20,
@@ -144,6 +145,8 @@ readjusted_share = 0.125
 waits = 1
 pruning_threshold = 0.5
 pruning_pace = 4
+[flash]
+readjust = true
 [sparsity]
 initial = 0.25
 target = 0.95
@@ -241,6 +244,7 @@ path = "run.h5"
     expected.feddst = {1};
     expected.dispfl = {2, 0.25};
     expected.dadpfl = {3, 0.125, 1, 0.5, 4};
+    expected.flash = {true};
     expected.sparsity = {0.25,
                          0.95,
                          20,
