@@ -205,7 +205,8 @@ class Training(program.Program):
         stopped = self.start("train", self.config, *more, "--out", "r.h5", ranks=2)
         self.wait_for_checkpoint("r", stopped)
         os.kill(stopped.pid, signal.SIGUSR1)
-        self.assertEqual(self.finish(stopped).returncode, 75)
+        stopped = self.finish(stopped)
+        self.assertEqual(stopped.returncode, 75, stopped.stderr)
 
         self.train(*more, "--out", "r.h5", "--resume", ranks=2)
         self.train(*more, "--out", "whole.h5", ranks=2)
