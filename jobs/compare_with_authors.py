@@ -39,10 +39,10 @@ FEDDIP_SETTING = {
     "sparsity": SPARSE_SETTING | {"start_mask": "per_client"},
     "regularization": {"maximum": 1e-3, "steps": 20, "staircase": "code"},
 }
-METHOD_SETTING = {
-    "prunefl": {"prunefl": {"initial_rounds": 5, "removable_share": 0.3}},
-    "prunetrain": {"prunetrain": {"group_lasso": 0.01}},
-    "feddst": {"feddst": {"readjusted_share": 0.5}},
+METHOD_SETTING = {  # of the section that a method has
+    "prunefl": {"initial_rounds": 5, "removable_share": 0.3},
+    "prunetrain": {"group_lasso": 0.01},
+    "feddst": {"readjusted_share": 0.5},
 }
 VARIANTS = {  # ours: the authors' runs are called
     "fedavg": "fedavg",
@@ -77,7 +77,8 @@ def difference(config):
     """The first key in which a run's config is not the authors' setting, or nothing."""
     also = {"fedavg": {}, "fedprox": {}, "feddip": FEDDIP_SETTING}
     name = config["method"]["name"]
-    for section, keys in (SETTING | also.get(name, {"sparsity": SPARSE_SETTING}) | METHOD_SETTING.get(name, {})).items():
+    own = {name: METHOD_SETTING.get(name, {})}
+    for section, keys in (SETTING | also.get(name, {"sparsity": SPARSE_SETTING}) | own).items():
         for key, value in keys.items():
             if (ours := config.get(section, {}).get(key, value)) != value:
                 return f"{section}.{key} = {ours}, the authors' runs have {value}"

@@ -37,26 +37,28 @@ def arguments():
     given = parser.parse_args()
     if not given.config.is_file():
         parser.error(f"no such config: {given.config}")
-    for key, *values in given.vary:
-        if not values:
-            parser.error(f"--vary {key} has no values")
-    for override in given.set:
-        if "=" not in override:
-            parser.error(f"--set {override} has no value; write KEY=VALUE")
-    varied = [key for name, (key, _) in SHORT.items() if getattr(given, name)] + [key for key, *_ in given.vary]
-    for key in varied:
-        if varied.count(key) > 1:
-            parser.error(f"{key} is varied twice")
-    for key in [key for key, *_ in given.vary] + [override.partition("=")[0].strip() for override in given.set]:
-        if key not in known_keys():
-            nearest = difflib.get_close_matches(key, known_keys(), n=1)
-            parser.error(f"no such key: {key}" + (f"; did you mean {nearest[0]}?" if nearest else ""))
+    if problem := what_is_wrong(given):
+        parser.error(problem)
     return given
 
 
-def known_keys():
-    sections = tomllib.loads(DEFAULTS.read_text())
-    return [f"{section}.{key}" for section, values in sections.items() for key in values]
+def what_is_wrong(given):
+    """With the keys, or nothing."""
+    for key, *values in given.vary:
+        if not values:
+            return f"--vary {key} has no values"
+    for override in given.set:
+        if "=" not in override:
+            return f"--set {override} has no value; write KEY=VALUE"
+    varied = [key for key, _, _ in axes(given)]
+    known = [f"{section}.{key}" for section, keys in tomllib.loads(DEFAULTS.read_text()).items() for key in keys]
+    for key in [*varied, *(override.partition("=")[0].strip() for override in given.set)]:
+        if varied.count(key) > 1:
+            return f"{key} is varied twice"
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1)
+            return f"no such key: {key}" + (f"; did you mean {nearest[0]}?" if nearest else "")
+    return None
 
 
 def axes(given):

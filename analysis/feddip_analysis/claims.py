@@ -416,8 +416,8 @@ def _more_for_the_bytes(there: _There, limits: Limits) -> Claim:
         "positions and headers included), and compare the accuracies that both have for as much, means of "
         f"{targets.WINDOW} evaluations around that moment; a run that ends within the budget keeps its "
         "final accuracy. A case is for the claim where FedDIP is sure to be above, be it within the margin, or "
-        "equivalent after it has ended; against it otherwise. The sparsity at that moment, which may be far from the last, is said. "
-        "What all of FedAvg's bytes buy is the first claim.",
+        "equivalent after it has ended; against it otherwise. The sparsity at that moment, which may be far from "
+        "the last, is said. What all of FedAvg's bytes buy is the first claim.",
         cases=_cases(pairs, _thriftier, limits.margin),
         margin=limits.margin,
     )

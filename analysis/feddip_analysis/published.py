@@ -296,11 +296,7 @@ def _bytes_to_reach(family: Family, entries: list[Entry]) -> str:
             continue
         for target in TARGETS:
             theirs = _bytes_by_seed(setting.fedavg, target)
-            cells = {
-                f"FedDIP, s = {e.sparsity:g}": _ratio(_bytes_by_seed(e, target), theirs)
-                + (LOST if e.final.mean < target and any(_bytes_by_seed(e, target).values()) else "")
-                for e in ours
-            }
+            cells = {f"FedDIP, s = {e.sparsity:g}": _reached(e, target, theirs) for e in ours}
             spent = mean_of([b for b in theirs.values() if b is not None])
             fedavg = f"{readable_bytes(spent.mean)}, {spent.n} of {len(theirs)}" if spent.n else MISSING
             rows.append({"partition": setting.partition, "up to": percent(target, 0), "FedAvg, seeds": fedavg} | cells)
@@ -310,6 +306,12 @@ def _bytes_to_reach(family: Family, entries: list[Entry]) -> str:
 def _bytes_by_seed(entry: Entry, target: float) -> dict[int, float | None]:
     found = entry.group.by_seed(lambda run: targets.reach(run, target))
     return {seed: there and there.bytes for seed, there in found.items()}
+
+
+def _reached(entry: Entry, target: float, theirs: dict[int, float | None]) -> str:
+    ours = _bytes_by_seed(entry, target)
+    lost = entry.final.mean < target and any(ours.values())
+    return _ratio(ours, theirs) + (LOST if lost else "")
 
 
 def _ratio(ours: dict[int, float | None], theirs: dict[int, float | None]) -> str:

@@ -1,11 +1,10 @@
 """NumPy arrays: an .npz file with train_images, train_labels, and test_images, test_labels, train_clients, ... or with
 images, labels, clients, of which test images will be drawn."""
-import functools
 import zipfile
 
 import numpy as np
 
-from .samples import Sample, Unusable
+from .samples import Sample, Unusable, unusable
 
 
 def array(file, name, where):
@@ -43,10 +42,6 @@ def is_number(value):
     return value.dtype.kind != "f" or np.isfinite(value)
 
 
-def refuse(reason):
-    raise Unusable(reason)
-
-
 def from_arrays(path, channels_last=False):
     try:
         file = np.load(path)
@@ -74,7 +69,7 @@ def from_arrays(path, channels_last=False):
         clients = columns.get("clients")
         for i in range(len(images)):
             missing = [column for column, values in columns.items() if not is_number(values[i])]
-            load = functools.partial(refuse, f"it has no {missing[0][:-1]}") if missing else loader(images, i)
+            load = unusable(f"it has no {missing[0][:-1]}") if missing else loader(images, i)
             samples.append(Sample(where=f"{prefix}images[{i}]", label=str(columns["labels"][i]), set=name,
                                   client=None if clients is None else str(clients[i]), load=load))
     if not samples:

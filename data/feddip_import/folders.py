@@ -2,7 +2,7 @@
 import functools
 
 from . import pictures
-from .samples import Sample, Unusable, natural
+from .samples import Sample, Unusable, natural, unusable
 
 SETS = {"train", "test"}
 NAMES_OF_SETS = {"train", "training", "val", "valid", "validation", "test", "testing"}
@@ -13,12 +13,8 @@ def folders_in(folder):
                   key=lambda path: natural(path.name))
 
 
-def unusable(reason):
-    raise Unusable(reason)
-
-
 def left_out(root, path, reason):
-    return Sample(where=str(path.relative_to(root)), label="", set="train", load=functools.partial(unusable, reason))
+    return Sample(where=str(path.relative_to(root)), label="", set="train", load=unusable(reason))
 
 
 def files_in(folder):
@@ -65,7 +61,7 @@ def from_folder(root, by_client, size=None, channels=None):
                         where=str(path.relative_to(root)), label=folder.name, set=name,
                         client=owner.name if by_client else None,
                         load=functools.partial(pictures.load, path, size, channels) if known else
-                        functools.partial(unusable, f"{path.suffix or 'no suffix'} is not that of an image")))
+                        unusable(f"{path.suffix or 'no suffix'} is not that of an image")))
     if not samples:
         raise Unusable(f"{root}: there are no folders of images in it")
     refuse_sets_as_classes(root, samples)

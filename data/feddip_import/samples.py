@@ -10,6 +10,13 @@ class Unusable(Exception):
     """Why an image, or the whole source, can't be used."""
 
 
+def unusable(reason):
+    """A Sample's `load` that says why there is no image."""
+    def refuse():
+        raise Unusable(reason)
+    return refuse
+
+
 @dataclasses.dataclass
 class Sample:
     where: str                          # for messages

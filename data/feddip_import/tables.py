@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from . import pictures
-from .samples import Sample, Unusable
+from .samples import Sample, Unusable, unusable
 
 WORDS = {"label", "client", "set", "path"}
 
@@ -30,7 +30,7 @@ def loader(values, shape):
     try:
         return functools.partial(np.copy, pixels(values, shape))
     except Unusable as reason:
-        return functools.partial(refuse, str(reason))
+        return unusable(str(reason))
 
 
 def from_csv(path, shape=None, size=None, channels=None):
@@ -51,23 +51,19 @@ def from_csv(path, shape=None, size=None, channels=None):
                     continue
                 if len(row) != len(header):
                     reason = f"it has {len(row)} values, the first line {len(header)}"
-                    samples.append(Sample(where, "", functools.partial(refuse, reason), set="train"))
+                    samples.append(Sample(where, "", unusable(reason), set="train"))
                     continue
                 found = {name: row[i].strip() for name, i in column.items()}
                 load = (functools.partial(pictures.load, path.parent / found["path"], size, channels)
                         if "path" in column else loader([row[i] for i in others], shape))
                 if found.get("set", "train") not in ("train", "test"):
-                    load = functools.partial(refuse, "its set is neither train nor test")
+                    load = unusable("its set is neither train nor test")
                 for word in ("label", "client"):
                     if found.get(word) == "":
-                        load = functools.partial(refuse, f"it has no {word}")
+                        load = unusable(f"it has no {word}")
                 samples.append(Sample(where, found["label"], load, found.get("client"), found.get("set")))
         except (csv.Error, UnicodeDecodeError) as problem:
             raise Unusable(f"{path}: it can't be read as a table: {problem}") from problem
     if not samples:
         raise Unusable(f"{path}: it has no images")
     return samples
-
-
-def refuse(reason):
-    raise Unusable(reason)

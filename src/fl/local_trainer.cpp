@@ -69,7 +69,6 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
     const auto seen = seen_by(client, plan.round, images);
     data::training_batches loader(seen.data(), seen.images(), config_->federation.batch_size);
     double epoch_loss = 0;
-    int done = 0;
     for (int epoch = 0; epoch < config_->federation.local_epochs; ++epoch) {
         loader.start_epoch(shuffling);
         epoch_loss = 0;
@@ -80,7 +79,8 @@ client_record local_trainer::train(const global_model& model, const sparse::mask
             }
             step(model, plan);
             on_batch();
-            if (readjusted && readjusts_after(++done, images.size())) {
+            const int done = epoch * loader.batches() + i + 1;
+            if (readjusted && readjusts_after(done, images.size())) {
                 mask_ = readjusted({network_->layout(), network_->state(), mask_,
                                     done / static_cast<double>(batches(images.size())), regrowing});
                 see_through_mask(plan);

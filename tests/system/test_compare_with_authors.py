@@ -93,11 +93,13 @@ class CompareWithAuthors(unittest.TestCase):
     def test_other_settings_are_left_out_by_name(self):
         table, said = self.compare(self.write("a.h5", target=0.95), self.write("b.h5", rounds=60),
                                    self.write("c.h5", method="dispfl"), self.write("d.h5", complete=0),
-                                   self.write("e.h5", method="feddip", maximum=0))
+                                   self.write("e.h5", method="feddip", maximum=0),
+                                   self.write("f.h5", method="feddst", more="[feddst]\nreadjusted_share = 0.01\n"))
         self.assertEqual(table, {})
         self.assertIn("a.h5: sparsity.target = 0.95", said)
         self.assertIn("b.h5: federation.rounds = 60", said)
         self.assertIn("e.h5: regularization.maximum = 0", said)
+        self.assertIn("f.h5: feddst.readjusted_share = 0.01", said)
         self.assertIn("c.h5: the authors have no such program", said)
 
     def test_runs_under_what_the_authors_had_not_are_left_out(self):

@@ -67,6 +67,13 @@ round_plan round_at_target(const config::run_config& config, int round) {
     return plan;
 }
 
+round_plan with_own_masks(round_plan plan) {
+    plan.reconfigures = true;
+    plan.upload = upload_content::own_mask;
+    plan.keeps_residual = false;
+    return plan;
+}
+
 int changing_rounds(const config::run_config& config) {
     return config.federation.rounds - config::final_rounds_of(config);
 }

@@ -16,6 +16,10 @@ round_plan averaging_round(const config::run_config& config, int round);
 // The same for methods that are at sparsity.target from the first round on.
 round_plan round_at_target(const config::run_config& config, int round);
 
+// The same as one after which the server chooses a mask from those that clients choose. What they leave out
+// is meant to go: no residual keeps it.
+round_plan with_own_masks(round_plan plan);
+
 // Rounds t = 0 .. changing_rounds - 1 may change the mask; it rests in the sparsity.final_rounds after them.
 int changing_rounds(const config::run_config& config);
 
@@ -46,8 +50,8 @@ inline constexpr std::uint32_t the_server = 0xffffffff; // no client has this id
 sparse::mask draw_start_mask(const config::run_config& config, const parameter_layout& layout,
                              double sparsity, std::uint32_t owner);
 
-// What to rank weights by that are averaged over their senders: magnitudes, and where these are 0 the share of
-// the samples whose clients sent the weight, below any magnitude.
+// What to rank weights by that are averaged over their senders: magnitudes, and where these are 0 the share
+// of the samples whose clients sent the weight, below any magnitude.
 std::vector<float> magnitudes_or_votes(const averages& received);
 
 // (share/2) (1 + cos(pi round/rounds)), FedDST's: `share` at first, 0 in the end.

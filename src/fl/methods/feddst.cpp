@@ -21,10 +21,8 @@ public:
     round_plan plan(int round) const override {
         auto plan = round_at_target(config_, round);
         if (round > 0 && round < annealing_rounds() && on_horizon(config_, round)) {
-            plan.reconfigures = true;
-            plan.upload = upload_content::own_mask;
+            plan = with_own_masks(plan);
             plan.averages_senders = true;
-            plan.keeps_residual = false; // what is dropped is meant to go
         }
         return plan;
     }

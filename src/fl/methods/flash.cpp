@@ -91,10 +91,9 @@ public:
     round_plan plan(int round) const override {
         auto plan = round_at_target(config_, round);
         if (config_.flash.readjust && on_horizon(config_, round)) {
-            plan.reconfigures = plan.readjusts_in_training = true;
-            plan.upload = upload_content::own_mask;
+            plan = with_own_masks(plan);
+            plan.readjusts_in_training = true;
             plan.averages_senders = true;
-            plan.keeps_residual = false; // what is dropped is meant to go
         }
         return plan;
     }
@@ -173,11 +172,10 @@ private:
                                             const std::vector<double>& magnitudes, double share) {
         const double average = std::accumulate(magnitudes.begin(), magnitudes.end(), 0.0) /
                                static_cast<double>(magnitudes.size());
+        const auto densities = sparse::layer_densities(mask, layout);
         std::vector<double> shares;
         for (std::size_t l = 0; l < magnitudes.size(); ++l) {
-            const auto& p = layout.weights()[l];
-            const double pruned =
-                1 - static_cast<double>(mask.count(p.offset, p.size)) / static_cast<double>(p.size);
+            const double pruned = 1 - densities[l];
             const bool spared = pruned < nearly_full && magnitudes[l] > average;
             shares.push_back(spared ? std::min(pruned, share) : share);
         }

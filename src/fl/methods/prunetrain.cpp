@@ -22,10 +22,7 @@ public:
         if (rests(round)) {
             return plan;
         }
-        plan.reconfigures = true;
-        plan.upload = upload_content::own_mask;
-        plan.keeps_residual = false; // what is pruned is meant to go
-        return plan;
+        return with_own_masks(plan);
     }
 
     // Weights that the server has pruned start at 0 and train again.

@@ -223,6 +223,17 @@ TEST(flash, spares_layers_that_are_nearly_full) {
     EXPECT_LT(own.count(200, 200), 180U) << "of b a quarter went, and more came to a";
 }
 
+namespace {
+
+// The server's next mask, from what clients have sent.
+sparse::mask kept_by_flash(const parameter_layout& layout, const std::vector<float>& weights,
+                           const std::vector<float>& senders, const sparse::mask& current) {
+    const auto flash = make_method(config_of("flash"));
+    return flash->reconfigure(flash->plan(0), {layout, weights, {}, senders}, current);
+}
+
+} // namespace
+
 TEST(flash, keeps_a_mask_that_nobody_has_changed) {
     const parameter_layout two({weights_of("a.weight", 100), weights_of("b.weight", 50)});
     sparse::mask mask(150, false);
@@ -231,29 +242,23 @@ TEST(flash, keeps_a_mask_that_nobody_has_changed) {
         mask.set(i, i < 71 || i >= 121);
         weights[i] = senders[i] = mask[i] ? 1.0F : 0.0F;
     }
-    const auto flash = make_method(config_of("flash"));
-    EXPECT_EQ(flash->reconfigure(flash->plan(0), {two, weights, {}, senders}, mask), mask);
+    EXPECT_EQ(kept_by_flash(two, weights, senders, mask), mask);
 }
 
 TEST(flash, prefers_among_weights_that_are_0_those_that_most_clients_sent) {
-    const auto flash = make_method(config_of("flash"));
     const std::vector<float> weights(10, 0.0F);
     const std::vector<float> senders{0, 0, 1, 0.5F, 0, 1, 0, 0.5F, 0, 0};
-    const auto mask = flash->reconfigure(flash->plan(0), {three_layers, weights, {}, senders},
-                                         test::mask_of({0, 0, 1, 1, 0, 1, 0, 0, 0, 0}));
+    const auto mask =
+        kept_by_flash(three_layers, weights, senders, test::mask_of({0, 0, 1, 1, 0, 1, 0, 0, 0, 0}));
     EXPECT_EQ(mask, test::mask_of({0, 0, 1, 0, 0, 1, 0, 1, 0, 0}));
 }
 
 // Of two clients one has two of a's weights and two of b's, the other none and four: 1 and 3 on average.
 TEST(flash, keeps_in_each_layer_as_many_weights_as_clients_had_there_on_average) {
-    auto c = config_of("flash");
-    c.flash.readjust = true;
-    c.sparsity.target = 0.6;
-    const auto flash = make_method(c);
     const std::vector<float> weights{1, -2, 0.5F, 3, 0, 0.25F, -4, 0, 0, 0};
     const std::vector<float> senders{0.5F, 0.5F, 1, 0.5F, 0, 1, 0.5F, 0, 0, 0};
-    const auto mask = flash->reconfigure(flash->plan(0), {three_layers, weights, {}, senders},
-                                         test::mask_of({1, 1, 1, 1, 0, 0, 0, 0, 0, 0}));
+    const auto mask =
+        kept_by_flash(three_layers, weights, senders, test::mask_of({1, 1, 1, 1, 0, 0, 0, 0, 0, 0}));
     EXPECT_EQ(mask, test::mask_of({0, 1, 1, 1, 0, 0, 1, 0, 0, 0}));
 }
 
