@@ -3,11 +3,14 @@
 
 #include <array>
 #include <csignal>
+#include <cstddef>
+#include <vector>
 
 namespace feddip::app {
 
 // While an object lives the three signals only set a flag, which stop_requested() reads; a second SIGINT
-// ends the process at once. At most one object at a time; the handlers before it come back after it.
+// ends the process at once. At most one object at a time, in the main thread, which gets the signals of a
+// process; the handlers before it come back after it.
 class stop_signals {
 public:
     stop_signals();
@@ -20,6 +23,10 @@ public:
 private:
     static constexpr std::array watched_{SIGTERM, SIGINT, SIGUSR1};
     std::array<struct sigaction, watched_.size()> before_{};
+    // The handler may not run on the stack: oneDNN's matrix products before 3.11.2 keep a pointer to the heap
+    // in the stack register, and what a signal puts there overwrites data (its issue 4845).
+    std::vector<std::byte> stack_;
+    stack_t stack_before_{};
 };
 
 } // namespace feddip::app
