@@ -3,10 +3,11 @@
 #include "base/error.hpp"
 #include "hdf5/file.hpp"
 #include "io/columns.hpp"
+#include "io/preface.hpp"
+#include "io/results.hpp"
 #include "sparse/foreign_mask.hpp"
 
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <bit>
@@ -17,41 +18,22 @@ namespace feddip::io {
 
 namespace {
 
-// The least size and alignment that HDF5 allows for a user block.
-constexpr std::size_t preface_size = 512;
 constexpr auto data_checksum_path = "/data_checksum";
 constexpr auto ever_alive_path = "/mask_history/ever_alive";
 constexpr auto reference_path = "/mask_history/reference";
-constexpr std::string_view preface_title = "feddip checkpoint 1\n";
-
-std::string preface_for(std::span<const std::byte> content) {
-    return fmt::format("{}bytes {}\nxxh3_64 {:016x}\n", preface_title, content.size(),
-                       XXH3_64bits(content.data(), content.size()));
-}
-
-std::string_view text_of(std::span<const std::byte> bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+constexpr std::string_view checkpoint_title = "feddip checkpoint 1\n";
 
 // The HDF5 part of a checkpoint that is whole.
-std::span<const std::byte> verified_content(std::span<const std::byte> bytes, const std::string& name) {
+std::span<const std::byte> content_of(std::span<const std::byte> bytes, const std::string& name) {
+    constexpr auto what_cannot = "can't read checkpoint";
     if (!looks_like_checkpoint(bytes)) {
-        constexpr std::string_view hdf5 = "\x89HDF\r\n";
-        throw error("can't read checkpoint", name,
-                    text_of(bytes).starts_with(hdf5) ? "it has no checkpoint's preface; of a run's results "
-                                                       "the model is in RESULTS.ckpt-ROUND.h5 beside them"
-                                                     : "it is not a checkpoint of this version of feddip");
+        const bool hdf5 = begins_with_hdf5(bytes) || has_preface(results_title, bytes);
+        throw error(what_cannot, name,
+                    hdf5 ? "it has no checkpoint's preface; of a run's results the model is in "
+                           "RESULTS.ckpt-ROUND.h5 beside them"
+                         : "it is not a checkpoint of this version of feddip");
     }
-    if (bytes.size() < preface_size) {
-        throw error("can't read checkpoint", name, "it is cut off");
-    }
-    const std::span<const std::byte> content = bytes.subspan(preface_size);
-    std::string expected = preface_for(content);
-    expected.resize(preface_size, '\0');
-    if (text_of(bytes.first(preface_size)) != expected) {
-        throw error("can't read checkpoint", name, "it is damaged: size or checksum does not match");
-    }
-    return content;
+    return verified_content(checkpoint_title, bytes, what_cannot, name);
 }
 
 void write_text(h5::file& file, const std::string& path, const std::string& text) {
@@ -345,14 +327,12 @@ std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const f
     write_history(file, history);
 
     std::vector<std::byte> bytes = file.image(preface_size);
-    const std::string preface = preface_for(std::span(bytes).subspan(preface_size));
-    std::transform(preface.begin(), preface.end(), bytes.begin(),
-                   [](char c) { return static_cast<std::byte>(c); });
+    write_preface(checkpoint_title, bytes);
     return bytes;
 }
 
 checkpoint decode_checkpoint(std::span<const std::byte> bytes, const std::string& name) {
-    return decode_checkpoint_content(verified_content(bytes, name), name);
+    return decode_checkpoint_content(content_of(bytes, name), name);
 }
 
 checkpoint decode_checkpoint_content(std::span<const std::byte> content, const std::string& name) {
@@ -383,8 +363,7 @@ checkpoint decode_checkpoint_content(const h5::dataset_source& file) {
 }
 
 bool looks_like_checkpoint(std::span<const std::byte> bytes) {
-    return bytes.size() >= preface_title.size() &&
-           text_of(bytes.first(preface_title.size())) == preface_title;
+    return has_preface(checkpoint_title, bytes);
 }
 
 } // namespace feddip::io

@@ -1,7 +1,6 @@
 // Checkpoints: all that a run needs to go on bit for bit, in HDF5.
 //
-// The file is a block of 512 bytes of text (an HDF5 user block: h5dump and h5py skip it, `head -3` shows it)
-// with the format's version and the size and XXH3-64 checksum of everything behind it, and then
+// The file is a preface (io/preface.hpp), and then
 //     /config_toml            UTF-8 bytes
 //     /data_checksum          where data.dataset = "file": 16 digits (data/checksum.hpp)
 //     /rounds_done
@@ -18,7 +17,6 @@
 //     /mask_history/ever_alive, /mask_history/reference    on request (fl/mask_memory.hpp)
 //     /history/<column of /rounds>, /history/layer_density, /history/clients/<column of /clients>
 // Layer densities and client records lie one round after the other; *_per_round says how many each round has.
-// The checksum is verified before HDF5 sees a single byte.
 #pragma once
 
 #include "fl/state.hpp"

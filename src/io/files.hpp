@@ -19,8 +19,8 @@ enum class flush {
 enum class readers { all, owner }; // all that the umask lets
 
 // Puts `content` at `target`: written to `target` + ".tmp", flushed, renamed, and the folder flushed. At
-// every moment `target` is either what it was or the new content. Throws error and leaves `target` as it was
-// when any of it fails. One process at a time per target.
+// every moment `target` is either what it was or the new content. Throws error when any of it fails, and
+// leaves `target` as it was, unless all but the folder's flush was done. One process at a time per target.
 void replace_file(const std::filesystem::path& target, std::span<const std::byte> content,
                   flush when = flush::now, readers who = readers::all);
 

@@ -1,6 +1,7 @@
 #include "io/growing_results.hpp"
 
 #include "io/columns.hpp"
+#include "io/preface.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -213,6 +214,12 @@ void growing_results::grow_to(std::span<const fl::round_record> history) {
 void growing_results::complete() {
     header_.complete = true;
     file_.set_attribute("/", "complete", 1);
+}
+
+std::span<const std::byte> growing_results::image() {
+    file_.image_into(image_, preface_size);
+    write_preface(results_title, image_);
+    return image_;
 }
 
 void growing_results::begin(std::size_t slots) {

@@ -18,10 +18,7 @@ public:
     void grow_to(std::span<const fl::round_record> history);
     void complete();
     // The file's bytes, until it grows or the next call.
-    std::span<const std::byte> image() {
-        file_.image_into(image_);
-        return image_;
-    }
+    std::span<const std::byte> image();
 
 private:
     void begin(std::size_t slots);

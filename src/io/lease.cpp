@@ -19,6 +19,7 @@
 #include <fstream>
 #include <optional>
 #include <random>
+#include <regex>
 #include <span>
 #include <sstream>
 #include <string_view>
@@ -34,6 +35,8 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view title = "feddip lease 1";
 constexpr std::string_view no_token = "unreadable";
+constexpr std::size_t token_digits = 16;
+constexpr std::string_view becoming = "new-";
 
 std::string environment(const char* name) {
     const char* value = std::getenv(name);
@@ -138,6 +141,14 @@ lease_holder from_text(const std::string& text) {
 std::string name_of(const lease_holder& h) {
     const std::string process = fmt::format("process {} on {}", h.pid, h.host);
     return h.job.empty() ? process : fmt::format("job {} ({})", h.job, process);
+}
+
+// Whether a lease's name, a point and `rest` are the name of a file that becomes a lease or follows on one:
+// TOKEN, new-TOKEN, unreadable, unreadable.unreadable and so on.
+bool is_of_a_lease(const std::string& rest) {
+    static const std::regex forms(
+        fmt::format("({0})?[0-9a-f]{{{1}}}|{2}(\\.{2})*", becoming, token_digits, no_token));
+    return std::regex_match(rest, forms);
 }
 
 std::chrono::nanoseconds modified(const struct stat& about) {
@@ -270,11 +281,8 @@ void lease::take_again() {
 
 // The lease's file is written under a name of its own and then linked, so that nobody sees half of it.
 void lease::take() {
-    const fs::path written = file_.string() + ".new-" + me_.token;
-    {
-        const std::lock_guard lock(mutex_);
-        mine_.emplace(written, O_RDWR | O_CREAT | O_EXCL);
-    }
+    const fs::path written = becoming_path();
+    hold(std::make_unique<descriptor>(written, O_RDWR | O_CREAT | O_EXCL));
     try {
         const std::string text = to_text(me_);
         mine_->write(std::as_bytes(std::span(text)));
@@ -294,9 +302,13 @@ void lease::take() {
     ::unlink(written.c_str());
 }
 
+fs::path lease::becoming_path() const {
+    return fmt::format("{}.{}{}", file_.string(), becoming, me_.token);
+}
+
 // False where another was quicker.
 bool lease::try_to_take() {
-    const fs::path written = file_.string() + ".new-" + me_.token;
+    const fs::path written = becoming_path();
     const auto link_as = [&](const fs::path& name) {
         renew();
         if (::link(written.c_str(), name.c_str()) == 0) {
@@ -358,12 +370,17 @@ bool lease::make(const fs::path& name) {
     if (fd < 0) {
         fail("can't take the lease", name);
     }
+    auto file = std::make_unique<descriptor>(name, descriptor::adopted{fd});
     const std::string text = to_text(me_);
-    const std::lock_guard lock(mutex_);
-    mine_.emplace(name, descriptor::adopted{fd});
-    mine_->write(std::as_bytes(std::span(text)));
-    mine_->flush();
+    file->write(std::as_bytes(std::span(text)));
+    file->flush();
+    hold(std::move(file));
     return true;
+}
+
+void lease::hold(std::unique_ptr<descriptor> file) {
+    const std::lock_guard lock(mutex_);
+    mine_ = std::move(file);
 }
 
 // From the lease to the last that follows; empty where there is none.
@@ -442,8 +459,9 @@ void lease::remove_left_over() const {
     std::error_code failure; // one file too many does no harm
     for (fs::directory_iterator at(folder, failure), end; !failure && at != end; at.increment(failure)) {
         struct stat about {};
-        if (at->path().filename().string().starts_with(before) && ::stat(at->path().c_str(), &about) == 0 &&
-            this_moment - modified(about) > me_.duration) {
+        const std::string name = at->path().filename().string();
+        if (name.starts_with(before) && is_of_a_lease(name.substr(before.size())) &&
+            ::stat(at->path().c_str(), &about) == 0 && this_moment - modified(about) > me_.duration) {
             ::unlink(at->path().c_str());
         }
     }

@@ -26,7 +26,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -78,8 +77,10 @@ private:
     struct entry;
 
     void take();
+    std::filesystem::path becoming_path() const;
     bool try_to_take();
     bool make(const std::filesystem::path& name);
+    void hold(std::unique_ptr<descriptor> file);
     std::vector<entry> chain() const;
     bool may_follow(const entry& last) const;
     std::chrono::nanoseconds now() const;
@@ -92,8 +93,8 @@ private:
     std::string run_;
     lease_holder me_;
     std::function<job_state(const std::string&)> ask_;
-    std::string earlier_token_;      // where this process was late and had to take its lease again
-    std::optional<descriptor> mine_; // the lease's own file, whatever its name stands for by now
+    std::string earlier_token_;        // where this process was late and had to take its lease again
+    std::unique_ptr<descriptor> mine_; // the lease's own file, whatever its name stands for by now
 
     mutable std::mutex mutex_; // of all below, and of mine_
     std::chrono::steady_clock::time_point renewed_;

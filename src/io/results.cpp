@@ -4,6 +4,7 @@
 #include "hdf5/file.hpp"
 #include "io/columns.hpp"
 #include "io/growing_results.hpp"
+#include "io/preface.hpp"
 #include "io/schema.hpp"
 
 #include <fmt/chrono.h>
@@ -17,6 +18,19 @@ namespace {
 
 std::string now_utc() {
     return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+h5::file open_results(const std::filesystem::path& path) {
+    constexpr auto what_cannot = "can't read results";
+    const std::vector<std::byte> bytes = read_file(path);
+    if (has_preface(results_title, bytes)) {
+        return h5::file::open(verified_content(results_title, bytes, what_cannot, path.string()),
+                              path.string());
+    }
+    if (!begins_with_hdf5(bytes)) {
+        throw error(what_cannot, path.string(), "it is neither HDF5 nor results of this version of feddip");
+    }
+    return h5::file::open(bytes, path.string());
 }
 
 results_header read_header(const h5::file& file) {
@@ -94,7 +108,7 @@ void read_clients(const h5::file& file, std::span<fl::round_record> rounds) {
 std::string created_at(const std::filesystem::path& path) {
     if (std::filesystem::exists(path)) {
         try {
-            return h5::file::open(read_file(path), path.string()).string_attribute("/", "created");
+            return open_results(path).string_attribute("/", "created");
         } catch (const error&) {
             return now_utc();
         }
@@ -113,7 +127,7 @@ std::vector<std::byte> encode_results(const results_header& header,
 }
 
 results read_results(const std::filesystem::path& path) {
-    const h5::file file = h5::file::open(read_file(path), path.string());
+    const h5::file file = open_results(path);
     if (!file.has_attribute("/", "complete") || !file.has("/rounds/round")) {
         throw error("can't read results", path.string(), "it is not a results file of feddip");
     }

@@ -1,4 +1,5 @@
-// The results file: HDF5, as h5py, h5dump and xarray (engine h5netcdf, one group at a time) open it.
+// The results file: a preface (io/preface.hpp) and HDF5, as h5py, h5dump and xarray (engine h5netcdf, one
+// group at a time) open it.
 #pragma once
 
 #include "base/clock.hpp"
@@ -11,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace feddip::io {
@@ -37,10 +39,13 @@ struct results {
     std::vector<fl::round_record> rounds;
 };
 
+inline constexpr std::string_view results_title = "feddip results 1\n";
+
 // The file's bytes.
 std::vector<std::byte> encode_results(const results_header& header, std::span<const fl::round_record> rounds);
 
-// Throws error for a file that can't be read or is not a results file.
+// Throws error for a file that can't be read, is damaged, or is not a results file. One without a preface,
+// which older versions and h5repack write, is read as it is.
 results read_results(const std::filesystem::path& path);
 
 class growing_results;

@@ -3,6 +3,7 @@
 #include "io/checkpoint.hpp"
 #include "io/client_files.hpp"
 #include "io/files.hpp"
+#include "io/preface.hpp"
 #include "unit/io/compare.hpp"
 #include "unit/io/example_run.hpp"
 #include "unit/io/failing_calls.hpp"
@@ -157,7 +158,6 @@ TEST(checkpoint, costs_little_more_than_the_alive_weights_and_the_mask) {
 }
 
 TEST(checkpoint, is_read_from_before_its_optional_columns_were_there) {
-    constexpr std::size_t preface_size = 512;
     fl::run_state state = example_state(4);
     const auto whole = encode_checkpoint(config, state);
     const auto older = testing::without(std::span(whole).subspan(preface_size),

@@ -82,13 +82,12 @@ TEST_P(fault, of_any_call_leaves_a_whole_checkpoint_and_is_reported) {
             happened = failing.happened();
         }
         expect_one_of_two_checkpoints(folder / "run");
+        EXPECT_TRUE(reported || load_newest(folder / "run")->state.rounds_done == 5);
         write_checkpoint(folder / "run", 6);
         EXPECT_EQ(load_newest(folder / "run")->state.rounds_done, 6);
         if (!happened) {
             break;
         }
-        // A folder that was only read is closed without asking.
-        EXPECT_TRUE(reported || checkpoints_of(folder / "run").contains(6));
     }
     EXPECT_GT(nth, 6) << "open, write, fsync, close, rename and the folder's";
     EXPECT_LT(nth, more_calls_than_there_are);

@@ -227,14 +227,17 @@ TEST(lease, is_had_again_when_its_file_and_all_that_follow_on_it_are_damaged) {
 
 TEST(lease, leaves_nothing_behind_of_those_that_ended_while_they_took_it) {
     const scratch_folder folder;
-    testing::put(folder / "a.lease.new-0123", "feddip lease 1\n");
-    testing::put(folder / "a.lease.0123", "feddip lease 1\n");
-    for (const char* name : {"a.lease.new-0123", "a.lease.0123"}) {
-        std::filesystem::last_write_time(folder / name,
+    testing::put(folder / "a.lease.new-0123456789abcdef", "feddip lease 1\n");
+    testing::put(folder / "a.lease.0123456789abcdef", "feddip lease 1\n");
+    for (const char* name : {"a.lease.h5", "a.lease.ckpt-10.h5", "a.lease.c", "a.lease.new"}) {
+        testing::put(folder / name, "somebody else's");
+    }
+    for (const auto& file : std::filesystem::directory_iterator(folder.path())) {
+        std::filesystem::last_write_time(file.path(),
                                          std::filesystem::file_time_type::clock::now() - 2 * lease_duration);
     }
     const lease held(folder / "a.lease", "run.h5");
-    EXPECT_EQ(files_in(folder), 1U);
+    EXPECT_EQ(files_in(folder), 5U);
 }
 
 constexpr int more_calls_than_there_are = 100;

@@ -1,7 +1,9 @@
 #include "base/error.hpp"
+#include "base/random.hpp"
 #include "hdf5/file.hpp"
 #include "io/files.hpp"
 #include "io/growing_results.hpp"
+#include "io/preface.hpp"
 #include "io/results.hpp"
 #include "io/schema.hpp"
 #include "unit/io/compare.hpp"
@@ -269,11 +271,35 @@ TEST(results_writer, replaces_a_damaged_file_when_resumed) {
     EXPECT_EQ(read_results(folder / "a.h5").rounds.size(), 2U);
 }
 
+TEST(read_results, refuses_a_file_that_is_damaged_or_cut_off_anywhere) {
+    const scratch_folder folder;
+    const auto whole = encode_results({example_info(3), {}, "", false}, example_state(3).history);
+    random_stream random(1, 0, 0, purpose::test);
+    const auto somewhere = [&] { return random.below(static_cast<std::uint32_t>(whole.size())); };
+    for (int i = 0; i < 200; ++i) {
+        auto bytes = whole;
+        bytes[i < 60 ? static_cast<std::size_t>(i) : somewhere()] ^= std::byte{1};
+        replace_file(folder / "a.h5", bytes, flush::later);
+        EXPECT_THROW(read_results(folder / "a.h5"), error);
+        replace_file(folder / "a.h5", std::span(whole).first(somewhere()), flush::later);
+        EXPECT_THROW(read_results(folder / "a.h5"), error);
+    }
+}
+
+TEST(read_results, takes_a_file_without_a_preface_as_older_versions_and_h5repack_write_it) {
+    const scratch_folder folder;
+    const auto state = example_state(3);
+    const auto whole = encode_results({example_info(3), {}, "", false}, state.history);
+    replace_file(folder / "a.h5", std::span(whole).subspan(preface_size));
+    expect_same(read_results(folder / "a.h5").rounds, state.history);
+}
+
 TEST(read_results, takes_a_file_from_before_its_optional_columns_were_there) {
     const scratch_folder folder;
     fl::run_state state = example_state(3);
     const auto whole = encode_results({example_info(3), {}, "", false}, state.history);
-    replace_file(folder / "a.h5", testing::without(whole, testing::optional_paths("/rounds/", "/clients/")));
+    replace_file(folder / "a.h5", testing::without(std::span(whole).subspan(preface_size),
+                                                   testing::optional_paths("/rounds/", "/clients/")));
 
     const results r = read_results(folder / "a.h5");
 
@@ -284,7 +310,8 @@ TEST(read_results, takes_a_file_from_before_its_optional_columns_were_there) {
 TEST(read_results, refuses_a_file_that_lacks_another_column) {
     const scratch_folder folder;
     const auto whole = encode_results({example_info(3), {}, "", false}, example_state(3).history);
-    replace_file(folder / "a.h5", testing::without(whole, {"/rounds/test_accuracy"}));
+    replace_file(folder / "a.h5",
+                 testing::without(std::span(whole).subspan(preface_size), {"/rounds/test_accuracy"}));
     EXPECT_THROW(read_results(folder / "a.h5"), error);
 }
 
