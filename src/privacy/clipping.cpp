@@ -6,8 +6,19 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 namespace feddip::privacy {
+
+namespace {
+
+std::size_t values_in(std::span<const std::span<float>> parts) {
+    return std::transform_reduce(parts.begin(), parts.end(), std::size_t{0}, std::plus(),
+                                 [](std::span<float> part) { return part.size(); });
+}
+
+} // namespace
 
 double l2_norm(std::span<const std::span<float>> parts) {
     double squares = 0;
@@ -26,7 +37,9 @@ clipped clip(std::span<const std::span<float>> parts, double bound) {
     if (!std::isfinite(norm)) {
         throw error("an update can't be clipped", "clipping", "it has NaN or infinite values: leave it out");
     }
-    if (norm <= bound * (1 - 0x1p-40)) { // the sum of squares is rounded too
+    // The squares of floats are exact; each addition of two may lose 2^-53 of the sum, and the root as much.
+    const double rounding = static_cast<double>(values_in(parts) + 4) * 0x1p-53;
+    if (norm <= bound * (1 - rounding)) {
         return {norm, true};
     }
     const double factor = bound / norm * (1 - 0x1p-20); // more than what rounding to float adds

@@ -63,7 +63,7 @@ TEST_F(foreign, numbers_that_do_not_fit_become_the_largest) {
     EXPECT_EQ(read, INT32_MAX);
 }
 
-TEST_F(foreign, deflated_chunks_are_read_and_their_claim_is_held_against_what_is_stored) {
+TEST_F(foreign, deflated_chunks_are_read) {
     const std::vector<std::uint8_t> values(100'000, 7);
     const auto file = made([&](hid_t f) {
         const property_list_handle packed(H5Pcreate(H5P_DATASET_CREATE));
@@ -77,6 +77,24 @@ TEST_F(foreign, deflated_chunks_are_read_and_their_claim_is_held_against_what_is
     std::vector<std::uint8_t> read(values.size());
     file.read("/x", std::span(read));
     EXPECT_EQ(read, values);
+}
+
+TEST_F(foreign, deflated_chunks_that_claim_more_than_their_bytes_can_hold_are_refused) {
+    const hsize_t claimed = 1'000'000;
+    const auto stored_in = [&](std::size_t bytes) {
+        return made([&](hid_t f) {
+            const property_list_handle packed(H5Pcreate(H5P_DATASET_CREATE));
+            H5Pset_chunk(packed.id(), 1, &claimed);
+            H5Pset_deflate(packed.id(), 9);
+            const auto x = put(f, "x", H5T_STD_U8LE, {claimed}, packed.id());
+            const hsize_t start = 0;
+            const std::vector<std::uint8_t> stream(bytes);
+            H5Dwrite_chunk(x.id(), H5P_DEFAULT, 0, &start, bytes, stream.data());
+        });
+    };
+    EXPECT_THAT(test::message_of<input_error>([&] { stored_in(claimed / 1032).describe("/x"); }),
+                HasSubstr("larger than what is stored"));
+    EXPECT_NO_THROW(stored_in(claimed / 1032 + 1).describe("/x"));
 }
 
 TEST_F(foreign, texts_end_at_their_nul_or_their_place) {

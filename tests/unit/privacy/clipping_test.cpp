@@ -67,6 +67,18 @@ TEST(Clipping, NeverLeavesMoreThanTheBound) {
     }
 }
 
+// Behind a 1, a million squares that are too small for the sum of doubles to notice.
+TEST(Clipping, ExpectsThatAddingUpLosesSmallValues) {
+    constexpr float small = 0x1p-27F;
+    constexpr std::size_t count = 1 << 20;
+    std::vector<float> update(count + 1, small), tail;
+    update.front() = 1;
+    const double norm = std::sqrt(1 + 0x1p-34);
+    ASSERT_EQ(clip_both(update, tail, 2).norm, 1);
+    clip_both(update, tail, 1 + 0x1p-36);
+    EXPECT_LE(norm * update.front(), 1 + 0x1p-36) << "all values were made smaller alike";
+}
+
 TEST(Clipping, RefusesWhatHasNoNorm) {
     std::vector<float> good{1}, bad{std::numeric_limits<float>::quiet_NaN()},
         endless{std::numeric_limits<float>::infinity()};
