@@ -70,6 +70,7 @@ void print_json_budgets(const config::run_config& config, const parameter_layout
 // Totals of the whole run, by their names in results files, where clients have budgets without these. No data
 // are read: times take all shares to be equal.
 void print_json(const config::run_config& config, const parameter_layout& layout) {
+    data::ensure_enough_for(config.federation.clients, config.data, data::facts_of(config.data));
     const auto to_json = [](const std::vector<round_traffic>& rounds) {
         const auto sum = total(rounds);
         return fmt::format(

@@ -175,6 +175,7 @@ template <typename T>
 constexpr rule<T> anything{[](const T&) { return true; }, ""};
 template <typename T>
 constexpr rule<T> at_least_0{[](const T& v) { return v >= 0; }, "at least 0"};
+constexpr rule<int> of_one_machine{[](const int& v) { return v >= 1 && v <= 4096; }, "between 1 and 4096"};
 constexpr rule<int> at_least_1{[](const int& v) { return v >= 1; }, "at least 1"};
 constexpr rule<double> positive{[](const double& v) { return v > 0; }, "greater than 0"};
 constexpr rule<double> below_1{[](const double& v) { return v >= 0 && v < 1; }, "at least 0 and less than 1"};
@@ -361,7 +362,7 @@ std::vector<key> make_keys() {
         .has("threshold", &adaptation_section::threshold, positive)
         .has("confidence", &adaptation_section::confidence, between_0_and_1);
     section(table, "compute", &run_config::compute)
-        .has("threads", &compute_section::threads, at_least_1)
+        .has("threads", &compute_section::threads, of_one_machine)
         .has("kernels", &compute_section::kernels)
         .has("precision", &compute_section::precision);
     section(table, "checkpoint", &run_config::checkpoint)

@@ -153,9 +153,7 @@ shares deal_by_proportion(const images_by_class& images, const proportions& p, s
     return dealt;
 }
 
-partition make_pathological(const images_by_class& train, const images_by_class& test, std::size_t clients,
-                            int per_client, random_stream& random) {
-    const std::size_t classes = train.size();
+void ensure_equal_classes(std::size_t classes, std::size_t clients, int per_client) {
     if (per_client < 1 || static_cast<std::size_t>(per_client) > classes) {
         cannot_deal("data.classes_per_client",
                     fmt::format("{} is not between 1 and the dataset's {} classes", per_client, classes));
@@ -169,7 +167,12 @@ partition make_pathological(const images_by_class& train, const images_by_class&
                 "multiple of {}",
                 clients, per_client, classes, classes));
     }
-    const shares members = clients_of_classes(clients, classes, static_cast<std::size_t>(per_client), random);
+}
+
+partition make_pathological(const images_by_class& train, const images_by_class& test, std::size_t clients,
+                            int per_client, random_stream& random) {
+    const shares members =
+        clients_of_classes(clients, train.size(), static_cast<std::size_t>(per_client), random);
     return {deal_to_members(train, members, clients), deal_to_members(test, members, clients)};
 }
 
@@ -212,25 +215,33 @@ void require_given(const dataset& data, int clients) {
 
 } // namespace
 
+void ensure_enough_for(int clients, const config::data_section& settings, const dataset_facts& facts) {
+    const std::size_t needed =
+        settings.partition == config::partition_kind::dirichlet ? dirichlet_minimum : 1;
+    const std::size_t dealt_to = clients < 1 ? 0 : static_cast<std::size_t>(clients);
+    if (dealt_to == 0 || dealt_to * needed > facts.train_size) {
+        cannot_deal(
+            "federation.clients",
+            fmt::format("{} training images are not enough for {} clients with at least {} each{}",
+                        facts.train_size, clients, needed,
+                        needed > 1
+                            ? fmt::format(", which data.partition = \"dirichlet\" asks for; take {} clients "
+                                          "or fewer, or \"iid\" or \"pathological\"",
+                                          facts.train_size / needed)
+                            : ""));
+    }
+    if (settings.partition == config::partition_kind::pathological) {
+        ensure_equal_classes(static_cast<std::size_t>(facts.classes), dealt_to, settings.classes_per_client);
+    }
+}
+
 partition make_partition(const dataset& data, const config::data_section& settings, int clients,
                          std::uint64_t seed) {
     if (settings.partition == config::partition_kind::given) {
         require_given(data, clients);
     }
-    const std::size_t needed =
-        settings.partition == config::partition_kind::dirichlet ? dirichlet_minimum : 1;
-    const std::size_t dealt_to = clients < 1 ? 0 : static_cast<std::size_t>(clients);
-    if (dealt_to == 0 || dealt_to * needed > data.train.size()) {
-        cannot_deal(
-            "federation.clients",
-            fmt::format("{} training images are not enough for {} clients with at least {} each{}",
-                        data.train.size(), clients, needed,
-                        needed > 1
-                            ? fmt::format(", which data.partition = \"dirichlet\" asks for; take {} clients "
-                                          "or fewer, or \"iid\" or \"pathological\"",
-                                          data.train.size() / needed)
-                            : ""));
-    }
+    ensure_enough_for(clients, settings, data.facts);
+    const auto dealt_to = static_cast<std::size_t>(clients);
     random_stream for_train(seed, 0, 0, purpose::partition_train);
     random_stream for_test(seed, 0, 0, purpose::partition_test);
     const auto train = shuffled_classes(data.train.labels, data.facts.classes, for_train);

@@ -35,6 +35,9 @@ struct partition {
 partition make_partition(const dataset& data, const config::data_section& settings, int clients,
                          std::uint64_t seed);
 
+// Throws input_error where such a data set, whatever its labels, can't be dealt to as many clients.
+void ensure_enough_for(int clients, const config::data_section& settings, const dataset_facts& facts);
+
 // A table for people, one line per client: images, and a bar per class, as high as its share of the client's
 // largest class. Clients beyond `most_lines` are left out and counted.
 std::string describe(const partition& p, const dataset& data, std::size_t most_lines = 50);

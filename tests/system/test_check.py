@@ -155,6 +155,13 @@ class Check(program.Program):
         self.assertIsNone(classes[1]["first_density"])
         self.assertGreater(classes[0]["first_density"], 0)
 
+    def test_json_refuses_shares_that_no_data_of_this_size_has(self):
+        for more in (["federation.clients=60001"], ["data.partition=dirichlet", "federation.clients=601"],
+                     ["data.partition=pathological", "federation.clients=51"]):
+            told = self.run_program("check", self.config, "--json", "--set", "data.path=nowhere",
+                                    *[word for key in more for word in ("--set", key)])
+            self.assert_refused(told, "cannot deal the data to clients")
+
     def test_json_is_the_prediction_alone_and_needs_no_data(self):
         printed = json.loads(self.check("--set", "data.path=nowhere", "--json"))
         self.assertEqual(set(printed), {"run", "fedavg"})

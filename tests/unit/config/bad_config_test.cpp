@@ -125,7 +125,7 @@ INSTANTIATE_TEST_SUITE_P(
         bad{"[optimizer]\nlearning_rate = 0", "greater than 0"},
         bad{"[optimizer]\nlearning_rate = -inf", "finite"}, bad{"[optimizer]\ndecay = 0.0", "at most 1"},
         bad{"[optimizer]\ndecay = 1.01", "at most 1"}, bad{"[optimizer]\nweight_decay = -1e-9", "at least 0"},
-        bad{"[compute]\nthreads = 0", "at least 1"}, bad{"[checkpoint]\nkeep = 0", "at least 1"},
+        bad{"[compute]\nthreads = 0", "between 1 and 4096"}, bad{"[checkpoint]\nkeep = 0", "at least 1"},
         bad{"[checkpoint]\nevery_rounds = -1", "at least 0"},
         bad{"[checkpoint]\nevery_minutes = -0.5", "at least 0"},
         bad{"[links]\nuplink_mbit = -1", "each at least 0"},
