@@ -20,6 +20,11 @@ TEST(LogOfChoices, CountsThem) {
     EXPECT_NEAR(log2_choose(1e6, 5e5), 1e6, 12);           // all but a bit per weight
 }
 
+parameter_layout layout_of_defaults() {
+    const config::run_config defaults;
+    return layout_for(defaults);
+}
+
 // A server whose weights never move: what is expected is then the case.
 class still_server {
 public:
@@ -51,7 +56,7 @@ public:
 private:
     std::span<float> weights() { return std::span(state_.model.state).first(layout_.prunable_size()); }
 
-    parameter_layout layout_ = layout_for({});
+    parameter_layout layout_ = layout_of_defaults();
     fl::run_state state_;
     fl::download_ledger ledger_{layout_};
 };
@@ -77,7 +82,7 @@ TEST(ExpectedPositions, AreThoseOfTheLedgerWhereWeightsStayAsTheyWere) {
 }
 
 TEST(ExpectedPositions, CostNothingWhereTheMaskIsHeldAndAllWeightsAreAlive) {
-    const auto layout = layout_for({});
+    const auto layout = layout_of_defaults();
     expected_positions pruned(layout, sparse::mask(layout.prunable_size(), false), 1, true);
     pruned.charge(0);
     EXPECT_EQ(pruned.charge(0), 0);
@@ -86,7 +91,7 @@ TEST(ExpectedPositions, CostNothingWhereTheMaskIsHeldAndAllWeightsAreAlive) {
 }
 
 TEST(ExpectedPositions, OfMasksThatAreNotNestedAreThoseOfFreshOnes) {
-    const auto layout = layout_for({});
+    const auto layout = layout_of_defaults();
     const sparse::mask start(layout.prunable_size(), true);
     expected_positions nested(layout, start, 1, true);
     expected_positions fresh(layout, start, 1, false);
