@@ -200,7 +200,8 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         for (const auto& p : sampled) {
             works.push_back(fl::work_of(p, images(p.client, t), config.federation.local_epochs));
             works.back().bytes_down = r.down / clients;
-            works.back().bytes_up = uploads > 0 ? r.up / uploads : 0;
+            works.back().bytes_up = p.answers ? r.up / uploads : 0;
+            works.back().further_exchanges = fl::further_exchanges(config, p.answers);
         }
         r.seconds = guarantee ? fl::not_measured : links.round_seconds(works);
         r.values = sent + static_cast<double>(layout.size() - layout.prunable_size());

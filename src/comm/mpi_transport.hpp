@@ -26,8 +26,8 @@ public:
     int rank() const override { return communicator_.rank(); }
     int size() const override { return communicator_.size(); }
     void broadcast(std::vector<std::byte>& message) override;
-    // The sum must not outlive the transport. Sums may overlap when all ranks start and finish them in one
-    // order.
+    // The sum must not outlive the transport. Sums may overlap when all ranks start them, add to them and
+    // finish them in one order.
     std::unique_ptr<fl::slot_sum> start_sum(std::span<const int> owner_of_slot, std::size_t length) override;
     std::unique_ptr<fl::sparse_slot_sum> start_sparse_sum(std::span<const int> owner_of_slot,
                                                           const parameter_layout& layout,

@@ -1,5 +1,7 @@
-// Collectives on sparse vectors. On a mask that all ranks hold only alive values travel, no positions; masks
-// that are new to the receivers, and vectors with supports of their own, travel with coded positions.
+// Collectives on sparse vectors, for programs that hold a model dense and packed; training sums through
+// mpi_transport, whose sparse link sum_over_union is. On a mask that all ranks hold only alive values travel,
+// no positions; masks that are new to the receivers, and vectors with supports of their own, travel with
+// coded positions.
 #pragma once
 
 #include "comm/communicator.hpp"
@@ -65,8 +67,8 @@ private:
 void broadcast_values(communicator& c, int root, std::span<float> values);
 void sum_values(communicator& c, std::span<float> values);
 
-// Collective: every rank's mask becomes that of `root`, coded as the difference to `base` where that is
-// smaller. `base` is a mask that all ranks hold, or null everywhere.
+// Collective: every rank's mask becomes that of `root`, layer by layer coded as the difference to `base`
+// where that has less entropy. `base` is a mask that all ranks hold, or null everywhere.
 void broadcast_mask(communicator& c, int root, const parameter_layout& layout, const sparse::mask* base,
                     sparse::mask& m);
 

@@ -241,6 +241,7 @@ void accounting::simulate(ongoing_round& now) const {
         const auto& p = now.who.sampled[i];
         works.push_back(work_of(p, p.samples(), here_.what.config.federation.local_epochs));
         works.back().bytes_up = static_cast<double>(now.record.clients[i].bytes_up);
+        works.back().further_exchanges = further_exchanges(here_.what.config, p.answers);
     }
     wait_for_peers(now.who.sampled, links_, works);
     std::vector<client_work> in_time;

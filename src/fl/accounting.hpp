@@ -57,7 +57,8 @@ private:
 
 // The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters:
 // mebibits of values. `s` is the sparsity of what is sent: of the model down to some clients, of the updates
-// up from some.
+// up from some. Where clients choose what they send (own masks, the
+// largest weights), `s` is the plan's target.
 double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double clients_down,
                           double sparsity_up, double clients_up);
 

@@ -15,10 +15,11 @@ namespace feddip::fl {
 struct client_work {
     int client = 0;
     double bytes_down = 0, bytes_up = 0;
-    double images = 0;   // trained on, each as often as there are local epochs
-    double slowdown = 1; // everything takes so many times as long
-    double begins = 0;   // seconds after the round does
-    bool answers = true; // false: after the download it is not heard of again
+    double images = 0;         // trained on, each as often as there are local epochs
+    double slowdown = 1;       // everything takes so many times as long
+    double begins = 0;         // seconds after the round does
+    bool answers = true;       // false: it neither trains nor sends the message that the round is about
+    int further_exchanges = 0; // messages of a protocol, each with the server's answer
 };
 
 // Of the links that the config describes; which of them a client has is a pure function of its id and the

@@ -77,6 +77,9 @@ void decode(std::span<const std::byte> message, const parameter_layout& layout, 
     if (head.mask_bytes > rest.size()) {
         throw damaged(fmt::format("its mask of {} bytes is longer than what is left", head.mask_bytes));
     }
+    if (head.part == mask_part::absent && head.mask_bytes > 0) {
+        throw damaged(fmt::format("it has {} bytes of a mask, and says that there is none", head.mask_bytes));
+    }
     const std::uint32_t presupposed = head.part == mask_part::absent ? head.mask_version : head.base_version;
     const bool holds_it = model.mask.size() == layout.prunable_size() && model.mask_version == presupposed;
     if (head.part != mask_part::whole && !holds_it) {

@@ -187,6 +187,10 @@ void take_population(gap_decoder& decoder, const layer_view& base, const coded_l
     }
 }
 
+std::uint8_t version_for(std::size_t marked) {
+    return marked < many_marks ? streamed : in_blocks;
+}
+
 bool goes_into_blocks(const population& p, std::uint8_t version) {
     return version == in_blocks && p.marked() >= some_marks && p.positions <= most_block_positions;
 }
@@ -369,7 +373,7 @@ std::vector<std::byte> encode(const mask& m, const parameter_layout& layout, con
     for (const coded_layer& c : layers) {
         marked += c.by_base[0].marked() + c.by_base[1].marked();
     }
-    const std::uint8_t version = marked < many_marks ? streamed : in_blocks;
+    const std::uint8_t version = version_for(marked);
 
     std::vector<std::byte> bytes{std::byte{version}, std::byte{any_difference}};
     if (any_difference) {
@@ -430,6 +434,7 @@ mask decode(std::span<const std::byte> bytes, const parameter_layout& layout, co
     }
 
     std::vector<coded_layer> layers;
+    std::size_t marked = 0;
     for (const parameter& tensor : layout.weights()) {
         const std::uint64_t head = in.varint();
         coded_layer c{tensor.offset, tensor.size, (head & 1U) != 0, {}};
@@ -442,7 +447,12 @@ mask decode(std::span<const std::byte> bytes, const parameter_layout& layout, co
         if (c.by_base[0].alive > c.by_base[0].positions || c.by_base[1].alive > c.by_base[1].positions) {
             damaged("a layer has more weights alive than it has");
         }
+        marked += c.by_base[0].marked() + c.by_base[1].marked();
         layers.push_back(c);
+    }
+    if (version != version_for(marked) ||
+        (any_difference == 1) != std::ranges::any_of(layers, &coded_layer::difference)) {
+        damaged("its version or its flag is not that of its layers");
     }
 
     mask m(layout.prunable_size(), false);

@@ -20,9 +20,11 @@ namespace feddip::sparse {
 //     varint  2 k + d: k weights are alive (d = 0: fresh), or k of those that are dead in the base (d = 1:
 //     difference) varint  only where d = 1: how many of those alive in the base still are
 //   the gaps: of the alive weights among the dead of the base, then, with d = 1, of those among its alive;
-//   where more than half are alive, of the dead instead. In version 2 those with 2^13 gaps or more come
-//   first, in blocks (gap_blocks.hpp); all others, of all layers, are one stream (gap_coder.hpp)
-// A fresh layer is one coded as the difference to nothing. Each layer takes what is smaller.
+//   where more than half are alive, of the dead instead. In version 2 those with 2^13 gaps or more
+//   among at most 2^27 positions come first, in blocks (gap_blocks.hpp); all others, of all layers, are one
+//   stream (gap_coder.hpp)
+// A fresh layer is one coded as the difference to nothing. Each layer takes what is smaller by
+// its entropy.
 //
 // `base` is what the receiver holds, or null. Both masks cover layout.prunable_size() weights; throws
 // feddip::error otherwise.

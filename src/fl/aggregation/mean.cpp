@@ -28,13 +28,13 @@ public:
           ladder_(setting.ladder), parts_(setting.part_of_slot) {
         const auto owners = setting.owner_of_slot;
         const std::size_t squares = plan_.squared_gradients ? layout_.prunable_size() : 0;
+        if (plan_.averages_senders) {
+            senders_ = ranks.start_sparse_sum(owners, layout_, &mask_);
+        }
         if (carries_positions(plan_.upload)) {
             sparse_ = ranks.start_sparse_sum(owners, layout_, &mask_);
         } else {
             dense_weights_ = upload_length(layout_, mask_, plan_.trains_all_weights()) - tail_length();
-        }
-        if (plan_.averages_senders) {
-            senders_ = ranks.start_sparse_sum(owners, layout_, &mask_);
         }
         scaled_.resize(dense_weights_ + tail_length() + squares + (ladder_ ? coverage_length : 0));
         dense_ = ranks.start_sum(owners, scaled_.size());
@@ -66,13 +66,13 @@ public:
     }
 
     void collect() override {
+        if (senders_) {
+            samples_sent_ = senders_->finish();
+        }
         if (sparse_) {
             weights_ = sparse_->finish();
         }
         rest_ = dense_->finish();
-        if (senders_) {
-            samples_sent_ = senders_->finish();
-        }
     }
 
     aggregate result(std::uint64_t samples) override {

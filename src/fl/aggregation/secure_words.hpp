@@ -31,6 +31,13 @@ struct mean_traffic {
 };
 mean_traffic secure_traffic(const config::run_config& config, int round, std::size_t values, double leaving);
 
+// With how many answers of the server a client sends more than its words: its keys, its shares of secrets
+// and, where it has stayed, what it reveals.
+inline int further_exchanges(const config::run_config& config, bool stays) {
+    const int while_it_stays = stays ? 3 : 2;
+    return config.privacy.secure_sum ? while_it_stays : 0;
+}
+
 // Clipped changes with room for the noise, as fine as discrete noise allows; else changes times samples, up
 // to 2^36. Throws input_error where there is more noise than words of any fineness take.
 template <typename Word>

@@ -159,8 +159,10 @@ private:
     }
     void choose_upload(round_plan& plan, bool ranks_all_weights) const {
         plan.upload = ranks_all_weights ? reconfiguration_upload() : ordinary_upload();
-        plan.keeps_residual = averaging_round(config_, plan.round).keeps_residual ||
-                              (ranks_all_weights && keeps_residual_of_reconfigurations());
+        // With "topk" what is not among the largest is meant to go: no residual keeps it.
+        plan.keeps_residual = plan.upload == upload_content::largest
+                                  ? keeps_residual_of_reconfigurations()
+                                  : averaging_round(config_, plan.round).keeps_residual;
     }
     upload_content ordinary_upload() const {
         return config_.communication.upload == config::upload_kind::dense ? upload_content::all_weights

@@ -38,9 +38,20 @@ TEST(link_model, takes_longer_for_a_slow_client_and_hears_no_more_of_one_that_dr
     auto slow = usual, gone = usual;
     slow.slowdown = 5;
     gone.answers = false;
+    gone.bytes_up = 0;
 
     EXPECT_NEAR(links.seconds(slow), 5 * links.seconds(usual), 1e-12);
     EXPECT_NEAR(links.seconds(gone), 1.02, 1e-12); // a latency, and 1 s down
+}
+
+TEST(link_model, waits_for_each_further_exchange_and_for_what_a_client_sends_before_it_drops_out) {
+    config::run_config c;
+    c.links.uplink_mbit = {8e-6}; // a byte per second
+    c.links.latency_ms = {1000};
+    const link_model links(c);
+    EXPECT_NEAR(links.seconds({.bytes_up = 10, .further_exchanges = 3}), 10 + 2 + 6, 1e-9);
+    EXPECT_NEAR(links.seconds({.bytes_up = 10, .images = 5, .answers = false, .further_exchanges = 2}),
+                10 + 1 + 4, 1e-9);
 }
 
 TEST(link_model, waits_for_the_slowest_client) {

@@ -101,6 +101,10 @@ TEST(model_message, with_an_altered_header_is_an_error) {
     refused(whole, held, part, 0);
     refused(difference, held, base, 2);
     refused(absent, sent, version, 2);
+
+    auto with_a_mask_all_the_same = absent;
+    with_a_mask_all_the_same.insert(with_a_mask_all_the_same.begin() + header_bytes, std::byte{0});
+    refused(with_a_mask_all_the_same, sent, mask_bytes, 1);
 }
 
 TEST(upload, in_the_mask_and_of_all_weights_unpack_to_what_was_packed) {

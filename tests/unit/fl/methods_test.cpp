@@ -201,6 +201,33 @@ TEST(flash, drops_a_falling_share_and_regrows_at_random_where_weights_are_large)
 }
 
 // Of a, 90 % full, a tenth goes and not a quarter, for its weights are the larger ones.
+// What a client did not send stays with it: always what bf16 rounded away, of weights that were not among the
+// largest only with topk_residual, whose residual ordinary rounds must not add.
+TEST(feddip, keeps_a_residual_of_what_is_to_be_sent_later) {
+    using upload = config::reconfiguration_upload_kind;
+    using value = config::value_kind;
+    struct {
+        upload sent;
+        value values;
+        bool reconfiguring, ordinary;
+    } const expected[] = {
+        {upload::dense, value::f32, false, false},        {upload::dense, value::bf16, true, true},
+        {upload::topk, value::f32, false, false},         {upload::topk, value::bf16, false, true},
+        {upload::topk_residual, value::f32, true, false}, {upload::topk_residual, value::bf16, true, false}};
+    for (const auto& e : expected) {
+        auto c = config_of("feddip");
+        c.sparsity.regrow = true;
+        c.communication.reconfiguration_upload = e.sent;
+        c.communication.value_type = e.values;
+        const auto method = make_method(c);
+        const int horizon = c.sparsity.horizon;
+        ASSERT_TRUE(method->plan(horizon).reconfigures);
+        ASSERT_FALSE(method->plan(horizon + 1).reconfigures);
+        EXPECT_EQ(method->plan(horizon).keeps_residual, e.reconfiguring) << static_cast<int>(e.sent);
+        EXPECT_EQ(method->plan(horizon + 1).keeps_residual, e.ordinary) << static_cast<int>(e.sent);
+    }
+}
+
 TEST(flash, spares_layers_that_are_nearly_full) {
     const parameter_layout two({weights_of("a.weight", 200), weights_of("b.weight", 200)});
     sparse::mask mask(400, true);

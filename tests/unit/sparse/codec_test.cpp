@@ -342,4 +342,24 @@ TEST(codec, a_count_beyond_the_layer_is_refused_before_memory_is_taken) {
     EXPECT_THROW(decode(huge, layout), feddip::error);
 }
 
+TEST(codec, a_version_or_a_flag_that_encode_would_not_have_chosen_is_refused) {
+    const parameter_layout layout = layout_of({1000});
+    mask m(1000, false);
+    for (std::size_t i = 0; i < 1000; i += 7) {
+        m.set(i, true);
+    }
+    const auto fresh = encode(m, layout);
+    EXPECT_EQ(decode(fresh, layout), m);
+
+    auto other_version = fresh;
+    other_version[0] = std::byte{2};
+    EXPECT_THROW(decode(other_version, layout), feddip::error);
+
+    const auto difference = encode(m, layout, &m);
+    ASSERT_EQ(difference[1], std::byte{1});
+    std::vector<std::byte> idle_base(difference.begin(), difference.begin() + 6);
+    idle_base.insert(idle_base.end(), fresh.begin() + 2, fresh.end());
+    EXPECT_THROW(decode(idle_base, layout, &m), feddip::error);
+}
+
 } // namespace
