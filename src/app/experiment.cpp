@@ -50,8 +50,24 @@ std::vector<double> images_of(const data::partition& shares, const config::run_c
     return images;
 }
 
+namespace {
+
+// Everybody trains on what these make of the images, and the model is exported with them.
+void ensure_normalization_is_public(const config::run_config& config, const data::dataset_facts& facts) {
+    if (config.privacy.clip > 0 && facts.name == config::dataset_name::file && !facts.mean.empty()) {
+        throw input_error(
+            "impossible combination", "privacy.clip",
+            "the data have /mean and /deviation, which data/import.py --normalize takes from all "
+            "clients' images without noise; import them without it, or scale the images by what "
+            "is public");
+    }
+}
+
+} // namespace
+
 parameter_layout layout_for(const config::run_config& config) {
     const auto facts = data::facts_of(config.data);
+    ensure_normalization_is_public(config, facts);
     auto layout = nn::layout_of(config.model, facts.shape, facts.classes);
     fl::ensure_bears_noise(config, layout);
     fl::ensure_room_for_noise(config, layout);

@@ -92,9 +92,9 @@ privacy_guarantee::privacy_guarantee(const config::run_config& config)
       mechanism_(mechanism_of(config)), rounds_(config.federation.rounds) {
     ensure_nothing_else_is_sent(config);
     one_.add(mechanism_, 0);
-    if (config.privacy.secure_sum) {
-        failure_ = privacy::probability_of_failing({.how = mechanism_.how,
-                                                    .clients = config.federation.clients,
+    // Of a fixed number it is the same whatever any client's data are, and tells nothing.
+    if (config.privacy.secure_sum && mechanism_.how == privacy::sampling::poisson) {
+        failure_ = privacy::probability_of_failing({.clients = config.federation.clients,
                                                     .rate = mechanism_.rate,
                                                     .drop_probability = config.faults.drop_probability});
         if (has_noise_found(config)) {

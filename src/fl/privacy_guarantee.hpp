@@ -30,7 +30,7 @@ public:
     int rounds() const { return rounds_; }
     // Infinite without noise, and where secure sums of so few clients fail too often for any.
     double epsilon_after(int rounds) const;
-    // Of a secure sum in a round (privacy/failing_sum.hpp); 0 without.
+    // Of a secure sum in a round, where that tells of a client (privacy/failing_sum.hpp); else 0.
     double probability_of_failing() const { return failure_; }
 
 private:

@@ -38,7 +38,8 @@ participation require_usable(std::span<const client_record> clients, int round, 
         throw error(
             "no usable update", fmt::format("round {}", round + 1),
             "the weights of every client that answered became NaN or Inf; start another run with a lower "
-            "optimizer.learning_rate");
+            "optimizer.learning_rate, or, where clients are hostile, an aggregation.rule that withstands "
+            "them");
     }
     p.train_loss /= static_cast<double>(p.samples);
     return p;

@@ -46,9 +46,6 @@ double of_poisson(int clients, double rate, double drop_probability) {
 } // namespace
 
 double probability_of_failing(const drawing& what) {
-    if (what.how == sampling::fixed_size) {
-        return too_few_answer(static_cast<int>(std::lround(what.rate * what.clients)), what.drop_probability);
-    }
     const auto of = [&](int clients) { return of_poisson(clients, what.rate, what.drop_probability); };
     return std::min(1.0, std::max(of(what.clients), of(what.clients - 1)));
 }

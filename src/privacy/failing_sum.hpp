@@ -1,14 +1,11 @@
 // How often a secure sum can't be taken.
 #pragma once
 
-#include "privacy/renyi.hpp"
-
 namespace feddip::privacy {
 
-struct drawing {
-    sampling how = sampling::poisson;
+struct drawing {                 // by Poisson sampling
     int clients = 0;             // of all
-    double rate = 0;             // that are drawn; of fixed_size a whole number of clients
+    double rate = 0;             // with which each is drawn
     double drop_probability = 0; // that a drawn one leaves before it has sent its values
 };
 

@@ -53,7 +53,7 @@ void secure_sum_server<Word>::receive(std::span<const std::byte> message) {
     }
 }
 
-// Of a message of this stage, which its receipt has not been noted of yet.
+// Who sends a message of this stage, and has sent none of it yet.
 template <typename Word>
 typename secure_sum_server<Word>::client& secure_sum_server<Word>::sender(std::uint32_t position) {
     if (!std::ranges::binary_search(present_, position)) {

@@ -149,7 +149,10 @@ class Import(program.Program):
 
         own = ["--set", "data.dataset=file", "--set", "data.path=own.h5", "--set", "data.partition=given"]
         self.assert_refused(self.run_program("train", self.config, *own), "set federation.clients = 12")
-        self.train(*own, "--set", "federation.clients=12", "--out", "r.h5")
+        own += ["--set", "federation.clients=12"]
+        self.assert_refused(self.run_program("check", self.config, *own, "--set", "privacy.clip=1"),
+                            "--normalize takes from all clients' images without noise")
+        self.train(*own, "--out", "r.h5")
         with h5py.File(self.folder / "r.h5") as file:
             self.assertTrue((file["clients/samples"][()] == 8).all())
 

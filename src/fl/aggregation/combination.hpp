@@ -1,7 +1,8 @@
 // Rules that make w_{t+1} = w'_t + sum over u of coefficient[u] update[u], and choose the coefficients by how
 // the updates lie to one another. A weight that a client did not send it leaves as it was: it moves neither
-// the distances nor the sum. Each client counts once, whatever its samples. Squared gradients, which are no
-// change of anything, become their median.
+// the distances nor the sum; what becomes of one that none with a coefficient above 0 sent: unsent(),
+// slices.hpp. Each client counts once, whatever its samples. Squared gradients, which are no change of
+// anything, become their median.
 #pragma once
 
 #include "fl/aggregation/aggregation.hpp"

@@ -60,8 +60,8 @@ public:
         return coordinate < weights() ? model_.state[coordinate] : 0.0F;
     }
 
-    // What becomes of a coordinate that no update has: with plan.averages_senders a weight is 0 then, as the
-    // mean has it, so that one that all clients dropped gives way to those that they regrew.
+    // What becomes of a coordinate that no update that counts has: with plan.averages_senders a weight is 0
+    // then, as the mean has it, so that one that all clients dropped gives way to those that they regrew.
     float unsent(std::size_t coordinate) const {
         return coordinate < dropped_by_all_ ? 0.0F : kept(coordinate);
     }

@@ -37,7 +37,7 @@ config::run_config two_of_four(const config::privacy_section& how) {
 
 // Of the tiny model, all of whose weights are sent.
 aggregate private_mean(const config::privacy_section& how, const std::vector<test::client>& clients,
-                       int round = 0, std::uint64_t seed = 1) {
+                       int round = 0, std::uint64_t seed = 1, std::optional<double> bound_of_round = {}) {
     const auto config = two_of_four(how);
     const auto rule = make_aggregation_rule(config);
     in_process_transport ranks;
@@ -45,8 +45,12 @@ aggregate private_mean(const config::privacy_section& how, const std::vector<tes
     auto plan = test::sending(upload_content::all_weights);
     plan.round = round;
     const std::vector<int> owners(clients.size(), 0);
-    const auto sum =
-        rule->start({plan, test::tiny_layout, model, owners, {.key = key_of(seed), .clip = how.clip}}, ranks);
+    const auto sum = rule->start({plan,
+                                  test::tiny_layout,
+                                  model,
+                                  owners,
+                                  {.key = key_of(seed), .clip = bound_of_round.value_or(how.clip)}},
+                                 ranks);
     for (std::size_t s = 0; s < clients.size(); ++s) {
         auto record = test::client_with(clients[s].samples);
         sum->add(static_cast<int>(s),
@@ -130,6 +134,27 @@ TEST(private_mean, of_nobody_is_noise_of_the_deviation_that_is_accounted_for) {
 
     const double deviation = std::sqrt(squares / rounds / static_cast<double>(test::tiny_layout.size()));
     EXPECT_NEAR(deviation, 4 * 3 / 2.0, 0.05 * 6) << "2000 draws have a relative error of 1.6 %";
+}
+
+// Of the bound of the round, not of the first; and more on the sum where the count has some of it.
+TEST(private_mean, that_moves_its_bound_has_the_noises_that_cost_together_what_one_does) {
+    const config::privacy_section how{.clip = 3, .clip_quantile = 0.5, .noise_multiplier = 4};
+    const privacy_guarantee guarantee(two_of_four(how));
+    ASSERT_GT(guarantee.sum_noise(), 4.01);
+    double squares = 0, squares_of_count = 0;
+    constexpr int rounds = 400;
+    constexpr double bound = 0.7, clients = 2;
+    for (int round = 0; round < rounds; ++round) {
+        const auto all = private_mean(how, {}, round, 1, bound);
+        const double length = norm(change(all));
+        squares += length * length;
+        const double count = std::log(all.next_clip / bound) / -0.2; // the share within the bound, from 0
+        squares_of_count += count * count;
+    }
+
+    const double deviation = std::sqrt(squares / rounds / static_cast<double>(test::tiny_layout.size()));
+    EXPECT_NEAR(deviation / (guarantee.sum_noise() * bound / clients), 1, 0.05);
+    EXPECT_NEAR(std::sqrt(squares_of_count / rounds) / (guarantee.count_noise() / clients), 1, 0.1);
 }
 
 TEST(private_mean, has_noise_of_its_own_in_each_round_and_under_each_key_and_else_the_same) {
@@ -343,6 +368,17 @@ TEST(privacy_guarantee, accounts_for_the_sampling_of_the_config) {
     };
     EXPECT_NEAR(epsilon(config::sampling_kind::fixed), 16.81842591, 1e-6);
     EXPECT_NEAR(epsilon(config::sampling_kind::poisson), 2.742423226, 1e-6);
+}
+
+TEST(privacy_guarantee, of_a_fixed_number_costs_nothing_for_sums_that_fail) {
+    config::run_config c;
+    c.federation.clients = 50;
+    c.federation.clients_per_round = 5;
+    c.privacy = {.clip = 1, .noise_multiplier = 12, .delta = 1e-3, .secure_sum = true};
+    const double all_stay = privacy_guarantee(c).epsilon_after(100);
+    c.faults.drop_probability = 0.1;
+    EXPECT_EQ(privacy_guarantee(c).epsilon_after(100), all_stay);
+    EXPECT_LT(all_stay, 1.1);
 }
 
 TEST(privacy_guarantee, counts_that_a_secure_sum_may_fail) {
