@@ -1,12 +1,14 @@
 #include "app/idle_settings.hpp"
 
 #include "config/names.hpp"
+#include "fl/method.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <initializer_list>
 #include <map>
+#include <ranges>
 #include <span>
 #include <string_view>
 
@@ -138,6 +140,12 @@ void add_of_kernels(const run_config& c, idle_list& off) {
                "without masks the kernels are those that are faster");
 }
 
+bool readjusts_masks(const run_config& c) {
+    const auto method = fl::make_method(c);
+    const auto rounds = std::views::iota(0, c.federation.rounds);
+    return std::ranges::any_of(rounds, [&](int round) { return method->plan(round).reconfigures; });
+}
+
 idle_list switched_off(const run_config& c) {
     idle_list off;
     add_of_method(c, off);
@@ -158,6 +166,12 @@ std::vector<std::string> idle_settings(const config::run_config& config) {
         if (const auto* found = off.find(key)) {
             sentences.push_back(fmt::format("{} = {} does nothing: {}", key, now, found->why));
         }
+    }
+    if (config.method.name == "feddst" && !readjusts_masks(config)) {
+        sentences.push_back(
+            fmt::format("method.name = \"feddst\" readjusts no mask: sparsity.horizon = {} leaves "
+                        "no round for it before its share has fallen to 0",
+                        config.sparsity.horizon));
     }
     return sentences;
 }

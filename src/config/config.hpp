@@ -239,7 +239,8 @@ struct privacy_section {
     bool operator==(const privacy_section&) const = default;
 };
 
-// From 0 to 1, or found by the controller.
+// From 0 to 1, or found by the controller. At 0 nothing is kept but what bf16 rounds away, which comes back
+// whole.
 struct feedback_strength {
     bool adaptive = true;
     double fixed = 0;

@@ -65,8 +65,8 @@ void corruption::prepare_rotation() {
 
 void corruption::prepare_blur() {
     const int reach = static_cast<int>(std::ceil(cut_off * strength_));
-    std::vector<double> weights;
-    for (int d = 0; d <= reach; ++d) {
+    std::vector<double> weights{1};
+    for (int d = 1; d <= reach; ++d) {
         weights.push_back(std::exp(-d * d / (2 * strength_ * strength_)));
     }
     const double sum = 2 * std::accumulate(weights.begin(), weights.end(), 0.0) - weights.front();

@@ -29,7 +29,7 @@ double first_client::images_trained(const config::federation_section& federation
 }
 
 double first_client::accuracy(const sparse::mask& mask, std::span<const float> state) {
-    return trainer_->accuracy(state, mask, images_);
+    return trainer_->accuracy(state, mask, 0, id, images_);
 }
 
 } // namespace feddip::fl

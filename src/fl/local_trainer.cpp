@@ -110,19 +110,20 @@ std::vector<float> local_trainer::gradient(std::span<const float> state, int rou
     return {gradients.begin(), gradients.end()};
 }
 
-double local_trainer::accuracy(std::span<const float> state, const sparse::mask& mask,
+double local_trainer::accuracy(std::span<const float> state, const sparse::mask& mask, int round, int client,
                                std::span<const std::uint32_t> images) {
     std::ranges::copy(state, network_->state().begin());
     network_->use_mask(sparse::unless_whole(mask), nn::gradient_scope::on_mask);
     const int size = config_->federation.batch_size;
-    data::evaluation_batches loader(*data_, data_->train, size);
+    const auto seen = seen_by(client, round, images);
+    data::evaluation_batches loader(seen.data(), seen.data().train, size);
     int correct = 0;
-    for (auto left = images; !left.empty();) {
+    for (auto left = seen.images(); !left.empty();) {
         const auto some = left.first(std::min(left.size(), static_cast<std::size_t>(size)));
         correct += network_->evaluate(loader.load(some)).correct;
         left = left.subspan(some.size());
     }
-    return correct / static_cast<double>(images.size());
+    return correct / static_cast<double>(seen.images().size());
 }
 
 data::seen_images local_trainer::seen_by(int client, int round, std::span<const std::uint32_t> images) const {

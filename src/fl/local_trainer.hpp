@@ -48,9 +48,9 @@ public:
     std::vector<float> gradient(std::span<const float> state, int round, int client,
                                 std::span<const std::uint32_t> images);
 
-    // Top-1 accuracy, in inference mode, on some of the training images (at least one). `state` is 0 outside
-    // the mask.
-    double accuracy(std::span<const float> state, const sparse::mask& mask,
+    // Top-1 accuracy, in inference mode, on training images (at least one) as the client sees them in the
+    // round. `state` is 0 outside the mask.
+    double accuracy(std::span<const float> state, const sparse::mask& mask, int round, int client,
                     std::span<const std::uint32_t> images);
 
     // Minibatches in the local training of a client with so many images.

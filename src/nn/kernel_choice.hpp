@@ -37,7 +37,7 @@ std::vector<layer_work> work_of(const std::vector<fused_layer>& layers, data::im
 //     b = 0.0747 p outputs max(1, input channels / 32)       carrying the outputs' sums from slab to slab
 //
 // f: floating-point operations of a dense pass, d: density, p: passes, 3 or 2 without an input gradient.
-// The constants are a least-squares fit to 44 steps with update, batch 128, AVX-512, one core of a Sapphire
+// The constants are a least-squares fit to 45 steps with update, batch 128, AVX-512, one core of a Sapphire
 // Rapids Xeon, in ms of CPU (first the density of the whole network, dense is oneDNN):
 //
 //                      0.02   0.05    0.1    0.2    0.3    0.5    0.7      1   dense

@@ -40,10 +40,10 @@ public:
     ladder() = default;
 
     // Ranks the weights that are alive in `m` by magnitude, over all tensors at once; among equal ones the
-    // higher position first. A tensor with n of them alive has at least one in each part that has as many
-    // weights as there are tensors, and floor(floor x s/1000 x n) in one of s rungs, less by what rounding takes:
-    // by fewer weights than there are tensors in all.
-    // `weights` has layout.prunable_size() floats; 0 <= floor <= 1. O(n log n).
+    // higher position first. A tensor with n of them alive has at least one in each part whose fixed rungs
+    // have as many weights as there are tensors, and floor(floor x s/1000 x n) in one of s rungs, less by
+    // what rounding takes: by fewer weights than there are tensors in all. `weights` has
+    // layout.prunable_size() floats; 0 <= floor <= 1. O(n log n).
     ladder(const parameter_layout& layout, const mask& m, std::span<const float> weights, double floor);
 
     // Ranks all weights of a chain of layers so that the part of level s is the network of the first

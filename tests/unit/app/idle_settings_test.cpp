@@ -47,6 +47,14 @@ TEST(idle_settings, name_what_another_key_has_switched_off) {
                 ElementsAre("budget.deadline_s = 3.0 does nothing: budget.mode is \"fixed\""));
 }
 
+TEST(idle_settings, name_a_feddst_that_is_over_before_it_begins) {
+    EXPECT_THAT(
+        idle_in("[method]\nname = \"feddst\"\n[federation]\nrounds = 10"),
+        ElementsAre("method.name = \"feddst\" readjusts no mask: sparsity.horizon = 5 leaves no round for it "
+                    "before its share has fallen to 0"));
+    EXPECT_THAT(idle_in("[method]\nname = \"feddst\"\n[federation]\nrounds = 12"), IsEmpty());
+}
+
 TEST(idle_settings, name_what_budgets_leave_unread) {
     EXPECT_THAT(idle_in("[budget]\nmode = \"drop\"\ndeadline_s = 1\nranking = \"width\""),
                 ElementsAre("budget.ranking = \"width\" does nothing: budget.mode is \"drop\""));

@@ -56,6 +56,7 @@ TEST(contrast, brings_values_nearer_to_the_mean_of_their_channel) {
 
 TEST(blur, leaves_an_even_image_alone_and_spreads_a_dot_as_a_gaussian) {
     EXPECT_THAT(corrupted({1, 2, 2}, {9, 9, 9, 9}, drift_kind::blur, 2), ElementsAre(9, 9, 9, 9));
+    EXPECT_THAT(corrupted({1, 2, 2}, {1, 2, 3, 4}, drift_kind::blur, 1e-170), ElementsAre(1, 2, 3, 4));
     std::vector<std::uint8_t> dot(9);
     dot[4] = 250;
     // exp(-2) = 0.1353 beside 1, cut off after two pixels (0.0003): 0.7870 and 0.1065 of it.

@@ -1,4 +1,5 @@
 // Each method against what defines it.
+#include "data/drift.hpp"
 #include "fl/first_client.hpp"
 #include "fl/first_look.hpp"
 #include "fl/method.hpp"
@@ -650,6 +651,25 @@ TEST(first_client, measures_the_share_of_its_images_that_it_gets_right) {
         right += at.network.evaluate(one_by_one.load({&image, 1})).correct;
     }
     EXPECT_DOUBLE_EQ(accuracy, right / static_cast<double>(images.size()));
+}
+
+TEST(first_client, is_measured_on_its_images_as_they_drift) {
+    before_the_first_round at;
+    at.what.config.drift = {.kind = config::drift_kind::rotation,
+                            .pattern = config::drift_pattern::sudden,
+                            .at = {1},
+                            .strength = 180};
+    const data::drift drift(at.what.config.drift, at.what.data, at.what.shares, 1);
+    local_trainer trainer(at.what.config, at.what.data, at.network, &drift);
+    first_client client(trainer, at.network.layout(), at.what.shares.train[0]);
+    const sparse::mask all(at.network.layout().prunable_size(), true);
+    for (int training = 0; training < 20; ++training) {
+        client.train({.sgd = {0.1F, 0, 0}}, all, at.state);
+    }
+
+    const double as_seen = client.accuracy(all, at.state);
+
+    EXPECT_GT(as_seen, at.client.accuracy(all, at.state) + 0.2) << "on what it has not been trained on";
 }
 
 TEST(local_trainer, averages_the_squared_gradients_of_pruned_weights_too) {

@@ -6,6 +6,8 @@
 #include "sparse/kernels/kernels.hpp"
 #include "sparse/mask.hpp"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -86,5 +88,22 @@ inline double relative_error(std::span<const float> actual, std::span<const floa
 inline double relative_error(const aligned_floats& actual, std::span<const float> expected, int samples) {
     return relative_error(unblocked(actual, samples), expected);
 }
+
+// That what is computed in several ways is the same each time, to the bit.
+class same_bits {
+public:
+    template <typename... Arrays>
+    void expect(const Arrays&... arrays) {
+        std::vector<float> all;
+        (all.insert(all.end(), arrays.data(), arrays.data() + arrays.size()), ...);
+        if (first_.empty()) {
+            first_ = all;
+        }
+        EXPECT_TRUE(all == first_); // too many to print
+    }
+
+private:
+    std::vector<float> first_;
+};
 
 } // namespace feddip::test

@@ -165,6 +165,33 @@ INSTANTIATE_TEST_SUITE_P(variants, normalization,
                                           testing::Bool(),         // residual
                                           testing::Bool()));       // rectify
 
+TEST_P(normalization, gives_the_same_bits_on_any_number_of_threads) {
+    const auto& [set, samples, has_residual, rectify] = GetParam();
+    const normalization_shape shape{samples, 3, 49};
+    const std::size_t size = std::size_t(samples) * 3 * 49;
+    const aligned_floats x = blocked(random_floats(size, 1), samples, 100.0F);
+    const aligned_floats residual = blocked(random_floats(size, 2), samples, 100.0F);
+    const aligned_floats g = blocked(random_floats(size, 3), samples, 0.0F);
+    const std::vector<float> scale{0.5F, 1.5F, -1.0F}, shift{0.1F, -0.2F, 0.3F};
+    same_bits same;
+    for (const int threads : {1, 2, 5}) {
+        const execution how{set, threads};
+        std::vector<float> running_mean(3), running_variance(3, 1.0F), mean(3), inverse(3);
+        std::vector<float> scale_gradient(3), shift_gradient(3);
+        const normalization_memory memory{mean.data(), inverse.data()};
+        aligned_floats y(x.size()), dx(x.size()), dr(x.size());
+
+        normalize_training(shape, {scale.data(), shift.data(), running_mean.data(), running_variance.data()},
+                           memory, x.data(), has_residual ? residual.data() : nullptr, y.data(), rectify,
+                           how);
+        normalize_backward(shape, scale.data(), memory, x.data(), y.data(), g.data(), dx.data(),
+                           has_residual ? dr.data() : nullptr, scale_gradient.data(), shift_gradient.data(),
+                           rectify, how);
+
+        same.expect(y, dx, running_mean, running_variance, scale_gradient, shift_gradient);
+    }
+}
+
 TEST_P(normalization, agrees_with_double_precision_forward_and_backward) {
     const auto& [set, samples, has_residual, rectify] = GetParam();
     const execution how{set, 2};
@@ -256,7 +283,8 @@ TEST_P(group_normalization, agrees_with_the_reference_on_any_number_of_threads) 
     const auto expected = reference::normalize_groups(shape, scale, shift, x, g, rectify);
     const aligned_floats bx = blocked(x, samples, 100.0F);
     const aligned_floats bg = blocked(g, samples, 0.0F);
-    for (const int threads : {1, 2}) {
+    same_bits same;
+    for (const int threads : {1, 2, 5}) {
         aligned_floats by(bx.size()), bdx(bx.size());
         aligned_floats mean(group_memory_size(shape)), inverse(group_memory_size(shape));
         std::vector<float> scale_gradient(6), shift_gradient(6);
@@ -272,6 +300,7 @@ TEST_P(group_normalization, agrees_with_the_reference_on_any_number_of_threads) 
         EXPECT_EQ(largest_in_padding(bdx, samples), 0.0F);
         EXPECT_LT(relative_error(scale_gradient, expected.scale_gradient), tolerance);
         EXPECT_LT(relative_error(shift_gradient, expected.shift_gradient), tolerance);
+        same.expect(by, bdx, scale_gradient, shift_gradient);
     }
 }
 

@@ -44,7 +44,8 @@ TEST_P(sparse_linear_case, agrees_with_the_reference_in_all_passes) {
     const aligned_floats blocked_input = blocked(input, c.samples, 3.0F);
     const aligned_floats blocked_gradient = blocked(output_gradient, c.samples, 0.0F);
     for (const instruction_set set : available_instruction_sets()) {
-        for (const int threads : {1, 2}) {
+        same_bits same;
+        for (const int threads : {1, 2, 5}) {
             SCOPED_TRACE(std::string(name_of(set)) + ", " + std::to_string(threads) + " threads");
             sparse_linear layer(c.in, c.out, alive, first_bit, blocks + 3, {set, threads});
             layer.load_weights(weight.data());
@@ -77,6 +78,7 @@ TEST_P(sparse_linear_case, agrees_with_the_reference_in_all_passes) {
                 }
             }
             EXPECT_LT(relative_error(weight_gradient, expected_weight_gradient), tolerance);
+            same.expect(output, input_gradient, weight_gradient, bias_gradient);
         }
     }
 }
