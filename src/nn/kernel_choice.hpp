@@ -81,7 +81,7 @@ double switching_density(std::vector<layer_work> work, config::precision_kind pr
 
 // Allocated for each weight that sparse kernels are compiled for, at most, the compiling included: the
 // weight, its gradient and position, and where the kernels find them.
-inline constexpr std::size_t bytes_per_compiled_weight = 72;
+inline constexpr std::size_t bytes_per_compiled_weight = 64;
 
 // What sparse kernels add to the memory of a network.
 struct kernel_memory {

@@ -69,7 +69,7 @@ void run(benchmark::State& state, Layer& layer, pass what, std::size_t input_siz
     fill(input);
     fill(output);
     std::vector<float> values(layer.alive(), 0.01F);
-    layer.load_packed_weights(values.data());
+    layer.load_weights(values.data());
     for (auto _ : state) {
         switch (what) {
         case pass::forward:
@@ -79,7 +79,7 @@ void run(benchmark::State& state, Layer& layer, pass what, std::size_t input_siz
             layer.backward_input(output.data(), input.data(), blocks);
             break;
         case pass::backward_weights:
-            layer.backward_packed_weights(input.data(), output.data(), values.data(), nullptr, blocks);
+            layer.backward_weights(input.data(), output.data(), values.data(), nullptr, blocks);
             break;
         }
         benchmark::ClobberMemory();

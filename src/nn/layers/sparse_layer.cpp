@@ -37,7 +37,7 @@ public:
         plan.emit([compiled = compiled_, weights = weights_, bias = bias_of(plan), in = in_.memory,
                    out = out.memory, blocks = blocks_of(plan.batch()), relu = layer_.relu,
                    backward_input](run_context&) {
-            compiled->load_packed_weights(weights, backward_input);
+            compiled->load_weights(weights, backward_input);
             compiled->forward(floats_of(in), bias ? floats_of(bias) : nullptr, floats_of(out), blocks, relu);
         });
         return remembered(std::move(out));
@@ -75,7 +75,7 @@ gradient_emitter gradients_by(Compiled& kernels, const layer_spec& spec, float* 
         const memory bias = spec.bias ? plan.gradient(spec.name + ".bias").memory : memory();
         plan.emit([&kernels, gradients, bias, in = in.memory, diff = diff_out.memory,
                    blocks = blocks_of(plan.batch())](run_context&) {
-            kernels.backward_packed_weights(floats_of(in), floats_of(diff), gradients,
+            kernels.backward_weights(floats_of(in), floats_of(diff), gradients,
                                             bias ? floats_of(bias) : nullptr, blocks);
         });
     };

@@ -223,9 +223,6 @@ prefetch_queue gather_plan::prefetch_after(int tile, int block, const float* in,
 
 void gather_plan::gather(const kernel_table& kernels, int tile, const float* in, const float* bias,
                          float* out, finish how, float* workspace) const {
-    if (how == finish::accumulate && size() == 0 && bias == nullptr) {
-        return;
-    }
     const placed_tile& at = tiles_[tile];
     const tile_shape shape = tile_shapes[tile_index_];
     float* slab = workspace;

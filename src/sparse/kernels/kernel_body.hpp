@@ -13,9 +13,6 @@ namespace feddip::sparse::kernels {
 namespace {
 
 FEDDIP_INLINE void put(float* out, vector sum, finish how) {
-    if (how == finish::accumulate) {
-        sum += load(out);
-    }
     store(out, how == finish::rectify ? positive(sum) : sum);
 }
 
@@ -87,7 +84,7 @@ FEDDIP_INLINE void put(float* out, const gather_arguments& a, const register_til
         FEDDIP_UNROLL
         for (int x = 0; x < columns; ++x) {
             float* to = out + y * row + x * column;
-            store(to, finished(tile.at[y][x], to));
+            store(to, finished(tile.at[y][x]));
         }
     }
 }
@@ -138,12 +135,10 @@ FEDDIP_INLINE void gather_rows(const gather_arguments& a, int channel, int part)
     }
     float* out = a.out + channel * a.out_channel + top * a.out_row + part * width;
     // Decided once for all of them: at 25 taps the decisions would cost a tenth of the work.
-    if (a.how == finish::accumulate) {
-        put(out, a, tile, [](vector sum, const float* there) { return sum + load(there); });
-    } else if (a.how == finish::rectify) {
-        put(out, a, tile, [](vector sum, const float*) { return positive(sum); });
+    if (a.how == finish::rectify) {
+        put(out, a, tile, [](vector sum) { return positive(sum); });
     } else {
-        put(out, a, tile, [](vector sum, const float*) { return sum; });
+        put(out, a, tile, [](vector sum) { return sum; });
     }
 }
 

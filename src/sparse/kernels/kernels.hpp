@@ -69,27 +69,22 @@ public:
     const convolution_shape& shape() const;
     std::size_t alive() const;
 
-    // Takes over the alive weights; to be called whenever they have changed. `for_backward_input` = false
-    // leaves out what only backward_input reads (inference, first layer). The packed variants here and below
-    // hold the alive values alone, in mask order: where few are alive, walking the whole tensor costs more
-    // than the arithmetic.
-    void load_weights(const float* oihw, bool for_backward_input = true);
-    void load_packed_weights(const float* alive_values, bool for_backward_input = true);
+    // Takes over the alive weights, packed in mask order; to be called whenever they have changed.
+    // `for_backward_input` = false leaves out what only backward_input reads (inference, first layer).
+    // Packed, since where few are alive, walking the whole tensor costs more than the arithmetic.
+    void load_weights(const float* alive_values, bool for_backward_input = true);
 
     // output[blocks][out_channels][out_height][out_width][16] = weights * input + bias, then max(0, .) with
     // `relu`. input[blocks][in_channels][height][width][16]; `bias` may be null.
     void forward(const float* input, const float* bias, float* output, int blocks, bool relu = false);
 
-    // input_gradient, of the input's shape, is overwritten, or with `accumulate` added to.
-    void backward_input(const float* output_gradient, float* input_gradient, int blocks,
-                        bool accumulate = false);
+    // input_gradient, of the input's shape, is overwritten.
+    void backward_input(const float* output_gradient, float* input_gradient, int blocks);
 
-    // Overwrites the gradients of the alive weights, oihw, and leaves the pruned ones as they are.
-    // `bias_gradient` (out_channels floats, overwritten) may be null.
-    void backward_weights(const float* input, const float* output_gradient, float* weight_gradient,
+    // Overwrites the gradients of the alive weights, packed in mask order. `bias_gradient` (out_channels
+    // floats, overwritten) may be null.
+    void backward_weights(const float* input, const float* output_gradient, float* alive_gradient,
                           float* bias_gradient, int blocks);
-    void backward_packed_weights(const float* input, const float* output_gradient, float* alive_gradient,
-                                 float* bias_gradient, int blocks);
 
 private:
     struct implementation;
@@ -106,15 +101,11 @@ public:
     sparse_linear& operator=(sparse_linear&&) noexcept;
 
     std::size_t alive() const;
-    void load_weights(const float* oi, bool for_backward_input = true);
-    void load_packed_weights(const float* alive_values, bool for_backward_input = true);
+    void load_weights(const float* alive_values, bool for_backward_input = true);
     void forward(const float* input, const float* bias, float* output, int blocks, bool relu = false);
-    void backward_input(const float* output_gradient, float* input_gradient, int blocks,
-                        bool accumulate = false);
-    void backward_weights(const float* input, const float* output_gradient, float* weight_gradient,
+    void backward_input(const float* output_gradient, float* input_gradient, int blocks);
+    void backward_weights(const float* input, const float* output_gradient, float* alive_gradient,
                           float* bias_gradient, int blocks);
-    void backward_packed_weights(const float* input, const float* output_gradient, float* alive_gradient,
-                                 float* bias_gradient, int blocks);
 
 private:
     struct implementation;

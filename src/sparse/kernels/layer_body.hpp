@@ -85,24 +85,6 @@ void from_block(const float* block, float* rows, int valid, int size) {
     }
 }
 
-void relu(const float* input, float* output, std::size_t count) {
-    for (std::size_t i = 0; i < count; i += width) {
-        store(output + i, positive(load(input + i)));
-    }
-}
-
-void relu_backward(const float* output, const float* output_gradient, float* gradient, std::size_t count) {
-    for (std::size_t i = 0; i < count; i += width) {
-        store(gradient + i, load(output + i) > vector{} ? load(output_gradient + i) : vector{});
-    }
-}
-
-void add(const float* a, const float* b, float* sum, std::size_t count) {
-    for (std::size_t i = 0; i < count; i += width) {
-        store(sum + i, load(a + i) + load(b + i));
-    }
-}
-
 void max_pool(const float* input, float* output, int height, int row_pixels) {
     for (int y = 0; y + 1 < height; y += 2) {
         const float* top = input + y * row_pixels * lanes;
@@ -376,9 +358,6 @@ void lane_affine_backward(const float* x, const rectified_gradient& g, int pixel
 constexpr layer_table layers{
     .to_block = to_block,
     .from_block = from_block,
-    .relu = relu,
-    .relu_backward = relu_backward,
-    .add = add,
     .max_pool = max_pool,
     .max_pool_backward = max_pool_backward,
     .average_pool = average_pool,

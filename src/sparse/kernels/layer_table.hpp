@@ -32,11 +32,6 @@ struct layer_table {
     void (*to_block)(const float* rows, float* block, int valid, int size);
     void (*from_block)(const float* block, float* rows, int valid, int size);
 
-    void (*relu)(const float* input, float* output, std::size_t count);
-    void (*relu_backward)(const float* output, const float* output_gradient, float* gradient,
-                          std::size_t count);
-    void (*add)(const float* a, const float* b, float* sum, std::size_t count);
-
     // Of one plane.
     void (*max_pool)(const float* input, float* output, int height, int width);
     void (*max_pool_backward)(const float* input, const float* output, const float* output_gradient,

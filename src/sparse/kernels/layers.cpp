@@ -17,16 +17,6 @@ int this_thread() {
 
 namespace {
 
-// Calls f(first, length) for pieces of `count` floats.
-template <typename F>
-void for_each_piece(std::size_t count, const execution& how, F&& f) {
-    constexpr std::size_t piece = 16384;
-    for_each(static_cast<int>((count + piece - 1) / piece), how, [&](int i) {
-        const std::size_t first = piece * static_cast<std::size_t>(i);
-        f(first, std::min(piece, count - first));
-    });
-}
-
 channel_blocks blocks_of_channel(const normalization_shape& s) {
     const int blocks = blocks_of(s.samples);
     return {.blocks = blocks,
@@ -66,24 +56,6 @@ void from_blocks(const float* blocked, float* nchw, int samples, int size, const
         kernels.from_block(blocked + block * stride, nchw + block * stride,
                            std::min(lanes, samples - block * lanes), size);
     });
-}
-
-void relu(const float* input, float* output, std::size_t count, const execution& how) {
-    const layer_table& kernels = layers_for(how.instructions);
-    for_each_piece(count, how, [&](std::size_t i, std::size_t n) { kernels.relu(input + i, output + i, n); });
-}
-
-void relu_backward(const float* output, const float* output_gradient, float* gradient, std::size_t count,
-                   const execution& how) {
-    const layer_table& kernels = layers_for(how.instructions);
-    for_each_piece(count, how, [&](std::size_t i, std::size_t n) {
-        kernels.relu_backward(output + i, output_gradient + i, gradient + i, n);
-    });
-}
-
-void add(const float* a, const float* b, float* sum, std::size_t count, const execution& how) {
-    const layer_table& kernels = layers_for(how.instructions);
-    for_each_piece(count, how, [&](std::size_t i, std::size_t n) { kernels.add(a + i, b + i, sum + i, n); });
 }
 
 void max_pool(const float* input, float* output, int planes, int height, int width, const execution& how) {

@@ -15,15 +15,6 @@ namespace feddip::sparse::kernels {
 void to_blocks(const float* nchw, float* blocked, int samples, int size, const execution& how = {});
 void from_blocks(const float* blocked, float* nchw, int samples, int size, const execution& how = {});
 
-// Elementwise over `count` floats, a multiple of 16. `output` may be `input`, `gradient` may be
-// `output_gradient`.
-void relu(const float* input, float* output, std::size_t count, const execution& how = {});
-// gradient = output > 0 ? output_gradient : 0
-void relu_backward(const float* output, const float* output_gradient, float* gradient, std::size_t count,
-                   const execution& how = {});
-// sum = a + b; `sum` may be a or b
-void add(const float* a, const float* b, float* sum, std::size_t count, const execution& how = {});
-
 // 2x2 maximum with stride 2; an odd last row or column is left out. output[planes][height / 2][width /
 // 2][16].
 void max_pool(const float* input, float* output, int planes, int height, int width,

@@ -71,18 +71,17 @@ gather_shape backward_shape(const convolution_shape& s, int phase_y, int phase_x
 
 struct alive_weight {
     int out, in, ky, kx;
-    std::uint32_t position; // in the tensor
 };
 
 std::vector<alive_weight> alive_weights(const convolution_shape& s, const mask& m, std::size_t first_bit) {
     std::vector<alive_weight> alive;
-    std::uint32_t position = 0;
+    std::size_t bit = first_bit;
     for (int out = 0; out < s.out_channels; ++out) {
         for (int in = 0; in < s.in_channels; ++in) {
             for (int ky = 0; ky < s.kernel; ++ky) {
-                for (int kx = 0; kx < s.kernel; ++kx, ++position) {
-                    if (m[first_bit + position]) {
-                        alive.push_back({out, in, ky, kx, position});
+                for (int kx = 0; kx < s.kernel; ++kx, ++bit) {
+                    if (m[bit]) {
+                        alive.push_back({out, in, ky, kx});
                     }
                 }
             }
@@ -138,9 +137,6 @@ struct sparse_convolution::implementation {
     implementation(const convolution_shape& s, const std::vector<alive_weight>& weights, const execution& how)
         : shape(s), kernels(kernels_for(how.instructions)), forward(forward_plan(s, weights)),
           backward(backward_plans(s, weights)) {
-        for (const alive_weight& w : weights) {
-            alive.add(w.position);
-        }
         std::size_t workspace = forward.workspace();
         for (const gather_plan& plan : backward) {
             workspace = std::max(workspace, plan.workspace());
@@ -163,7 +159,6 @@ struct sparse_convolution::implementation {
 
     convolution_shape shape;
     const kernel_table& kernels;
-    packed_weights alive;
     gather_plan forward;
     std::vector<gather_plan> backward;      // one per stride phase
     std::vector<aligned_floats> workspaces; // by thread
@@ -186,12 +181,7 @@ std::size_t sparse_convolution::alive() const {
     return impl_->forward.size();
 }
 
-void sparse_convolution::load_weights(const float* oihw, bool for_backward_input) {
-    impl_->alive.gather(oihw);
-    load_packed_weights(impl_->alive.values(), for_backward_input);
-}
-
-void sparse_convolution::load_packed_weights(const float* alive_values, bool for_backward_input) {
+void sparse_convolution::load_weights(const float* alive_values, bool for_backward_input) {
     impl_->forward.load_weights(alive_values);
     if (for_backward_input) {
         for (gather_plan& plan : impl_->backward) {
@@ -213,14 +203,12 @@ void sparse_convolution::forward(const float* input, const float* bias, float* o
     }
 }
 
-void sparse_convolution::backward_input(const float* output_gradient, float* input_gradient, int blocks,
-                                        bool accumulate) {
+void sparse_convolution::backward_input(const float* output_gradient, float* input_gradient, int blocks) {
     implementation& i = *impl_;
     int tiles = 0;
     for (const gather_plan& plan : i.backward) {
         tiles = std::max(tiles, plan.tile_count());
     }
-    const finish how = accumulate ? finish::accumulate : finish::store;
 #pragma omp parallel for schedule(static) num_threads(i.threads()) if (i.threads() > 1)
     for (int item = 0; item < blocks * tiles; ++item) {
         const int block = item / tiles;
@@ -228,20 +216,15 @@ void sparse_convolution::backward_input(const float* output_gradient, float* inp
         for (const gather_plan& plan : i.backward) {
             if (tile < plan.tile_count()) {
                 plan.gather(i.kernels, tile, output_gradient + block * i.output_size(), nullptr,
-                            input_gradient + block * i.input_size(), how, i.workspaces[this_thread()].data());
+                            input_gradient + block * i.input_size(), finish::store,
+                            i.workspaces[this_thread()].data());
             }
         }
     }
 }
 
 void sparse_convolution::backward_weights(const float* input, const float* output_gradient,
-                                          float* weight_gradient, float* bias_gradient, int blocks) {
-    backward_packed_weights(input, output_gradient, impl_->alive.values(), bias_gradient, blocks);
-    impl_->alive.scatter(weight_gradient);
-}
-
-void sparse_convolution::backward_packed_weights(const float* input, const float* output_gradient,
-                                                 float* alive_gradient, float* bias_gradient, int blocks) {
+                                          float* alive_gradient, float* bias_gradient, int blocks) {
     implementation& i = *impl_;
     const channel_sums bias_sums{bias_gradient, i.shape.out_height() * i.shape.out_width()};
 #pragma omp parallel for schedule(static) num_threads(i.threads()) if (i.threads() > 1)

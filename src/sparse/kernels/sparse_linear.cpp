@@ -30,23 +30,15 @@ gather_shape column_shape(int in_features, int out_features, int blocks) {
             .last_shift_x = 0};
 }
 
-std::vector<std::uint32_t> alive_positions(std::size_t weights, const mask& m, std::size_t first_bit) {
-    std::vector<std::uint32_t> positions;
-    for (std::size_t i = 0; i < weights; ++i) {
-        if (m[first_bit + i]) {
-            positions.push_back(static_cast<std::uint32_t>(i));
-        }
-    }
-    return positions;
-}
-
-std::vector<tap> taps_of(const std::vector<std::uint32_t>& positions, std::uint32_t in_features) {
+std::vector<tap> alive_taps(int in_features, int out_features, const mask& m, std::size_t first_bit) {
     std::vector<tap> taps;
-    taps.reserve(positions.size());
-    for (const std::uint32_t position : positions) {
-        const auto in = static_cast<std::int32_t>(position % in_features);
-        const auto out = static_cast<std::int32_t>(position / in_features);
-        taps.push_back({in, out, 0, 0, static_cast<std::uint32_t>(taps.size())});
+    std::size_t bit = first_bit;
+    for (std::int32_t out = 0; out < out_features; ++out) {
+        for (std::int32_t in = 0; in < in_features; ++in, ++bit) {
+            if (m[bit]) {
+                taps.push_back({in, out, 0, 0, static_cast<std::uint32_t>(taps.size())});
+            }
+        }
     }
     return taps;
 }
@@ -71,13 +63,6 @@ void check(int in_features, int out_features, const mask& m, std::size_t first_b
 } // namespace
 
 struct sparse_linear::implementation {
-    implementation(int in, int out, const std::vector<std::uint32_t>& positions, int max_blocks,
-                   const execution& how)
-        : implementation(in, out, taps_of(positions, static_cast<std::uint32_t>(in)), max_blocks, how) {
-        for (const std::uint32_t position : positions) {
-            alive.add(position);
-        }
-    }
     implementation(int in, int out, const std::vector<tap>& taps, int max_blocks, const execution& how)
         : in_features(in), out_features(out), kernels(kernels_for(how.instructions)),
           forward(column_shape(in, out, max_blocks), taps),
@@ -103,7 +88,6 @@ struct sparse_linear::implementation {
     int in_features;
     int out_features;
     const kernel_table& kernels;
-    packed_weights alive;
     gather_plan forward;
     gather_plan backward;
     std::vector<aligned_floats> workspaces; // by thread
@@ -113,9 +97,8 @@ struct sparse_linear::implementation {
 sparse_linear::sparse_linear(int in_features, int out_features, const mask& m, std::size_t first_bit,
                              int max_blocks, const execution& how) {
     check(in_features, out_features, m, first_bit, max_blocks);
-    const std::size_t weights = std::size_t(in_features) * std::size_t(out_features);
-    impl_ = std::make_unique<implementation>(in_features, out_features,
-                                             alive_positions(weights, m, first_bit), max_blocks, how);
+    impl_ = std::make_unique<implementation>(
+        in_features, out_features, alive_taps(in_features, out_features, m, first_bit), max_blocks, how);
 }
 sparse_linear::~sparse_linear() = default;
 sparse_linear::sparse_linear(sparse_linear&&) noexcept = default;
@@ -125,12 +108,7 @@ std::size_t sparse_linear::alive() const {
     return impl_->forward.size();
 }
 
-void sparse_linear::load_weights(const float* oi, bool for_backward_input) {
-    impl_->alive.gather(oi);
-    load_packed_weights(impl_->alive.values(), for_backward_input);
-}
-
-void sparse_linear::load_packed_weights(const float* alive_values, bool for_backward_input) {
+void sparse_linear::load_weights(const float* alive_values, bool for_backward_input) {
     impl_->forward.load_weights(alive_values);
     if (for_backward_input) {
         impl_->backward.load_weights(alive_values);
@@ -141,20 +119,12 @@ void sparse_linear::forward(const float* input, const float* bias, float* output
     impl_->gather(impl_->forward, input, bias, output, blocks, relu ? finish::rectify : finish::store);
 }
 
-void sparse_linear::backward_input(const float* output_gradient, float* input_gradient, int blocks,
-                                   bool accumulate) {
-    impl_->gather(impl_->backward, output_gradient, nullptr, input_gradient, blocks,
-                  accumulate ? finish::accumulate : finish::store);
+void sparse_linear::backward_input(const float* output_gradient, float* input_gradient, int blocks) {
+    impl_->gather(impl_->backward, output_gradient, nullptr, input_gradient, blocks, finish::store);
 }
 
-void sparse_linear::backward_weights(const float* input, const float* output_gradient, float* weight_gradient,
+void sparse_linear::backward_weights(const float* input, const float* output_gradient, float* alive_gradient,
                                      float* bias_gradient, int blocks) {
-    backward_packed_weights(input, output_gradient, impl_->alive.values(), bias_gradient, blocks);
-    impl_->alive.scatter(weight_gradient);
-}
-
-void sparse_linear::backward_packed_weights(const float* input, const float* output_gradient,
-                                            float* alive_gradient, float* bias_gradient, int blocks) {
     implementation& i = *impl_;
     i.forward.resize_rows(blocks);
 #pragma omp parallel for schedule(static) num_threads(i.threads()) if (i.threads() > 1)

@@ -46,8 +46,8 @@ struct prefetch_queue {
     std::uint32_t runs_per_step; // a step: the work on one output channel
 };
 
-// What becomes of finished sums: out = sum, out = max(0, sum) or out += sum.
-enum class finish { store, rectify, accumulate };
+// What becomes of finished sums: out = sum, or out = max(0, sum).
+enum class finish { store, rectify };
 
 struct gather_arguments {
     const float* slab;

@@ -37,6 +37,28 @@ inline sparse::mask random_mask(std::size_t size, double density, std::uint32_t 
     return m;
 }
 
+// The alive ones of the weights, which are bits first_bit, ... of the mask, in its order.
+inline std::vector<float> packed(std::span<const float> weights, const sparse::mask& alive,
+                                 std::size_t first_bit) {
+    std::vector<float> values;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        if (alive[first_bit + i]) {
+            values.push_back(weights[i]);
+        }
+    }
+    return values;
+}
+
+// The weights with other values for the alive ones.
+inline std::vector<float> with_packed(std::vector<float> weights, std::span<const float> values,
+                                      const sparse::mask& alive, std::size_t first_bit) {
+    auto value = values.begin();
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        weights[i] = alive[first_bit + i] ? *value++ : weights[i];
+    }
+    return weights;
+}
+
 // Written lane by lane, unlike to_blocks. `filler` goes to the lanes past the last sample.
 inline aligned_floats blocked(std::span<const float> plain, int samples, float filler) {
     const std::size_t size = plain.size() / static_cast<std::size_t>(samples);

@@ -40,27 +40,6 @@ TEST_P(block_layers, reorder_samples_into_blocks_and_back) {
     }
 }
 
-TEST_P(block_layers, rectify_add_and_pass_gradients_where_the_output_is_positive) {
-    const std::vector<float> a = random_floats(std::size_t{40000}, 1);
-    const std::vector<float> b = random_floats(a.size(), 2);
-    const aligned_floats x = blocked(a, 16, 0.0F);
-    const aligned_floats g = blocked(b, 16, 0.0F);
-    aligned_floats y(x.size());
-    aligned_floats dx(x.size());
-    aligned_floats sum(x.size());
-
-    relu(x.data(), y.data(), x.size(), how());
-    relu_backward(y.data(), g.data(), dx.data(), x.size(), how());
-    add(x.data(), g.data(), sum.data(), x.size(), how());
-
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        const float value = x.data()[i];
-        ASSERT_EQ(y.data()[i], value > 0 ? value : 0.0F);
-        ASSERT_EQ(dx.data()[i], value > 0 ? g.data()[i] : 0.0F);
-        ASSERT_EQ(sum.data()[i], value + g.data()[i]);
-    }
-}
-
 TEST_P(block_layers, pool_the_maximum_and_send_its_gradient_to_the_first_of_equals) {
     for (const auto& [height, width] : {std::pair{28, 28}, {4, 4}, {5, 7}}) {
         const int planes = 3;

@@ -92,7 +92,7 @@ void operator delete[](void* memory, const std::nothrow_t&) noexcept {
 namespace feddip::fl {
 namespace {
 
-constexpr std::size_t bytes_per_weight_held = 72; // as README.md promises
+constexpr std::size_t bytes_per_weight_held = 64; // as README.md promises
 static_assert(bytes_per_weight_held == nn::bytes_per_compiled_weight);
 
 struct device {
