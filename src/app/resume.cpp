@@ -88,6 +88,20 @@ std::string checksum_of(const config::data_section& settings, const data::datase
     return settings.dataset == config::dataset_name::file ? data::checksum(data) : "";
 }
 
+std::string common_checksum(std::span<const std::string> of_rank, std::span<const std::string> host_of_rank) {
+    const auto& ours = of_rank.front();
+    for (std::size_t rank = 0; rank < of_rank.size(); ++rank) {
+        if (!of_rank[rank].empty() && of_rank[rank] != ours) {
+            throw input_error(
+                "other data on another machine", host_of_rank[rank],
+                fmt::format("those of data.path have the checksum {} there and {} on {}; copy the "
+                            "same file to both, or name one that all machines share",
+                            of_rank[rank], ours, host_of_rank.front()));
+        }
+    }
+    return ours;
+}
+
 void ensure_still_same_data(const std::string& before, const config::data_section& settings,
                             const std::filesystem::path& where) {
     if (!before.empty()) {

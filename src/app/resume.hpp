@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace feddip::app {
@@ -30,6 +31,10 @@ earlier_run find_earlier_run(const run_files& files, const config::run_config& c
 
 // Of data that nothing but data.path names; else empty.
 std::string checksum_of(const config::data_section& settings, const data::dataset& data);
+// That of all machines' data. `of_rank`: of the data that a rank has read, empty where it reads another's
+// copy. Throws input_error that names a machine whose data are others than rank 0's.
+std::string common_checksum(std::span<const std::string> of_rank, std::span<const std::string> host_of_rank);
+
 // Reads the data that is there now, where a checksum of that of a run is known: io::ensure_same_data.
 void ensure_still_same_data(const std::string& before, const config::data_section& settings,
                             const std::filesystem::path& where);

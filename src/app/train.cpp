@@ -155,7 +155,9 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
     comm::shared_buffer storage(world, data::storage_size(facts));
     const auto dataset = load_dataset(config.data, facts, ranks, storage);
     data::partition shares;
+    std::string checksum; // where this rank has read the data of its machine
     together(ranks, [&] {
+        checksum = storage.leader() ? checksum_of(config.data, dataset) : "";
         shares =
             data::make_partition(dataset, config.data, config.federation.clients, config.federation.seed);
         data::drift(config.drift, dataset, shares, config.federation.seed); // whether it can be
@@ -163,10 +165,11 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
 
     auto info = describe_run(config, layout, facts.classes);
     auto made_by = provenance_of(layout);
+    const auto checksums = comm::gather_text(world, checksum);
     together(ranks, [&] {
         if (first) {
             made_by.majority_share = majority_share(dataset.test.labels);
-            made_by.data_checksum = checksum_of(config.data, dataset);
+            made_by.data_checksum = common_checksum(checksums, hostnames);
             io::ensure_same_data(observed.before.data_checksum, made_by.data_checksum, files.checkpoints);
         }
     });

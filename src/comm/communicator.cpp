@@ -239,16 +239,20 @@ std::vector<std::vector<std::byte>> exchange_bytes(communicator& c,
     return received;
 }
 
+std::vector<std::string> gather_text(communicator& c, const std::string& mine) {
+    std::vector<std::string> all;
+    for (const auto& bytes : gather_bytes(c, 0, std::as_bytes(std::span(mine)))) {
+        all.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    return all;
+}
+
 std::vector<std::string> hostnames(communicator& c) {
     std::string name(MPI_MAX_PROCESSOR_NAME, '\0');
     int length = 0;
     check(MPI_Get_processor_name(name.data(), &length), "MPI_Get_processor_name");
     name.resize(static_cast<std::size_t>(length));
-    std::vector<std::string> names;
-    for (const auto& bytes : gather_bytes(c, 0, std::as_bytes(std::span(name)))) {
-        names.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    }
-    return names;
+    return gather_text(c, name);
 }
 
 } // namespace feddip::comm

@@ -86,7 +86,10 @@ std::vector<std::vector<std::byte>> gather_bytes(communicator& c, int root, std:
 std::vector<std::vector<std::byte>> exchange_bytes(communicator& c,
                                                    std::vector<std::vector<std::byte>> messages);
 
-// Collective: the name of each rank's machine, by rank, at rank 0; elsewhere empty.
+// Collective: everybody's text, by rank, at rank 0; elsewhere empty.
+std::vector<std::string> gather_text(communicator& c, const std::string& mine);
+
+// Collective: the name of each rank's machine, the same way.
 std::vector<std::string> hostnames(communicator& c);
 
 } // namespace feddip::comm

@@ -336,7 +336,7 @@ TEST(Memory, HoldsTheSparseKernelsOfTheDensestMaskThatTheyAreTakenFor) {
     const auto density = [&] {
         const auto m = estimate_memory(c, layout_for(c), predicted(c));
         const double size = static_cast<double>(layout_for(c).prunable_size());
-        EXPECT_NEAR(m.kernels / (72 * size), m.compiled, 1e-9);
+        EXPECT_NEAR(m.kernels / (64 * size), m.compiled, 1e-9);
         return m.compiled;
     };
     c.compute.kernels = config::kernel_kind::sparse;
@@ -370,7 +370,7 @@ TEST(Memory, HoldsWhatKernelsAreCompiledToWithoutAMaskBesideThoseOfAMask) {
     const auto m = estimate_memory(c, layout_for(c), predicted(c));
     EXPECT_EQ(m.compiled, 1);
     const double gradients = 150 + 2400; // of the convolutions, whose channels don't fill vectors
-    EXPECT_NEAR(m.kernels, 72 * (61470 + 0.4 * 61470 + gradients), 1);
+    EXPECT_NEAR(m.kernels, 64 * (61470 + 0.4 * 61470 + gradients), 1);
 }
 
 } // namespace
