@@ -93,6 +93,14 @@ TEST(alie, counts_the_hostile_and_not_those_it_sees) {
     EXPECT_NEAR(weights[0], 1 + 2 - 0.4307 * deviation, 1e-4);
 }
 
+// n = 20, f = 2: half of the honest clients and both make a majority that lacks nobody.
+TEST(alie, has_nothing_to_hide_behind_where_so_few_are_hostile) {
+    auto weights = honest;
+    random_stream random(1, 0, 0, purpose::attacking);
+    make_attack(with("alie", 10))->forge({tiny_layout, model, 20, 2, pool}, random, weights);
+    EXPECT_NEAR(weights[0], 1 + 2, 1e-4);
+}
+
 // One weight of three is the hundredth: the fourth, which gets all of the update's length, 3.
 TEST(mask_aware, drives_the_largest_weights_past_zero) {
     EXPECT_THAT(forged(with("mask_aware")), ElementsAre(2, 0, 0, 0, 10));
