@@ -28,7 +28,8 @@ using images_in_round = std::function<double(int client, int round)>;
 
 // For each round. Values, tails and headers are exact, positions are estimated (expected_positions.hpp).
 // Clients that will be sampled, drop out or be slow are known; times take each with the mean of the round's
-// bytes, and with its `images`, and have the first client's look at its data in round 0. Of protected clients
+// bytes, and with its `images`, and have the first client's look at its data in round 0; of secure sums
+// those that stay are taken to send what those that leave have sent before. Of protected clients
 // it isn't known who takes part: the rounds are those that the budget allows, their bytes means over all
 // draws, and there are no times. Where there is no server, bytes of messages between clients, each counted
 // down and up. `alarm` is a round in which the clients' loss rises (fl/adaptation.hpp), -1: none.

@@ -1,5 +1,6 @@
 #include "app/signals.hpp"
 
+#include <omp.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -52,6 +53,18 @@ stop_signals::~stop_signals() {
         sigaction(watched_[i], &before_[i], nullptr);
     }
     sigaltstack(&stack_before_, nullptr);
+}
+
+void stop_signals::keep_from_workers() const {
+    sigset_t watched;
+    sigemptyset(&watched);
+    for (const int signal : watched_) {
+        sigaddset(&watched, signal);
+    }
+#pragma omp parallel
+    if (omp_get_thread_num() > 0) {
+        pthread_sigmask(SIG_BLOCK, &watched, nullptr);
+    }
 }
 
 bool stop_signals::stop_requested() const {

@@ -9,8 +9,8 @@
 namespace feddip::app {
 
 // While an object lives the three signals only set a flag, which stop_requested() reads; a second SIGINT
-// ends the process at once. At most one object at a time, in the main thread, which gets the signals of a
-// process; the handlers before it come back after it.
+// ends the process at once. At most one object at a time, in the main thread; the handlers before it come
+// back after it.
 class stop_signals {
 public:
     stop_signals();
@@ -19,6 +19,10 @@ public:
     stop_signals& operator=(const stop_signals&) = delete;
 
     bool stop_requested() const;
+
+    // Has the workers of OpenMP that there are by now leave the three signals to other threads: each would
+    // need a stack of its own for them.
+    void keep_from_workers() const;
 
 private:
     static constexpr std::array watched_{SIGTERM, SIGINT, SIGUSR1};

@@ -145,6 +145,7 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
         return exit_code::done;
     }
     omp_set_num_threads(config.compute.threads);
+    signals.keep_from_workers();
 
     data::dataset_facts facts;
     parameter_layout layout;

@@ -144,10 +144,10 @@ std::string name_of(const lease_holder& h) {
 }
 
 // Whether a lease's name, a point and `rest` are the name of a file that becomes a lease or follows on one:
-// TOKEN, new-TOKEN, unreadable, unreadable.unreadable and so on.
+// TOKEN, new-TOKEN, and behind damaged ones unreadable, TOKEN.unreadable, unreadable.unreadable and so on.
 bool is_of_a_lease(const std::string& rest) {
     static const std::regex forms(
-        fmt::format("({0})?[0-9a-f]{{{1}}}|{2}(\\.{2})*", becoming, token_digits, no_token));
+        fmt::format("{0}[0-9a-f]{{{1}}}|([0-9a-f]{{{1}}}|{2})(\\.{2})*", becoming, token_digits, no_token));
     return std::regex_match(rest, forms);
 }
 

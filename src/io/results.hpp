@@ -45,7 +45,7 @@ inline constexpr std::string_view results_title = "feddip results 1\n";
 std::vector<std::byte> encode_results(const results_header& header, std::span<const fl::round_record> rounds);
 
 // Throws error for a file that can't be read, is damaged, or is not a results file. One without a preface,
-// which older versions and h5repack write, is read as it is.
+// which older versions and jobs/keep.py write, is read as it is.
 results read_results(const std::filesystem::path& path);
 
 class growing_results;

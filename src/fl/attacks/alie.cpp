@@ -2,7 +2,7 @@
 // their own, by their algorithm for workers that see no others, or all others'. z is the largest with which
 // as many honest clients as a majority still lacks are further from the mean: Phi(z) = (n - f - s) / (n - f),
 // s = floor(n / 2 + 1) - f, of n clients of which f are hostile; `strength` times that. Where f is 1, or
-// 2 of an even n, a majority lacks nobody and z is 0.
+// 2 of an even n, that is half of the honest clients or less, and z is 0.
 #include "fl/attacks/kinds.hpp"
 #include "fl/attacks/pool.hpp"
 

@@ -4,8 +4,6 @@
 #include "sparse/kernels/table.hpp"
 
 #include <cstddef>
-#include <cstdint>
-#include <vector>
 
 namespace feddip::sparse::kernels {
 

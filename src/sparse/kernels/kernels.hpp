@@ -4,7 +4,7 @@
 // [blocks][C][H][W][16], blocks = blocks_of(N). One vector holds one pixel of 16 samples, so that every inner
 // loop is a broadcast weight times contiguous vectors, whatever the mask looks like. Lanes past N (the
 // padding of the last block) must be zero in every gradient; in activations they may hold anything finite.
-// Weights, biases and their gradients stay in plain order (oihw, oi) as in the flat state buffer.
+// Weights and their gradients are the alive ones alone, packed in mask order (oihw, oi); biases are plain.
 // Activations are aligned to `alignment` bytes; weights and biases need no alignment.
 //
 // A layer object compiles one mask into the order in which its kernels walk the alive weights; after that no

@@ -65,6 +65,24 @@ TEST(StopSignals, LeaveWhatOneDnnComputesAsItIs) {
     EXPECT_TRUE(signals.stop_requested());
 }
 
+TEST(StopSignals, AreNotForWorkers) {
+    omp_set_num_threads(3);
+    const stop_signals signals;
+    signals.keep_from_workers();
+    int left_to_main = 0;
+#pragma omp parallel reduction(+ : left_to_main)
+    {
+        sigset_t blocked;
+        pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+        const bool main = omp_get_thread_num() == 0;
+        for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) {
+            left_to_main += (sigismember(&blocked, signal) == 1) != main ? 1 : 0;
+        }
+    }
+    omp_set_num_threads(1);
+    EXPECT_EQ(left_to_main, 9);
+}
+
 TEST(StopSignals, ARequestDoesNotOutliveTheObject) {
     {
         const stop_signals signals;

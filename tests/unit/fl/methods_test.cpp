@@ -201,7 +201,6 @@ TEST(flash, drops_a_falling_share_and_regrows_at_random_where_weights_are_large)
     }
 }
 
-// Of a, 90 % full, a tenth goes and not a quarter, for its weights are the larger ones.
 // What a client did not send stays with it: always what bf16 rounded away, of weights that were not among the
 // largest only with topk_residual, whose residual ordinary rounds must not add.
 TEST(feddip, keeps_a_residual_of_what_is_to_be_sent_later) {
@@ -229,6 +228,7 @@ TEST(feddip, keeps_a_residual_of_what_is_to_be_sent_later) {
     }
 }
 
+// Of a, 90 % full, a tenth goes and not a quarter, for its weights are the larger ones.
 TEST(flash, spares_layers_that_are_nearly_full) {
     const parameter_layout two({weights_of("a.weight", 200), weights_of("b.weight", 200)});
     sparse::mask mask(400, true);

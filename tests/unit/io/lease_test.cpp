@@ -229,6 +229,7 @@ TEST(lease, leaves_nothing_behind_of_those_that_ended_while_they_took_it) {
     const scratch_folder folder;
     testing::put(folder / "a.lease.new-0123456789abcdef", "feddip lease 1\n");
     testing::put(folder / "a.lease.0123456789abcdef", "feddip lease 1\n");
+    testing::put(folder / "a.lease.fedcba9876543210.unreadable.unreadable", "");
     for (const char* name : {"a.lease.h5", "a.lease.ckpt-10.h5", "a.lease.c", "a.lease.new"}) {
         testing::put(folder / name, "somebody else's");
     }

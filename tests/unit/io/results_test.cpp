@@ -286,7 +286,7 @@ TEST(read_results, refuses_a_file_that_is_damaged_or_cut_off_anywhere) {
     }
 }
 
-TEST(read_results, takes_a_file_without_a_preface_as_older_versions_and_h5repack_write_it) {
+TEST(read_results, takes_a_file_without_a_preface_as_older_versions_write_it) {
     const scratch_folder folder;
     const auto state = example_state(3);
     const auto whole = encode_results({example_info(3), {}, "", false}, state.history);

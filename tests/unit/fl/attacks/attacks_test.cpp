@@ -93,7 +93,7 @@ TEST(alie, counts_the_hostile_and_not_those_it_sees) {
     EXPECT_NEAR(weights[0], 1 + 2 - 0.4307 * deviation, 1e-4);
 }
 
-// n = 20, f = 2: half of the honest clients and both make a majority that lacks nobody.
+// n = 20, f = 2: s = 9, Phi(z) = 9 / 18, z = 0.
 TEST(alie, has_nothing_to_hide_behind_where_so_few_are_hostile) {
     auto weights = honest;
     random_stream random(1, 0, 0, purpose::attacking);
