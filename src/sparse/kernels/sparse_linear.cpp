@@ -32,6 +32,7 @@ gather_shape column_shape(int in_features, int out_features, int blocks) {
 
 std::vector<tap> alive_taps(int in_features, int out_features, const mask& m, std::size_t first_bit) {
     std::vector<tap> taps;
+    taps.reserve(m.count(first_bit, std::size_t(in_features) * std::size_t(out_features)));
     std::size_t bit = first_bit;
     for (std::int32_t out = 0; out < out_features; ++out) {
         for (std::int32_t in = 0; in < in_features; ++in, ++bit) {
