@@ -109,9 +109,10 @@ class SlowLinks(unittest.TestCase):
     def test_a_round_takes_as_long_as_the_link_model_says(self):
         for kind in ("FedAvg", "FedDIP, weights in the mask"):
             with self.subTest(kind):
-                ratio = self.measured(kind, SLOW) / self.predicted(kind, SLOW)
-                self.assertGreater(ratio, AGREES[0])
-                self.assertLess(ratio, AGREES[1])
+                predicted = self.predicted(kind, SLOW)
+                # Of what the limit adds, other programs can hide some in the round without one.
+                self.assertGreater(self.of("seconds_communicate", kind, SLOW).min(), AGREES[0] * predicted)
+                self.assertLess(self.measured(kind, SLOW), AGREES[1] * predicted)
 
     def test_no_link_is_faster_than_the_link_model_says(self):
         for kind in ROUNDS:
