@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <initializer_list>
 #include <map>
-#include <ranges>
 #include <span>
 #include <string_view>
 
@@ -142,8 +141,12 @@ void add_of_kernels(const run_config& c, idle_list& off) {
 
 bool readjusts_masks(const run_config& c) {
     const auto method = fl::make_method(c);
-    const auto rounds = std::views::iota(0, c.federation.rounds);
-    return std::ranges::any_of(rounds, [&](int round) { return method->plan(round).reconfigures; });
+    for (int round = 0; round < c.federation.rounds; ++round) {
+        if (method->plan(round).reconfigures) {
+            return true;
+        }
+    }
+    return false;
 }
 
 idle_list switched_off(const run_config& c) {

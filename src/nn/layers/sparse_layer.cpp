@@ -76,7 +76,7 @@ gradient_emitter gradients_by(Compiled& kernels, const layer_spec& spec, float* 
         plan.emit([&kernels, gradients, bias, in = in.memory, diff = diff_out.memory,
                    blocks = blocks_of(plan.batch())](run_context&) {
             kernels.backward_weights(floats_of(in), floats_of(diff), gradients,
-                                            bias ? floats_of(bias) : nullptr, blocks);
+                                     bias ? floats_of(bias) : nullptr, blocks);
         });
     };
 }
