@@ -64,7 +64,8 @@ class Network:
     """A bridge, to which machines are added by boot()."""
 
     def __init__(self, folder, names, hub="hub"):
-        """`names` are those of all machines that may be booted."""
+        """`names` are those of all machines that may be booted. Raises RuntimeError outside a sandbox."""
+        sandbox.require()
         self.folder = pathlib.Path(folder)
         self.names = names
         self.agent = self.folder / "agent"  # runs a command on a machine as ssh would; for those without a shell

@@ -31,6 +31,13 @@ def enter():
         os.execvp(UNSHARE[0], _inside())
 
 
+def require():
+    """Raises RuntimeError outside, where the mounts and links that a test makes would stay."""
+    if MARK not in os.environ:
+        raise RuntimeError("this test changes mounts, links and the host name of the machine it runs on: "
+                           "run its script, not the module, so that it enters a sandbox first")
+
+
 def run():
     """The exit status of this script, started again inside."""
     return subprocess.run(_inside(), env={**os.environ, MARK: "1"}).returncode
