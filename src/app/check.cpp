@@ -156,13 +156,12 @@ void print_traffic(const config::run_config& config, const predicted_rounds& pre
 
     const auto sum = total(rounds);
     const auto dense_sum = total(fedavg);
-    const auto* const positions = fl::make_method(config)->nests_masks() ? "about" : "at most";
-    fmt::print("  whole run: {} down ({} {} of it positions), {} up; {:.1f} % of FedAvg's {}\n",
-               format_bytes(sum.down), positions, format_bytes(sum.positions), format_bytes(sum.up),
+    fmt::print("  whole run: {} down (about {} of it positions), {} up; {:.1f} % of FedAvg's {}\n",
+               format_bytes(sum.down), format_bytes(sum.positions), format_bytes(sum.up),
                100 * (sum.down + sum.up) / (dense_sum.down + dense_sum.up),
                format_bytes(dense_sum.down + dense_sum.up));
     if (sum.positions_up > 0) {
-        fmt::print("  of what goes up {} {} is positions\n", positions, format_bytes(sum.positions_up));
+        fmt::print("  of what goes up about {} is positions\n", format_bytes(sum.positions_up));
     }
     if (sum.dropped_out > 0) {
         fmt::print("  {}{} of {} times a sampled client drops out: it receives the model and sends nothing\n",
@@ -170,7 +169,8 @@ void print_traffic(const config::run_config& config, const predicted_rounds& pre
                    rounds.size() * static_cast<std::size_t>(config.federation.clients_per_round));
     }
     if (prunes_as_it_trains(config)) {
-        fmt::print("  upper bounds: when clients prune their masks further, only training decides\n");
+        fmt::print("  upper bounds but for a few percent of the positions: when clients prune their masks "
+                   "further, only training decides\n");
     }
     if (!std::isnan(sum.seconds)) {
         fmt::print("  time over the links of the config: {}; FedAvg's {}\n", format_duration(sum.seconds),
@@ -232,8 +232,8 @@ void print_answer(const config::run_config& config, const parameter_layout& layo
 }
 
 void print_memory(const config::run_config& config, const parameter_layout& layout,
-                  const std::vector<round_traffic>& rounds) {
-    const auto m = estimate_memory(config, layout, rounds);
+                  const std::vector<round_traffic>& rounds, double largest_share) {
+    const auto m = estimate_memory(config, layout, rounds, largest_share);
     fmt::print("\nMemory, estimated\n"
                "  data set             {:>9}  once per machine\n"
                "  weights, messages    {:>9}  per rank\n"
@@ -246,6 +246,9 @@ void print_memory(const config::run_config& config, const parameter_layout& layo
     if (m.updates > 0) {
         fmt::print("  updates of a round   {:>9}  on all ranks together, for aggregation.rule = \"{}\"\n",
                    format_bytes(m.updates), config.aggregation.rule);
+    }
+    if (m.seen > 0) {
+        fmt::print("  updates seen         {:>9}  per rank, by hostile clients\n", format_bytes(m.seen));
     }
 }
 
@@ -318,7 +321,7 @@ exit_code check(const check_command& command) {
     print_privacy(config, predicted.run);
     print_answer(config, layout, seen, predicted.run);
     print_budgets(config, layout);
-    print_memory(config, layout, predicted.run);
+    print_memory(config, layout, predicted.run, std::ranges::max(images));
     print_work(config, layout, images, predicted.run.back().sparsity);
     return exit_code::done;
 }

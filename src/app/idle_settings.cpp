@@ -77,6 +77,11 @@ void add_of_method(const run_config& c, idle_list& off) {
     }
     off.add_if(c.method.name == "flash" && !c.flash.readjust, {"sparsity.horizon", "sparsity.final_rounds"},
                "flash.readjust is false");
+    const auto variant = fmt::format("{} and method.variant is \"authors\"", why);
+    const bool authors = c.method.variant == config::variant_kind::authors;
+    off.add_if(authors && c.method.name == "fedprox", {"fedprox.mu"}, variant);
+    off.add_if(authors && c.method.name == "prunefl", {"prunefl.initial_rounds", "prunefl.removable_share"},
+               variant);
     // Of a method that isn't named there, nothing is known.
     if (const auto found = unread_by.find(c.method.name); found != unread_by.end()) {
         off.add({"communication.upload", "communication.reconfiguration_upload", "regularization.",
@@ -97,6 +102,11 @@ void add_of_clients(const run_config& c, idle_list& off) {
                {"drift.pattern", "drift.at", "drift.strength", "drift.clients"}, "drift.kind is \"none\"");
     off.add_if(c.adaptation.answer == config::answer_kind::none, {"adaptation."},
                "adaptation.answer is \"none\"");
+    const auto detector =
+        fmt::format("adaptation.detector is \"{}\"", config::name_of(c.adaptation.detector));
+    off.add_if(c.adaptation.detector != config::detector_kind::page_hinkley, {"adaptation.tolerance"},
+               detector);
+    off.add_if(c.adaptation.detector != config::detector_kind::adwin, {"adaptation.confidence"}, detector);
     off.add_if(c.adaptation.answer == config::answer_kind::relax, {"adaptation.regrown_share"},
                "adaptation.answer is \"relax\"");
     off.add_if(c.adaptation.answer == config::answer_kind::regrow, {"adaptation.relaxed_sparsity"},

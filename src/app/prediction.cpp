@@ -75,7 +75,7 @@ std::vector<round_traffic> predict_exchange(const config::run_config& config, co
         std::vector<fl::client_work> works;
         round_traffic r{.sparsity = mask.sparsity()};
         for (const auto& p : sampled) {
-            works.push_back(fl::work_of(p, images(p.client, t), f.local_epochs));
+            works.push_back(fl::work_of(p, images(p.client, t), config));
             r.dropped_out += p.answers ? 0 : 1;
         }
         for (std::size_t i = 0; i < sampled.size(); ++i) {
@@ -198,10 +198,9 @@ std::vector<round_traffic> predict_traffic(const config::run_config& config, con
         }
         std::vector<fl::client_work> works;
         for (const auto& p : sampled) {
-            works.push_back(fl::work_of(p, images(p.client, t), config.federation.local_epochs));
+            works.push_back(fl::work_of(p, images(p.client, t), config));
             works.back().bytes_down = r.down / clients;
             works.back().bytes_up = p.answers ? r.up / uploads : 0;
-            works.back().further_exchanges = fl::further_exchanges(config, p.answers);
         }
         r.seconds = guarantee ? fl::not_measured : links.round_seconds(works);
         r.values = sent + static_cast<double>(layout.size() - layout.prunable_size());
@@ -249,7 +248,7 @@ std::vector<double> training_flops(const config::run_config& config) {
 }
 
 memory_estimate estimate_memory(const config::run_config& config, const parameter_layout& layout,
-                                const std::vector<round_traffic>& rounds) {
+                                const std::vector<round_traffic>& rounds, double largest_share) {
     const auto facts = data::facts_of(config.data);
     const auto spec = spec_of(config);
     // The model, the network's copy and its gradients, dense weights in training, the averaged ones at the
@@ -259,11 +258,23 @@ memory_estimate estimate_memory(const config::run_config& config, const paramete
     const double copies = 5 + 2 * std::bit_width(slots - 1) + 2;
     // Rules that need all updates hold each as it was trained, and again in the slices of all ranks.
     const double updates_held = config.aggregation.rule == "mean" ? 0 : 2.0 * slots;
-    double values = static_cast<double>(spec.shape(0).size());
+    // Each rank holds those that hostile clients look at as they arrive and as they were sent, and its own
+    // once more.
+    const bool looks = config.attack.kind != "none" && config.attack.sees == config::attack_sight::all;
+    const double seen = looks ? 3.0 * slots : 0;
+    // Training keeps each layer's values but those of ReLUs and additions, which take the place of their
+    // input; of gradients, and where nothing is kept, a few live at once.
+    double kept = static_cast<double>(spec.shape(0).size()), largest = kept;
     for (const auto& layer : spec.layers()) {
-        values += static_cast<double>(layer.output.size());
+        const auto values = static_cast<double>(layer.output.size());
+        const bool in_place = layer.kind == nn::layer_kind::relu || layer.kind == nn::layer_kind::add;
+        kept += in_place ? 0 : values;
+        largest = std::max(largest, values);
     }
-    const int batch = std::max(config.federation.batch_size, fl::evaluation_batch);
+    const int batch = fl::largest_batch(config.federation, facts);
+    const double values =
+        std::max(std::min<double>(config.federation.batch_size, largest_share) * (kept + 3 * largest),
+                 fl::evaluation_batch * 4 * largest);
     const auto compiled = nn::memory_of_sparse_kernels({.model = config.model,
                                                         .input = facts.shape,
                                                         .classes = facts.classes,
@@ -273,10 +284,11 @@ memory_estimate estimate_memory(const config::run_config& config, const paramete
                                                        densest_mask(config, layout, rounds));
     return {.dataset = static_cast<double>(data::storage_size(facts)),
             .parameters = copies * static_cast<double>(layout.size()) * sizeof(float),
-            .activations = 2.0 * batch * values * sizeof(float),
+            .activations = values * sizeof(float),
             .kernels = compiled.bytes,
             .compiled = compiled.density,
-            .updates = updates_held * static_cast<double>(layout.size()) * sizeof(float)};
+            .updates = updates_held * static_cast<double>(layout.size()) * sizeof(float),
+            .seen = seen * static_cast<double>(layout.size()) * sizeof(float)};
 }
 
 } // namespace feddip::app

@@ -51,9 +51,10 @@ struct memory_estimate {
     double kernels = 0;     // what the sparse ones are compiled to; per rank
     double compiled = 0;    // the largest share of the prunable weights that they are compiled for
     double updates = 0; // of all clients of a round, where the rule of aggregation needs them; over all ranks
+    double seen = 0;    // of them by hostile clients; per rank
 };
-// `rounds` as predict_traffic gives them.
+// `rounds` as predict_traffic gives them; `largest_share`: images of the client that has the most.
 memory_estimate estimate_memory(const config::run_config& config, const parameter_layout& layout,
-                                const std::vector<round_traffic>& rounds);
+                                const std::vector<round_traffic>& rounds, double largest_share);
 
 } // namespace feddip::app

@@ -175,6 +175,9 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
         }
     });
     info.mpi_ranks = world.size();
+    if (first && world.size() == 1 && !config.federation.rank0_trains) {
+        log::warning("federation.rank0_trains = false does nothing: there is one rank");
+    }
     info.hostnames = std::move(hostnames);
 
     const stopwatch since_start;

@@ -107,6 +107,11 @@ drift::drift(const config::drift_section& settings, const dataset& data, const p
     }
     if (shifts_labels()) {
         const auto classes = static_cast<std::size_t>(data_.facts.classes);
+        if (classes < 2) {
+            throw input_error(
+                "impossible combination", "drift.kind",
+                "half of the classes fade in \"label_shift\", and the data has one; take another");
+        }
         fading_ = draw<std::uint8_t>(classes / 2, classes, random);
         order_test_images(random);
         require_images();

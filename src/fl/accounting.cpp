@@ -113,12 +113,13 @@ double reference_cost_mib(const parameter_layout& layout, double sparsity_down, 
     return whole * (clients_down * (1.0 - sparsity_down) + clients_up * (1.0 - sparsity_up));
 }
 
-client_work work_of(const participant& p, double images, int epochs) {
+client_work work_of(const participant& p, double images, const config::run_config& config) {
     return {.client = p.client,
             .bytes_down = static_cast<double>(p.bytes_down),
-            .images = images * epochs,
+            .images = images * config.federation.local_epochs,
             .slowdown = p.slowdown,
-            .answers = p.answers};
+            .answers = p.answers,
+            .further_exchanges = further_exchanges(config, p.answers)};
 }
 
 client_work work_of(const start_cost& look) {
@@ -239,9 +240,8 @@ void accounting::simulate(ongoing_round& now) const {
     std::vector<client_work> works;
     for (std::size_t i = 0; i < now.who.sampled.size(); ++i) {
         const auto& p = now.who.sampled[i];
-        works.push_back(work_of(p, p.samples(), here_.what.config.federation.local_epochs));
+        works.push_back(work_of(p, p.samples(), here_.what.config));
         works.back().bytes_up = static_cast<double>(now.record.clients[i].bytes_up);
-        works.back().further_exchanges = further_exchanges(here_.what.config, p.answers);
     }
     wait_for_peers(now.who.sampled, links_, works);
     std::vector<client_work> in_time;
@@ -254,7 +254,7 @@ void accounting::simulate(ongoing_round& now) const {
         }
         c.bytes_down = p.bytes_down;
         c.density = p.density;
-        if (p.feedback > 0 && p.kept_in >= 0) {
+        if (p.answers && p.feedback > 0 && p.kept_in >= 0) {
             c.feedback = p.feedback;
         }
         if (budget.has_deadline()) {
@@ -262,8 +262,10 @@ void accounting::simulate(ongoing_round& now) const {
         }
     }
     now.record.simulated_seconds = links_.round_seconds(in_time);
-    if (std::ranges::any_of(now.who.sampled, &participant::late)) {
-        now.record.simulated_seconds = std::max(now.record.simulated_seconds, budget.deadline_s);
+    if (budget.mode == config::budget_kind::drop) {
+        const bool waits = std::ranges::any_of(now.who.sampled, &participant::late);
+        now.record.simulated_seconds =
+            waits ? budget.deadline_s : std::min(now.record.simulated_seconds, budget.deadline_s);
     }
     if (paid_.any()) {
         now.record.simulated_seconds += links_.seconds(work_of(paid_));

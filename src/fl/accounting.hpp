@@ -57,14 +57,13 @@ private:
 
 // The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters:
 // mebibits of values. `s` is the sparsity of what is sent: of the model down to some clients, of the updates
-// up from some. Where clients choose what they send (own masks, the
-// largest weights), `s` is the plan's target.
+// up from some. Where clients choose what they send (own masks, the largest weights), `s` is the plan's
+// target; where clients exchange models, the mean over the masks that they trained with.
 double reference_cost_mib(const parameter_layout& layout, double sparsity_down, double clients_down,
                           double sparsity_up, double clients_up);
 
-// A participant's work but for the upload, with `images` in its share, each of which it trains on `epochs`
-// times.
-client_work work_of(const participant& p, double images, int epochs);
+// A participant's work but for the bytes of its upload, with `images` in its share.
+client_work work_of(const participant& p, double images, const config::run_config& config);
 
 // Of the first client, before the first round.
 client_work work_of(const start_cost& look);

@@ -21,17 +21,21 @@ bool attackers::see(const participant& p, const cast& all) const {
 
 // Owners ascend with slots, so that what ranks send, one after the other, is in slot order.
 void attackers::share(std::span<const std::vector<float>> trained) {
-    std::vector<std::byte> message;
-    for (const auto& weights : trained) {
-        append(message, std::span<const float>(weights));
-    }
-    const std::vector<std::vector<std::byte>> to_all(static_cast<std::size_t>(here_.ranks.size()), message);
     pool_.clear();
-    for (const auto& received : here_.ranks.exchange(to_all)) {
+    std::vector<std::vector<std::byte>> to_all(static_cast<std::size_t>(here_.ranks.size()));
+    for (auto& message : to_all) {
+        for (const auto& weights : trained) {
+            append(message, std::span<const float>(weights));
+        }
+    }
+    auto from_all = here_.ranks.exchange(to_all);
+    to_all.clear();
+    for (auto& received : from_all) {
         std::span<const std::byte> rest = received;
         while (!rest.empty()) {
             pool_.push_back(take<float>(rest, here_.layout.size()));
         }
+        received = {};
     }
 }
 

@@ -9,6 +9,8 @@
 #include "fl/transport.hpp"
 #include "nn/network.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -25,6 +27,12 @@ struct evaluation {
 // Images per pass; the pool is cut into such chunks whatever the number of ranks, so that sums keep their
 // bits.
 inline constexpr int evaluation_batch = 250;
+
+// Images of the largest batch that a network is asked for: the batch size may be larger than all shares.
+inline int largest_batch(const config::federation_section& federation, const data::dataset_facts& facts) {
+    const auto batch = std::min(static_cast<std::size_t>(federation.batch_size), facts.train_size);
+    return std::max(static_cast<int>(batch), evaluation_batch);
+}
 
 // Collective; the result is on rank 0, elsewhere everything is left unset.
 evaluation evaluate(const global_model& model, const data::test_pool& pool, nn::network& network,

@@ -4,8 +4,8 @@
 // Delta_t is the distance of a client's model after round t from its first one, the sum over tensors of
 // ||w - w_0||. A client whose |Delta_t - Delta_s| / Delta_first is at most the threshold, s being the round
 // in which it trained before, counts as settled. In the first round a in which at least half of the sampled
-// clients are, they agree to prune after training in round a + 1, then after a gap of a / pace rounds, of a /
-// pace^2 ..., each rounded and at least 1.
+// clients are, they agree to prune after training in round a + 1, then after a gap of a / pace rounds,
+// rounded, then each time after the gap before over the pace, rounded; at least 1.
 #pragma once
 
 #include "base/layout.hpp"

@@ -49,14 +49,14 @@ struct client_record {
     std::uint64_t bytes_positions = 0; // of these, the coded positions
     std::int32_t included =
         1; // 0: not in the average: NaN or Inf in the update, left out by the rule, or dropped out
-    std::int32_t dropped_out = 0;            // 1: got the model, and trained and sent nothing
+    std::int32_t dropped_out = 0;            // 1: got the model and sent nothing, or was not waited for
     double simulated_seconds = not_measured; // its own, over the links of the config (link_model.hpp)
     std::int32_t hostile = 0;                // 1: it does what the config's attack has it do
     double density = not_measured;           // share of the prunable weights that it held, with a budget
-    std::int32_t deadline_met = -1;  // 1: its simulated time was within the deadline; -1: there is none
-    double feedback = not_measured;  // with how much of it came back what it had kept
-    double distance = not_measured;  // of its model from its first one (settling.hpp)
-    std::int32_t sparse_kernels = 0; // 1: trained through the sparse kernels, 0: through oneDNN
+    std::int32_t deadline_met = -1;          // 1: it answered within the deadline; -1: there is none
+    double feedback = not_measured;          // with how much of it came back what it had kept
+    double distance = not_measured;          // of its model from its first one (settling.hpp)
+    std::int32_t sparse_kernels = 0; // 1: they trained all layers or the later ones, 0: oneDNN alone did
 };
 
 // Of one round, by the names of the results file.

@@ -4,7 +4,6 @@
 #include "hdf5/file.hpp"
 #include "io/columns.hpp"
 #include "io/preface.hpp"
-#include "io/results.hpp"
 #include "sparse/foreign_mask.hpp"
 
 #include <fmt/format.h>
@@ -21,7 +20,6 @@ namespace {
 constexpr auto data_checksum_path = "/data_checksum";
 constexpr auto ever_alive_path = "/mask_history/ever_alive";
 constexpr auto reference_path = "/mask_history/reference";
-constexpr std::string_view checkpoint_title = "feddip checkpoint 1\n";
 
 // The HDF5 part of a checkpoint that is whole.
 std::span<const std::byte> content_of(std::span<const std::byte> bytes, const std::string& name) {

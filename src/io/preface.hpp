@@ -13,7 +13,11 @@ namespace feddip::io {
 // The least size and alignment that HDF5 allows for a user block.
 inline constexpr std::size_t preface_size = 512;
 
-// Over the first 512 bytes of `file`. A title ends with a line break.
+// Titles end with a line break.
+inline constexpr std::string_view results_title = "feddip results 1\n";
+inline constexpr std::string_view checkpoint_title = "feddip checkpoint 1\n";
+
+// Over the first 512 bytes of `file`.
 void write_preface(std::string_view title, std::span<std::byte> file);
 
 // Whether the file, damaged or not, claims to begin with the preface of this title.

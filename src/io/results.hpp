@@ -12,7 +12,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace feddip::io {
@@ -38,8 +37,6 @@ struct results {
     results_header header;
     std::vector<fl::round_record> rounds;
 };
-
-inline constexpr std::string_view results_title = "feddip results 1\n";
 
 // The file's bytes.
 std::vector<std::byte> encode_results(const results_header& header, std::span<const fl::round_record> rounds);

@@ -28,8 +28,7 @@ inline constexpr std::size_t position_slack = 16;
 void max_pool_forward(const pooling_shape& shape, bool relu, const float* in, float* out,
                       std::uint8_t* position);
 
-// Each gradient goes to its position, everything else becomes 0, padding between channels and in_stride
-// included.
+// Each gradient goes to its position, everything else becomes 0.
 void max_pool_backward(const pooling_shape& shape, const float* diff_out, const std::uint8_t* position,
                        float* diff_in);
 

@@ -254,6 +254,20 @@ class Check(program.Program):
         self.assertLess(more, 1.2)
         self.assertGreater(more, 0.35)
 
+    def test_the_estimated_memory_of_activations_is_that_of_a_run(self):
+        conv = "{kind='convolution', outputs=32, kernel=3, padding=1, bias=false}, {kind='batch_norm'}, {kind='relu'}, "
+        little = ("--set", "federation.clients_per_round=1", "--set", "federation.evaluate_every=2", "--set",
+                  "compute.kernels=dense")
+        settings = (*little, "--set", "model.name=custom", "--set",
+                    f"model.layers=[{6 * conv}{{kind='max_pool', window=2}}, {{kind='fully_connected'}}]")
+        alone = self.peak_memory(*little) - sum(self.estimated_memory(*little).values())
+        for batch in (20, 1000000):  # clients have 120 images
+            with self.subTest(batch):
+                more = ("--set", f"federation.batch_size={batch}", *settings)
+                share = (self.peak_memory(*more) - alone) / sum(self.estimated_memory(*more).values())
+                self.assertLess(share, 1.3)
+                self.assertGreater(share, 0.7)
+
     def estimated_memory(self, *settings):
         """Bytes by row."""
         shown = self.check(*settings)

@@ -56,7 +56,7 @@ void budgets::share_out(ongoing_round& now, const run_state& state) {
 void budgets::drop_late(ongoing_round& now, const run_state& state) {
     const auto late = told_by_server(now, [&](const participant& p) {
         const auto price = charges_.price(now.plan, state, p.client, {});
-        auto work = work_of(p, p.samples(), here_.what.config.federation.local_epochs);
+        auto work = work_of(p, p.samples(), here_.what.config);
         work.bytes_down = static_cast<double>(price.down);
         work.bytes_up = static_cast<double>(price.up);
         return p.answers && links_.seconds(work) > here_.what.config.budget.deadline_s ? 1 : 0;

@@ -21,7 +21,8 @@ model_spec alexnet(data::image_shape input, int classes, float dropout) {
     m.max_pool(2);
     // The authors' adaptive average pooling to 2x2 is the identity on a 2x2 map.
     if (m.shape(m.last_value()) != data::image_shape{256, 2, 2}) {
-        throw input_error("can't build AlexNet", "input shape", "images must be 3x32x32");
+        throw input_error("can't build AlexNet", "input shape",
+                          "images must be 31 to 46 pixels high and as many wide");
     }
     m.dropout(dropout);
     m.fully_connected("fc1", 4096);

@@ -15,10 +15,6 @@ constexpr double most_weights = 1 << 30;   // of a layer
 constexpr double most_in_all = 4294967295; // positions of weights have 32 bits (sparse/ladder.cpp)
 constexpr double most_values = 1 << 28;    // of an image, in a layer's output
 
-std::string to_string(data::image_shape s) {
-    return fmt::format("{} x {} x {}", s.channels, s.height, s.width);
-}
-
 class builder {
 public:
     builder(data::image_shape input, int classes) : model_(input), classes_(classes) {}

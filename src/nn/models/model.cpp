@@ -8,6 +8,10 @@
 
 namespace feddip::nn {
 
+std::string to_string(data::image_shape s) {
+    return fmt::format("{} x {} x {}", s.channels, s.height, s.width);
+}
+
 namespace {
 
 parameter declare(const std::string& name, role what, std::vector<std::int64_t> shape, std::int64_t fan_in) {
@@ -58,8 +62,10 @@ bool model_spec::gives_vector(const layer_spec& layer) const {
 
 int model_spec::append(layer_spec layer) {
     if (layer.output.channels < 1 || layer.output.height < 1 || layer.output.width < 1) {
-        throw input_error("can't build the network", fmt::format("layer {}", layers_.size() + 1),
-                          "its input is too small for it");
+        throw input_error(
+            "can't build the network", fmt::format("layer {}", layers_.size() + 1),
+            fmt::format("its input, {}, is too small for it: take larger images, or another model",
+                        to_string(shape(layer.inputs.front()))));
     }
     vectors_.push_back(gives_vector(layer));
     layers_.push_back(std::move(layer));

@@ -47,6 +47,8 @@ struct convolution_settings {
     bool bias = true;
 };
 
+std::string to_string(data::image_shape shape); // for people
+
 // Each function appends a layer that reads value `from` (default: the last one) and returns the value it
 // makes. Throws input_error where the shapes don't fit.
 class model_spec {

@@ -47,6 +47,25 @@ TEST(idle_settings, name_what_another_key_has_switched_off) {
                 ElementsAre("budget.deadline_s = 3.0 does nothing: budget.mode is \"fixed\""));
 }
 
+TEST(idle_settings, name_what_the_authors_variant_leaves_unread) {
+    EXPECT_THAT(idle_in("[method]\nname = \"fedprox\"\nvariant = \"authors\"\n[fedprox]\nmu = 0.5"),
+                ElementsAre("fedprox.mu = 0.5 does nothing: method.name is \"fedprox\" and method.variant is "
+                            "\"authors\""));
+    EXPECT_EQ(idle_in("[method]\nname = \"prunefl\"\nvariant = \"authors\"\n[prunefl]\ninitial_rounds = "
+                      "7\nremovable_share = 0.1")
+                  .size(),
+              2U);
+    EXPECT_THAT(idle_in("[method]\nname = \"fedprox\"\n[fedprox]\nmu = 0.5"), IsEmpty());
+}
+
+TEST(idle_settings, name_the_other_detectors_keys) {
+    EXPECT_THAT(
+        idle_in("[adaptation]\nanswer = \"regrow\"\nconfidence = 0.5"),
+        ElementsAre("adaptation.confidence = 0.5 does nothing: adaptation.detector is \"page_hinkley\""));
+    EXPECT_THAT(idle_in("[adaptation]\nanswer = \"regrow\"\ndetector = \"adwin\"\ntolerance = 0.5"),
+                ElementsAre("adaptation.tolerance = 0.5 does nothing: adaptation.detector is \"adwin\""));
+}
+
 TEST(idle_settings, name_a_feddst_that_is_over_before_it_begins) {
     EXPECT_THAT(
         idle_in("[method]\nname = \"feddst\"\n[federation]\nrounds = 10"),

@@ -306,23 +306,38 @@ TEST(Work, IsListedInTheOrderOfTheLayout) {
     }
 }
 
+constexpr double share = 1200; // images of a client
+
 TEST(Memory, HoldsTheDataSetAndGrowsWithTheBatch) {
     config::run_config c;
     const auto layout = layout_for(c);
-    const auto small = estimate_memory(c, layout, {});
+    const auto small = estimate_memory(c, layout, {}, share);
     c.federation.batch_size = 1000;
-    const auto large = estimate_memory(c, layout, {});
+    const auto large = estimate_memory(c, layout, {}, share);
     EXPECT_EQ(small.dataset, 70'000.0 * 785);
     EXPECT_GT(large.activations, 3 * small.activations);
     EXPECT_EQ(large.parameters, small.parameters);
+
+    c.federation.batch_size = 2147483647;
+    EXPECT_DOUBLE_EQ(estimate_memory(c, layout, {}, share).activations, 1.2 * large.activations);
+}
+
+TEST(Memory, HoldsWhatHostileClientsLookAt) {
+    config::run_config c;
+    const auto layout = layout_for(c);
+    EXPECT_EQ(estimate_memory(c, layout, {}, share).seen, 0);
+    c.attack.kind = "alie";
+    c.attack.sees = config::attack_sight::all;
+    EXPECT_EQ(estimate_memory(c, layout, {}, share).seen, 3.0 * 5 * 4 * static_cast<double>(layout.size()));
 }
 
 TEST(Memory, HoldsAllUpdatesOfARoundWhereTheRuleNeedsThem) {
     config::run_config c;
     const auto layout = layout_for(c);
-    EXPECT_EQ(estimate_memory(c, layout, {}).updates, 0);
+    EXPECT_EQ(estimate_memory(c, layout, {}, share).updates, 0);
     c.aggregation.rule = "median";
-    EXPECT_EQ(estimate_memory(c, layout, {}).updates, 2.0 * 5 * 4 * static_cast<double>(layout.size()));
+    EXPECT_EQ(estimate_memory(c, layout, {}, share).updates,
+              2.0 * 5 * 4 * static_cast<double>(layout.size()));
 }
 
 TEST(Memory, HoldsTheSparseKernelsOfTheDensestMaskThatTheyAreTakenFor) {
@@ -334,7 +349,7 @@ TEST(Memory, HoldsTheSparseKernelsOfTheDensestMaskThatTheyAreTakenFor) {
     }
     c.model.layers[0].outputs = 500;
     const auto density = [&] {
-        const auto m = estimate_memory(c, layout_for(c), predicted(c));
+        const auto m = estimate_memory(c, layout_for(c), predicted(c), share);
         const double size = static_cast<double>(layout_for(c).prunable_size());
         EXPECT_NEAR(m.kernels / (64 * size), m.compiled, 1e-9);
         return m.compiled;
@@ -367,7 +382,7 @@ TEST(Memory, HoldsTheSparseKernelsOfTheDensestMaskThatTheyAreTakenFor) {
 TEST(Memory, HoldsWhatKernelsAreCompiledToWithoutAMaskBesideThoseOfAMask) {
     auto c = small_run();
     c.sparsity.initial = 0.6;
-    const auto m = estimate_memory(c, layout_for(c), predicted(c));
+    const auto m = estimate_memory(c, layout_for(c), predicted(c), share);
     EXPECT_EQ(m.compiled, 1);
     const double gradients = 150 + 2400; // of the convolutions, whose channels don't fill vectors
     EXPECT_NEAR(m.kernels, 64 * (61470 + 0.4 * 61470 + gradients), 1);

@@ -295,6 +295,13 @@ TEST(label_shift, is_refused_where_a_client_would_be_left_without_images) {
     EXPECT_NO_THROW(drift(settings(drift_kind::label_shift, 0.5), f.data, pathological, 1));
 }
 
+TEST(label_shift, is_refused_where_there_is_one_class) {
+    federation f;
+    f.data.facts.classes = 1;
+    EXPECT_THAT(test::message_of<input_error>([&] { f.with(settings(drift_kind::label_shift, 0.5)); }),
+                HasSubstr("the data has one"));
+}
+
 TEST(drift, depends_on_the_seed) {
     const federation f;
     auto s = settings(drift_kind::label_shift, 0.5);

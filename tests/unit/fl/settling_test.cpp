@@ -78,6 +78,8 @@ TEST(settling, counts_those_that_dropped_out_as_unsettled) {
 TEST(settling, has_gaps_that_shrink_by_the_pace) {
     EXPECT_THAT(prunings(settled_in(20, {.threshold = 0.01, .pace = 2}), 45),
                 ElementsAre(21, 31, 36, 38, 39, 40, 41, 42, 43, 44)); // 20, 10, 5, 2 (of 2.5), 1 ...
+    EXPECT_THAT(prunings(settled_in(11, {.threshold = 0.01, .pace = 2}), 26),
+                ElementsAre(12, 18, 21, 23, 24, 25)); // 6 (of 5.5), 3, 2 (of 1.5), 1 ...
     EXPECT_THAT(prunings(settled_in(3, {.threshold = 0.01, .pace = 1}), 12), ElementsAre(4, 7, 10));
 }
 

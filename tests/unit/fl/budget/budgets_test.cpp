@@ -427,6 +427,47 @@ TEST(budgets, that_drop_late_clients_wait_for_nobody) {
     EXPECT_GT(in_time, 0);
 }
 
+TEST(budgets, that_drop_late_clients_end_a_round_at_the_deadline_when_others_drop_out) {
+    small_federation federation;
+    auto& c = federation.config;
+    c.federation.rounds = 8;
+    c.links.shares = {0.5, 0.5};
+    c.links.uplink_mbit = c.links.downlink_mbit = {40, 0.4};
+    c.budget.mode = config::budget_kind::drop;
+    c.budget.deadline_s = 1;
+    c.faults.drop_probability = 0.5;
+
+    const auto state = federation.run().state;
+
+    int slow_drop_outs = 0;
+    for (const auto& round : state.history) {
+        EXPECT_LE(round.simulated_seconds, 1);
+        for (const auto& r : round.clients) {
+            slow_drop_outs += r.simulated_seconds > 1 ? 1 : 0; // whose own download lasts
+        }
+    }
+    EXPECT_GT(slow_drop_outs, 0);
+}
+
+TEST(budgets, record_no_feedback_of_clients_that_drop_out) {
+    small_federation federation;
+    give_narrow_links(federation.config);
+    federation.config.faults.drop_probability = 0.4;
+
+    const auto state = federation.run().state;
+
+    int came_back = 0, dropped_out = 0;
+    for (const auto& round : state.history) {
+        for (const auto& r : round.clients) {
+            EXPECT_TRUE(r.dropped_out == 0 || std::isnan(r.feedback));
+            dropped_out += r.dropped_out;
+            came_back += std::isnan(r.feedback) ? 0 : 1;
+        }
+    }
+    EXPECT_GT(dropped_out, 0);
+    EXPECT_GT(came_back, 0);
+}
+
 namespace {
 
 // The weights and biases of LeNet-5's slice with `share` of the units of its hidden layers.
