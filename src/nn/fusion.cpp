@@ -60,7 +60,7 @@ std::vector<fused_layer> fuse(const model_spec& model) {
     return fused;
 }
 
-std::vector<fused_layer> fuse_additions(const std::vector<fused_layer>& layers) {
+std::vector<fused_layer> fuse_additions(const std::vector<fused_layer>& layers, std::size_t first) {
     const std::vector<int> readers = count_readers(layers);
     std::vector<int> renumbered{0}; // by old value
     std::vector<fused_layer> fused;
@@ -69,7 +69,7 @@ std::vector<fused_layer> fuse_additions(const std::vector<fused_layer>& layers) 
             input = renumbered[static_cast<std::size_t>(input)];
         }
         const std::size_t before = renumbered.size() - 1; // the old value of the layer before
-        const bool follows_norm = !fused.empty() && fused.back().spec.kind == layer_kind::batch_norm &&
+        const bool follows_norm = fused.size() > first && fused.back().spec.kind == layer_kind::batch_norm &&
                                   !fused.back().relu && fused.back().spec.inputs.size() == 1 &&
                                   readers[before] == 1 &&
                                   layer.spec.inputs.front() == static_cast<int>(fused.size());

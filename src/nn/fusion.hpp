@@ -3,6 +3,7 @@
 
 #include "nn/models/model.hpp"
 
+#include <cstddef>
 #include <vector>
 
 namespace feddip::nn {
@@ -17,8 +18,8 @@ struct fused_layer {
 };
 
 // The layers with additions folded into the batch normalizations before them, which then add their second
-// input to their output; only the layers in blocks can do that.
-std::vector<fused_layer> fuse_additions(const std::vector<fused_layer>& layers);
+// input to their output; only the layers in blocks can do that. Layers before `first` stay as they are.
+std::vector<fused_layer> fuse_additions(const std::vector<fused_layer>& layers, std::size_t first = 0);
 
 // The model's layers with ReLUs folded into the layers before them; `inputs` and values are numbered anew.
 std::vector<fused_layer> fuse(const model_spec& model);

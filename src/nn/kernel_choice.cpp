@@ -55,6 +55,12 @@ double activation_cost(const layer_work& work, double passes) {
     return 0.298 * passes * (double{1} * s.in_channels * s.height * s.width + outputs(work));
 }
 
+// Of what the layer reads, there and back.
+double change_of_layout(const layer_work& work) {
+    const auto& s = work.shape;
+    return 0.298 * 2 * 2 * s.in_channels * s.height * s.width;
+}
+
 double dense_cost(const layer_work& work, double passes, config::precision_kind precision) {
     struct rates {
         double full_vectors, other_channels, fully_connected;
@@ -92,6 +98,15 @@ double all_gradients_cost(const layer_work& work, config::precision_kind precisi
     return sparse_cost(work, passes(work) - 1) + gradients;
 }
 
+namespace {
+
+step_estimate estimate(const layer_work& work, gradient_scope scope, config::precision_kind precision) {
+    return {.dense = dense_cost(work, precision),
+            .sparse = scope == gradient_scope::all ? all_gradients_cost(work, precision) : sparse_cost(work)};
+}
+
+} // namespace
+
 bool has_dense_gradients(const sparse::kernels::convolution_shape& shape) {
     return is_fully_connected(shape) || fills_vectors(shape);
 }
@@ -100,10 +115,32 @@ step_estimate estimate(const std::vector<layer_work>& work, gradient_scope scope
                        config::precision_kind precision) {
     step_estimate sum{};
     for (const layer_work& w : work) {
-        sum.dense += dense_cost(w, precision);
-        sum.sparse += scope == gradient_scope::all ? all_gradients_cost(w, precision) : sparse_cost(w);
+        const step_estimate of_layer = estimate(w, scope, precision);
+        sum.dense += of_layer.dense;
+        sum.sparse += of_layer.sparse;
     }
     return sum;
+}
+
+std::size_t first_sparse_layer(const std::vector<layer_work>& work, std::size_t layers, gradient_scope scope,
+                               config::precision_kind precision) {
+    constexpr double worth_it = 0.95;
+    const step_estimate whole = estimate(work, scope, precision);
+    std::size_t first = prefers_sparse(whole) ? 0 : layers;
+    double least = worth_it * std::min(whole.dense, whole.sparse);
+    double begun = 0;           // by oneDNN
+    double rest = whole.sparse; // through the sparse kernels
+    for (const layer_work& w : work) {
+        const double cost = begun + change_of_layout(w) + rest;
+        if (begun > 0 && !is_fully_connected(w.shape) && cost < least) {
+            least = cost;
+            first = w.layer;
+        }
+        const step_estimate of_layer = estimate(w, scope, precision);
+        begun += of_layer.dense;
+        rest -= of_layer.sparse;
+    }
+    return first;
 }
 
 double switching_density(std::vector<layer_work> work, config::precision_kind precision) {
@@ -117,16 +154,37 @@ double switching_density(std::vector<layer_work> work, config::precision_kind pr
     return std::clamp((none.dense - none.sparse) / (all.sparse - none.sparse), 0.0, 1.0);
 }
 
+namespace {
+
+// Where all layers are as dense as each other: above this density the rule has oneDNN compute all of them.
+double densest_with_sparse_layers(std::vector<layer_work> work, std::size_t layers,
+                                  config::precision_kind precision) {
+    constexpr int percents = 100;
+    const double switching = switching_density(work, precision);
+    for (int percent = percents; percent > percents * switching; --percent) {
+        for (layer_work& w : work) {
+            w.density = double{1} * percent / percents;
+        }
+        if (first_sparse_layer(work, layers, gradient_scope::on_mask, precision) < layers) {
+            return work.front().density;
+        }
+    }
+    return switching;
+}
+
+} // namespace
+
 kernel_memory memory_of_sparse_kernels(const network_options& options, double densest_mask) {
     if (options.kernels == config::kernel_kind::dense) {
         return {};
     }
     const auto model = model_of(options.model, options.input, options.classes);
-    const auto work = work_of(fuse_additions(fuse(model)), options.input, model.layout(), nullptr);
-    const bool whole = prefers_sparse(estimate(work, gradient_scope::on_mask, options.precision));
-    const double masked = options.kernels == config::kernel_kind::sparse
-                              ? densest_mask
-                              : std::min(densest_mask, switching_density(work, options.precision));
+    const auto layers = fuse(model);
+    const auto work = work_of(layers, options.input, model.layout(), nullptr);
+    const double densest = densest_with_sparse_layers(work, layers.size(), options.precision);
+    const bool whole = densest == 1;
+    const double masked =
+        options.kernels == config::kernel_kind::sparse ? densest_mask : std::min(densest_mask, densest);
     double weights = 0;
     for (const layer_work& w : work) {
         const auto& s = w.shape;

@@ -69,11 +69,18 @@ struct step_estimate {
 step_estimate estimate(const std::vector<layer_work>& work, gradient_scope scope,
                        config::precision_kind precision);
 
-// The rule: all layers through the sparse kernels where the sum of their costs is below that of oneDNN's. A
-// change of layout between layers would cost more than a mixture gains at most densities.
+// All layers through the sparse kernels, or all through oneDNN.
 inline bool prefers_sparse(const step_estimate& cost) {
     return cost.sparse < cost.dense;
 }
+
+// The rule: the first layer that the sparse kernels compute, as they do all after it; `layers`, the number of
+// layers, where oneDNN computes all. Early convolutions have few weights and many pixels, and stay dense for
+// longest. That oneDNN begins and the sparse kernels go on, from some convolution, has to be estimated to
+// save a twentieth beside the better of both paths, for estimates are within a tenth. What this convolution
+// reads changes its layout, forward and backward: 0.298 * 2 * 2 inputs.
+std::size_t first_sparse_layer(const std::vector<layer_work>& work, std::size_t layers, gradient_scope scope,
+                               config::precision_kind precision);
 
 // Where all layers are as dense as each other, the rule has the sparse kernels for masks of a density below
 // this. `work` may be of any density.

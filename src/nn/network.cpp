@@ -1,6 +1,7 @@
 #include "nn/network.hpp"
 
 #include "base/error.hpp"
+#include "nn/blocks.hpp"
 #include "nn/elementwise.hpp"
 #include "nn/kernel_choice.hpp"
 #include "nn/layers/blocked.hpp"
@@ -61,6 +62,15 @@ public:
 
     void put(std::size_t value, tensor t) { values_[value] = std::move(t); }
 
+    // Activations that are still to be read, each once for all its readers.
+    void bring_into_blocks(plan_builder& plan) {
+        for (std::size_t value = 1; value < values_.size(); ++value) {
+            if (readers_[value] > 0 && values_[value].memory) {
+                values_[value] = in_blocks(plan, std::move(values_[value]));
+            }
+        }
+    }
+
     std::vector<tensor> take(const std::vector<int>& inputs) {
         std::vector<tensor> taken;
         for (const int input : inputs) {
@@ -78,14 +88,23 @@ private:
     std::vector<int> readers_;
 };
 
-// `sparse` is null for a plan of oneDNN's kernels alone.
-plan make_plan(const std::vector<fused_layer>& specs, const sparse_layers* sparse, gradient_scope scope,
-               plan_builder builder) {
+// Layers that are computed in one way or the other.
+struct chosen_layers {
+    std::vector<fused_layer> specs;
+    std::size_t first_sparse;              // by the sparse kernels, as all after it; before it oneDNN
+    std::unique_ptr<sparse_layers> sparse; // null where there are none
+};
+
+plan make_plan(const chosen_layers& chosen, gradient_scope scope, plan_builder builder) {
+    const auto& specs = chosen.specs;
     open_values values(specs, builder.images());
     std::vector<std::unique_ptr<layer>> layers;
     for (std::size_t i = 0; i < specs.size(); ++i) {
-        auto made =
-            sparse == nullptr ? make_layer(specs[i]) : make_blocked_layer(specs[i], i, *sparse, scope);
+        if (i == chosen.first_sparse) {
+            values.bring_into_blocks(builder);
+        }
+        auto made = i < chosen.first_sparse ? make_layer(specs[i])
+                                            : make_blocked_layer(specs[i], i, *chosen.sparse, scope);
         values.put(i + 1, made->forward(builder, values.take(specs[i].spec.inputs)));
         if (builder.training()) {
             layers.push_back(std::move(made));
@@ -115,23 +134,24 @@ struct network::implementation {
     implementation(const model_spec& model, int max_batch_size, config::kernel_kind kernel_kind,
                    config::precision_kind operand_precision)
         : input(model.shape(0)), max_batch(max_batch_size), kernels(kernel_kind),
-          precision(operand_precision), layout(model.layout()), layers(fuse(model)),
-          blocked_layers(fuse_additions(layers)), state(make_aligned<float>(layout.size())),
+          precision(operand_precision), layout(model.layout()), state(make_aligned<float>(layout.size())),
           gradients(make_aligned<float>(layout.trainable_size())) {
+        dense.specs = fuse(model);
+        dense.first_sparse = dense.specs.size();
         std::fill_n(state.get(), layout.size(), 0.0F);
         std::fill_n(gradients.get(), layout.trainable_size(), 0.0F);
         use_mask(nullptr, gradient_scope::all);
     }
 
-    // Layers compiled for a mask, which a null pointer stands for the lack of.
     struct compilation {
         sparse::mask mask;
-        std::unique_ptr<sparse_layers> layers;
+        chosen_layers layers;
     };
 
     parameter_memory parameters() const { return {&layout, state.get(), gradients.get()}; }
     void use_mask(const sparse::mask* m, gradient_scope wanted);
-    sparse_layers* compiled_for(const sparse::mask& m, compilation& kept);
+    const chosen_layers* compiled_for(const sparse::mask& m, std::size_t first_sparse, compilation& kept);
+    sparse_layers* compiled() const { return chosen->sparse.get(); }
     void bring_state_up_to_date();
     void bring_gradients_up_to_date();
     void check(const data::batch& b) const;
@@ -153,8 +173,7 @@ struct network::implementation {
     config::kernel_kind kernels;
     config::precision_kind precision;
     parameter_layout layout;
-    std::vector<fused_layer> layers;
-    std::vector<fused_layer> blocked_layers;
+    chosen_layers dense; // oneDNN alone
     aligned_array<float> state;
     aligned_array<float> gradients;
     dnnl::engine engine{dnnl::engine::kind::cpu, 0};
@@ -162,7 +181,7 @@ struct network::implementation {
     arena memory;
     compilation all_alive; // for the gradients of all weights
     compilation masked;
-    sparse_layers* compiled = nullptr;              // what is in use; null: dense
+    const chosen_layers* chosen = &dense;           // what is in use
     gradient_scope scope = gradient_scope::on_mask; // of what the compiled layers compute
     bool packed_stale = true;                       // the state may have been written since it was packed
     bool state_stale = false;                       // packed weights have been updated since
@@ -176,48 +195,57 @@ void network::implementation::use_mask(const sparse::mask* m, gradient_scope wan
     packed_stale = true;
     const bool whole = m == nullptr;
     scope = whole ? gradient_scope::on_mask : wanted;
-    const auto cost = estimate(work_of(blocked_layers, input, layout, m), scope, precision);
-    const bool sparse = kernels != config::kernel_kind::dense &&
-                        ((kernels == config::kernel_kind::sparse && !whole) || prefers_sparse(cost));
-    if (!sparse) {
-        compiled = nullptr;
+    std::size_t first_sparse = dense.specs.size();
+    if (kernels == config::kernel_kind::sparse && !whole) {
+        first_sparse = 0;
+    } else if (kernels != config::kernel_kind::dense) {
+        first_sparse =
+            first_sparse_layer(work_of(dense.specs, input, layout, m), dense.specs.size(), scope, precision);
+    }
+    if (first_sparse == dense.specs.size()) {
+        chosen = &dense;
     } else if (whole) {
-        compiled = compiled_for(sparse::mask(layout.prunable_size(), true), all_alive);
+        chosen = compiled_for(sparse::mask(layout.prunable_size(), true), first_sparse, all_alive);
     } else {
-        compiled = compiled_for(*m, masked);
+        chosen = compiled_for(*m, first_sparse, masked);
     }
 }
 
-sparse_layers* network::implementation::compiled_for(const sparse::mask& m, compilation& kept) {
-    if (kept.layers == nullptr || kept.mask != m) {
+const chosen_layers* network::implementation::compiled_for(const sparse::mask& m, std::size_t first_sparse,
+                                                           compilation& kept) {
+    auto& layers = kept.layers;
+    if (layers.sparse == nullptr || layers.first_sparse != first_sparse || kept.mask != m) {
         plans.remove_if(
-            [&](const cached_plan& p) { return p.compiled != nullptr && p.compiled == kept.layers.get(); });
-        kept.layers.reset(); // before its successor takes as much memory
+            [&](const cached_plan& p) { return p.compiled != nullptr && p.compiled == layers.sparse.get(); });
+        layers.sparse.reset(); // before its successor takes as much memory
         kept.mask = m;
-        kept.layers = std::make_unique<sparse_layers>(blocked_layers, input, parameters(), m, max_batch);
+        layers.first_sparse = first_sparse;
+        layers.specs = fuse_additions(dense.specs, first_sparse);
+        layers.sparse =
+            std::make_unique<sparse_layers>(layers.specs, first_sparse, input, parameters(), m, max_batch);
     }
-    return kept.layers.get();
+    return &layers;
 }
 
 void network::implementation::bring_state_up_to_date() {
     if (std::exchange(state_stale, false)) {
-        compiled->unpack_weights();
+        compiled()->unpack_weights();
     }
 }
 
 void network::implementation::bring_gradients_up_to_date() {
     if (std::exchange(gradients_stale, false)) {
-        compiled->unpack_gradients();
+        compiled()->unpack_gradients();
     }
 }
 
 void network::implementation::run(run_context& context, pass kind) {
-    if (compiled != nullptr && std::exchange(packed_stale, false)) {
-        compiled->pack_weights();
+    if (compiled() != nullptr && std::exchange(packed_stale, false)) {
+        compiled()->pack_weights();
     }
     plan_for(kind, context.batch.size()).run(context, memory);
     if (kind == pass::training) {
-        gradients_stale = compiled != nullptr && scope == gradient_scope::on_mask;
+        gradients_stale = compiled() != nullptr && scope == gradient_scope::on_mask;
     }
 }
 
@@ -236,7 +264,7 @@ void network::implementation::check(const data::batch& b) const {
 
 plan& network::implementation::plan_for(pass kind, int batch) {
     const auto found = std::ranges::find_if(plans, [&](const auto& p) {
-        return p.kind == kind && p.batch == batch && p.compiled == compiled && p.scope == scope;
+        return p.kind == kind && p.batch == batch && p.compiled == compiled() && p.scope == scope;
     });
     if (found != plans.end()) {
         plans.splice(plans.begin(), plans, found);
@@ -245,8 +273,8 @@ plan& network::implementation::plan_for(pass kind, int batch) {
             plans.pop_back();
         }
         plans.push_front(
-            {kind, batch, compiled, scope,
-             make_plan(compiled == nullptr ? layers : blocked_layers, compiled, scope,
+            {kind, batch, compiled(), scope,
+             make_plan(*chosen, scope,
                        plan_builder(engine, memory, parameters(), kind, batch, input, precision))});
     }
     return plans.front().steps;
@@ -286,7 +314,7 @@ void network::use_mask(const sparse::mask* m, gradient_scope scope) {
 }
 
 kernel_path network::path() const {
-    return impl_->compiled == nullptr ? kernel_path::dense : kernel_path::sparse;
+    return impl_->compiled() == nullptr ? kernel_path::dense : kernel_path::sparse;
 }
 
 batch_score network::train(const data::batch& b, random_stream& dropout) {
@@ -297,9 +325,9 @@ batch_score network::train(const data::batch& b, random_stream& dropout) {
 }
 
 void network::step_on_mask(const sgd_settings& settings, const sparse::mask& m) {
-    const bool packed = impl_->compiled != nullptr && impl_->scope == gradient_scope::on_mask;
-    if (packed && impl_->compiled->complete() && !impl_->packed_stale) {
-        impl_->compiled->step(settings);
+    const bool packed = impl_->compiled() != nullptr && impl_->scope == gradient_scope::on_mask;
+    if (packed && !impl_->packed_stale) {
+        impl_->compiled()->step(settings, m);
         impl_->state_stale = true;
     } else {
         sgd_step_on_mask(layout(), settings, m, gradients(), state().first(layout().trainable_size()));

@@ -71,7 +71,8 @@ public:
     // Gradients of all weights beside a mask are oneDNN's where it is faster, the rest of such a step is
     // sparse.
     void use_mask(const sparse::mask* m, gradient_scope scope);
-    // What use_mask has chosen, for all passes of all layers that have both kernels.
+    // What use_mask has chosen: sparse where sparse kernels compute all layers that have such, or all from
+    // one of them on.
     kernel_path path() const;
 
     // Forward and backward on one minibatch in training mode; sets gradients(). Dropout draws from `dropout`.

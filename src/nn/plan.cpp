@@ -164,6 +164,10 @@ tensor plan_builder::in_layout(tensor t, const memory::desc& wanted) {
     if (same_layout(t.desc(), wanted)) {
         return t;
     }
+    if ((is_blocked(wanted) && !is_plain(t.desc())) || (is_blocked(t.desc()) && !is_plain(wanted))) {
+        // oneDNN has fast ways between its own layouts and the plain one only.
+        t = in_plain_layout(std::move(t));
+    }
     tensor copy = make(wanted);
     reorder(t, copy);
     return copy;

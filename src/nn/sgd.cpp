@@ -125,21 +125,15 @@ std::uint64_t all_alive(std::size_t n) {
     return n == word_bits ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
 }
 
-// Calls f(tensor, factors, first, length) for each chunk of each trainable tensor, `first` in the flat
-// buffer.
+// Calls f(factors, first, length) for each chunk of the tensor, `first` in the flat buffer.
 template <typename F>
-void for_each_chunk(const parameter_layout& layout, const sgd_settings& settings, const float* pruned,
-                    F&& f) {
-    for (const parameter& p : layout.parameters()) {
-        if (!p.trainable()) {
-            continue;
-        }
-        const step_factors factors =
-            factors_of(settings, regularizes(settings, layout, p), pruned + p.offset, p.size);
-        in_chunks(p.size, [&](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
-            f(p, factors, p.offset + first, length);
-        });
-    }
+void for_each_chunk(const parameter_layout& layout, const parameter& tensor, const sgd_settings& settings,
+                    const float* pruned, F&& f) {
+    const step_factors factors =
+        factors_of(settings, regularizes(settings, layout, tensor), pruned + tensor.offset, tensor.size);
+    in_chunks(tensor.size, [&](std::size_t /*chunk*/, std::size_t first, std::size_t length) {
+        f(factors, tensor.offset + first, length);
+    });
 }
 
 void step_dense_word(const step_factors& factors, std::uint64_t bits, const float* g, float* w, float* v,
@@ -176,34 +170,45 @@ void sgd_step_dense(const parameter_layout& layout, const sgd_settings& settings
     const float* const g = gradients.data();
     float* const w = dense.data();
     float* const v = pruned.data();
-    for_each_chunk(
-        layout, settings, v,
-        [&](const parameter& p, const step_factors& factors, std::size_t first, std::size_t length) {
-            if (!p.prunable() || m == nullptr) {
-                step_alive(factors, g + first, w + first, v + first, length);
-                return;
-            }
-            for_each_word(*m, first, length, [&](std::size_t i, std::size_t n, std::uint64_t bits) {
-                step_dense_word(factors, bits, g + i, w + i, v + i, n);
+    for (const parameter& p : layout.parameters()) {
+        if (!p.trainable()) {
+            continue;
+        }
+        const bool all_alive = !p.prunable() || m == nullptr;
+        for_each_chunk(
+            layout, p, settings, v, [&](const step_factors& factors, std::size_t first, std::size_t length) {
+                if (all_alive) {
+                    step_alive(factors, g + first, w + first, v + first, length);
+                    return;
+                }
+                for_each_word(*m, first, length, [&](std::size_t i, std::size_t n, std::uint64_t bits) {
+                    step_dense_word(factors, bits, g + i, w + i, v + i, n);
+                });
             });
-        });
+    }
+}
+
+void sgd_step_on_mask(const parameter_layout& layout, const parameter& tensor, const sgd_settings& settings,
+                      const sparse::mask& m, const float* gradients, float* pruned) {
+    for_each_chunk(layout, tensor, settings, pruned,
+                   [&](const step_factors& factors, std::size_t first, std::size_t length) {
+                       if (!tensor.prunable()) {
+                           step_in_place(factors, gradients + first, pruned + first, length);
+                           return;
+                       }
+                       for_each_word(m, first, length, [&](std::size_t i, std::size_t n, std::uint64_t bits) {
+                           step_on_mask_word(factors, bits, gradients + i, pruned + i, n);
+                       });
+                   });
 }
 
 void sgd_step_on_mask(const parameter_layout& layout, const sgd_settings& settings, const sparse::mask& m,
                       std::span<const float> gradients, std::span<float> pruned) {
-    const float* const g = gradients.data();
-    float* const v = pruned.data();
-    for_each_chunk(
-        layout, settings, v,
-        [&](const parameter& p, const step_factors& factors, std::size_t first, std::size_t length) {
-            if (!p.prunable()) {
-                step_in_place(factors, g + first, v + first, length);
-                return;
-            }
-            for_each_word(m, first, length, [&](std::size_t i, std::size_t n, std::uint64_t bits) {
-                step_on_mask_word(factors, bits, g + i, v + i, n);
-            });
-        });
+    for (const parameter& p : layout.parameters()) {
+        if (p.trainable()) {
+            sgd_step_on_mask(layout, p, settings, m, gradients.data(), pruned.data());
+        }
+    }
 }
 
 void sgd_step_tensor(const sgd_settings& settings, bool regularized, const float* gradients, float* weights,

@@ -34,6 +34,10 @@ void sgd_step_dense(const parameter_layout& layout, const sgd_settings& settings
 void sgd_step_on_mask(const parameter_layout& layout, const sgd_settings& settings, const sparse::mask& m,
                       std::span<const float> gradients, std::span<float> pruned);
 
+// That of one tensor of the layout alone, prunable or not.
+void sgd_step_on_mask(const parameter_layout& layout, const parameter& tensor, const sgd_settings& settings,
+                      const sparse::mask& m, const float* gradients, float* pruned);
+
 // The same step for the `n` weights of one tensor that are all alive, or that are all its alive ones.
 void sgd_step_tensor(const sgd_settings& settings, bool regularized, const float* gradients, float* weights,
                      std::size_t n);

@@ -38,13 +38,13 @@ bool has_sparse_kernels(const layer_spec& spec) {
            (spec.kind == layer_kind::convolution && spec.kernel <= largest_kernel);
 }
 
-sparse_layers::sparse_layers(const std::vector<fused_layer>& layers, data::image_shape input,
-                             const parameter_memory& flat, const sparse::mask& mask, int max_batch)
+sparse_layers::sparse_layers(const std::vector<fused_layer>& layers, std::size_t first,
+                             data::image_shape input, const parameter_memory& flat, const sparse::mask& mask,
+                             int max_batch)
     : flat_(flat), compiled_(layers.size()), weights_(flat.state), gradients_(flat.gradients) {
     const bool whole = mask.count() == mask.size();
-    std::size_t tensors = 0;
     positions_.reserve(whole ? 0 : mask.count());
-    for (std::size_t i = 0; i < layers.size(); ++i) {
+    for (std::size_t i = first; i < layers.size(); ++i) {
         const layer_spec& spec = layers[i].spec;
         if (!has_sparse_kernels(spec)) {
             continue;
@@ -52,14 +52,12 @@ sparse_layers::sparse_layers(const std::vector<fused_layer>& layers, data::image
         const parameter& p = flat.layout->named(spec.name + ".weight");
         compiled_[i].packed = {&p, whole ? p.offset : positions_.size(), mask.count(p.offset, p.size)};
         compile(compiled_[i], spec, input_shape_of(layers, i, input), mask, max_batch);
-        ++tensors;
         for (std::size_t k = p.offset; k < p.offset + p.size && !whole; ++k) {
             if (mask[k]) {
                 positions_.push_back(static_cast<std::uint32_t>(k));
             }
         }
     }
-    complete_ = tensors == flat.layout->weights().size();
     if (!whole) {
         packed_ = make_aligned<float>(2 * positions_.size());
         weights_ = packed_.get();
@@ -103,7 +101,12 @@ void sparse_layers::unpack_gradients() const {
     }
 }
 
-void sparse_layers::step(const sgd_settings& settings) const {
+bool sparse_layers::is_packed(const parameter& tensor) const {
+    return std::ranges::any_of(compiled_,
+                               [&](const compiled_layer& layer) { return layer.packed.tensor == &tensor; });
+}
+
+void sparse_layers::step(const sgd_settings& settings, const sparse::mask& mask) const {
     for (const compiled_layer& layer : compiled_) {
         if (layer.packed.tensor != nullptr) {
             sgd_step_tensor(settings, regularizes(settings, *flat_.layout, *layer.packed.tensor),
@@ -112,8 +115,8 @@ void sparse_layers::step(const sgd_settings& settings) const {
         }
     }
     for (const parameter& p : flat_.layout->parameters()) {
-        if (p.trainable() && !p.prunable()) {
-            sgd_step_tensor(settings, false, flat_.gradients + p.offset, flat_.state + p.offset, p.size);
+        if (p.trainable() && !is_packed(p)) {
+            sgd_step_on_mask(*flat_.layout, p, settings, mask, flat_.gradients, flat_.state);
         }
     }
 }

@@ -33,8 +33,8 @@ struct packed_tensor {
 // alive, both are used where they lie.
 class sparse_layers {
 public:
-    // `input` is the shape of the images. The mask is not kept.
-    sparse_layers(const std::vector<fused_layer>& layers, data::image_shape input,
+    // Those from `first` on; `input` is the shape of the images. The mask is not kept.
+    sparse_layers(const std::vector<fused_layer>& layers, std::size_t first, data::image_shape input,
                   const parameter_memory& flat, const sparse::mask& mask, int max_batch);
 
     // By layer; null for layers of another kind.
@@ -61,11 +61,10 @@ public:
     void unpack_weights() const;
     void unpack_gradients() const;
 
-    // FedDIP's step (nn/sgd.hpp) on the packed weights and on the dense rest of the state. The norm of a
-    // tensor is summed in another order than by sgd_step_on_mask, the rest gives the same bits.
-    void step(const sgd_settings& settings) const;
-    // Whether all prunable tensors are compiled, so that `step` misses none.
-    bool complete() const { return complete_; }
+    // FedDIP's step (nn/sgd.hpp) on the packed weights and on the rest of the state, for the mask they were
+    // compiled for. The norm of a packed tensor is summed in another order than by sgd_step_on_mask, the rest
+    // gives the same bits.
+    void step(const sgd_settings& settings, const sparse::mask& mask) const;
 
 private:
     struct compiled_layer {
@@ -74,12 +73,12 @@ private:
         std::unique_ptr<sparse::kernels::sparse_convolution> all_alive;
         packed_tensor packed{};
     };
+    bool is_packed(const parameter& tensor) const;
     void compile(compiled_layer& layer, const layer_spec& spec, data::image_shape input,
                  const sparse::mask& mask, int max_batch);
 
     parameter_memory flat_;
     std::vector<compiled_layer> compiled_;
-    bool complete_ = false;
     std::vector<std::uint32_t>
         positions_; // of the packed weights in the state; empty where it is used itself
     aligned_array<float> packed_;

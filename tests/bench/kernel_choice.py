@@ -3,9 +3,9 @@
 
     tests/bench/kernel_choice.py build/tests/bench/bench_nn_step [--model lenet5 ...] [--rounds 3]
 
-Times training steps (batch 128, one thread) at many densities through oneDNN and through the sparse kernels, which take
-turns, and sets beside them which of the two `compute.kernels = "auto"` chooses. Medians of CPU time. With --bf16 oneDNN
-multiplies bf16 (the sparse kernels don't).
+Times training steps (batch 128, one thread) at many densities through oneDNN, through the sparse kernels and as
+`compute.kernels = "auto"` chooses, which may be oneDNN for the first layers and the sparse kernels for the others. They take
+turns; medians of CPU time. With --bf16 oneDNN multiplies bf16 (the sparse kernels don't).
 """
 
 import argparse
@@ -21,16 +21,21 @@ DENSITIES = [2, 5, 10, 15, 20, 30, 40, 50, 70, 100]
 
 def measure(program, name, seconds):
     out = subprocess.run(
-        [program, f"--benchmark_filter=^choice/{name}$", f"--benchmark_min_time={seconds}", "--benchmark_format=json"],
+        [program, f"--benchmark_filter=^{name}$", f"--benchmark_min_time={seconds}", "--benchmark_format=json"],
         check=True, capture_output=True, text=True).stdout
-    found = json.loads(out)["benchmarks"][0]
-    return found["cpu_time"], found["label"]
+    return json.loads(out)["benchmarks"][0]
+
+
+def time_of(program, name, seconds):
+    return measure(program, name, seconds)["cpu_time"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("--model", nargs="+", default=["lenet5", "alexnet", "resnet18"])
+    parser.add_argument("--density", nargs="+", type=int, default=DENSITIES, choices=DENSITIES, help="in percent")
+    parser.add_argument("--spread", nargs="+", default=["erk", "uniform"], help="how densities of layers are drawn")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.2)
     parser.add_argument("--bf16", action="store_true")
@@ -39,22 +44,20 @@ def main():
     precision = "_bf16" if arguments.bf16 else ""
     worst = 0.0
     for model in arguments.model:
-        print(f"{model:24}{'oneDNN ms':>10}{'sparse ms':>10}  {'chosen':8}{'slower than the better by':>26}")
-        for spread in ("erk", "uniform"):
-            for density in DENSITIES:
+        print(f"{model:24}{'oneDNN ms':>10}{'sparse ms':>10}{'auto ms':>10}{'by oneDNN':>11}{'slower than the better by':>27}")
+        for spread in arguments.spread:
+            for density in arguments.density:
                 case = f"{model}/{spread}/{density}"
-                times = {"dense": [], "sparse": []}
+                times = {f"dense{precision}": [], "sparse": [], f"automatic{precision}": []}
                 for _ in range(arguments.rounds):
                     for kernels, taken in times.items():
-                        taken.append(measure(arguments.program, f"{case}/{kernels}{precision if kernels == 'dense' else ''}",
-                                             arguments.seconds)[0])
-                dense, sparse = (statistics.median(times[k]) for k in ("dense", "sparse"))
-                label = measure(arguments.program, f"{case}/automatic{precision}", 0.001)[1]
-                chosen = sparse if label == "sparse kernels" else dense
+                        taken.append(time_of(arguments.program, f"choice/{case}/{kernels}", arguments.seconds))
+                dense, sparse, chosen = (statistics.median(taken) for taken in times.values())
+                layers = measure(arguments.program, f"estimate/{case}{precision}", 0.001)["by_oneDNN"]
                 loss = chosen / min(dense, sparse) - 1
                 worst = max(worst, loss)
-                print(f"  {spread + ' ' + str(density) + ' %':22}{dense:10.2f}{sparse:10.2f}  "
-                      f"{'sparse' if chosen is sparse else 'oneDNN':8}{100 * loss:24.1f} %", flush=True)
+                print(f"  {spread + ' ' + str(density) + ' %':22}{dense:10.2f}{sparse:10.2f}{chosen:10.2f}{layers:11.0f}"
+                      f"{100 * loss:25.1f} %", flush=True)
     print(f"worst: {100 * worst:.1f} %")
     return 0
 

@@ -2,6 +2,8 @@
 // several densities, with the kernels of each kind? compare_with_pytorch.py sets these
 // times beside PyTorch's. Times are of this thread's CPU where neighbours on the machine would disturb.
 #include "base/random.hpp"
+#include "nn/kernel_choice.hpp"
+#include "nn/models/registry.hpp"
 #include "nn/network.hpp"
 #include "nn/sgd.hpp"
 #include "nn/version.hpp"
@@ -119,6 +121,33 @@ void evaluate(benchmark::State& state, const step_case& c) {
     state.SetItemsProcessed(state.iterations() * batch_size);
 }
 
+// No time of its own: what the rule of kernel_choice.hpp estimates for either path, and for the better of
+// both in each layer, were a change of layout free; and how many layers with weights it leaves to oneDNN.
+void estimate(benchmark::State& state, const step_case& c) {
+    const nn::network_options options = options_of(c.model);
+    const nn::model_spec model = nn::model_of(options.model, options.input, options.classes);
+    const sparse::mask m = mask_of(model.layout(), *c.pruned);
+    const auto layers = nn::fuse(model);
+    const auto work = nn::work_of(layers, options.input, model.layout(), &m);
+    nn::step_estimate whole{};
+    double mixture = 0;
+    std::size_t first_sparse = 0;
+    for (auto _ : state) {
+        whole = nn::estimate(work, c.scope, c.precision);
+        mixture = 0;
+        first_sparse = nn::first_sparse_layer(work, layers.size(), c.scope, c.precision);
+        for (const nn::layer_work& w : work) {
+            mixture += std::min(nn::dense_cost(w, c.precision), nn::sparse_cost(w));
+        }
+    }
+    constexpr double batch_ms = batch_size / 1e6; // of ns per image
+    state.counters["oneDNN_ms"] = whole.dense * batch_ms;
+    state.counters["sparse_ms"] = whole.sparse * batch_ms;
+    state.counters["mixture_ms"] = mixture * batch_ms;
+    state.counters["by_oneDNN"] = static_cast<double>(
+        std::ranges::count_if(work, [&](const nn::layer_work& w) { return w.layer < first_sparse; }));
+}
+
 // FedDIP's update at a share of living weights, in percent.
 void update(benchmark::State& state, config::model_name model, bool on_mask) {
     problem p(options_of(model));
@@ -184,11 +213,14 @@ void register_steps() {
                 const pruning pruned{how, percent / 100.0};
                 const std::string prefix =
                     "choice/" + model.name + "/" + name + "/" + std::to_string(percent);
+                const std::string estimated = "estimate" + prefix.substr(prefix.find('/'));
+                add(estimated, estimate, {model.model, kernel_kind::automatic, pruned});
                 add(prefix + "/automatic", train, {model.model, kernel_kind::automatic, pruned});
                 add(prefix + "/dense", train, {model.model, kernel_kind::dense, pruned});
                 add(prefix + "/sparse", train, {model.model, kernel_kind::sparse, pruned});
                 if (nn::can_multiply_bf16()) {
                     constexpr auto bf16 = precision_kind::bf16;
+                    add(estimated + "_bf16", estimate, {model.model, kernel_kind::automatic, pruned, bf16});
                     add(prefix + "/automatic_bf16", train,
                         {model.model, kernel_kind::automatic, pruned, bf16});
                     add(prefix + "/dense_bf16", train, {model.model, kernel_kind::dense, pruned, bf16});

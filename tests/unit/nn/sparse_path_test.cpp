@@ -317,6 +317,82 @@ TEST(sparse_network, mixes_with_layers_that_have_no_kernels_in_blocks) {
     expect_same_scores(sparse, dense, m, batch.first(17));
 }
 
+// oneDNN computes conv1 and conv2 in it, where these are dense and the rest is sparse; bn3 adds a value that
+// was made before the change.
+model_spec network_with_a_dense_beginning() {
+    model_spec m({3, 12, 12});
+    m.convolution("conv1", {.outputs = 64, .kernel = 3, .padding = 1, .bias = false});
+    m.batch_norm("bn1");
+    const int first = m.relu();
+    m.convolution("conv2", {.outputs = 64, .kernel = 3, .padding = 1, .bias = false});
+    m.batch_norm("bn2");
+    m.relu();
+    m.convolution("conv3", {.outputs = 64, .kernel = 3, .padding = 1, .bias = false});
+    m.batch_norm("bn3");
+    m.add(first);
+    m.relu();
+    m.max_pool(2);
+    m.fully_connected("fc", classes);
+    return m;
+}
+
+class dense_beginning : public testing::Test {
+protected:
+    network mixed_{network_with_a_dense_beginning(), 20, kernel_kind::automatic};
+    network dense_{network_with_a_dense_beginning(), 20, kernel_kind::dense};
+    synthetic_batch batch_{{3, 12, 12}, 20, classes};
+    sparse::mask m_ = mask_of(dense_.layout(), {0.9, 0.9, 0.05, 0.1});
+
+    bool has_gradients_of_pruned_weights(const char* tensor) {
+        const parameter& p = mixed_.layout().named(tensor);
+        for (std::size_t i = p.offset; i < p.offset + p.size; ++i) {
+            if (!m_[i] && mixed_.gradients()[i] != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+};
+
+TEST_F(dense_beginning, takes_the_step_of_the_dense_path) {
+    mixed_.use_mask(&m_, gradient_scope::on_mask);
+    ASSERT_EQ(mixed_.path(), kernel_path::sparse);
+    expect_same_step(mixed_, dense_, m_, batch_.view());
+    EXPECT_TRUE(has_gradients_of_pruned_weights("conv2.weight")) << "which oneDNN makes";
+    EXPECT_FALSE(has_gradients_of_pruned_weights("conv3.weight")) << "which the sparse kernels don't";
+    expect_same_step(mixed_, dense_, m_, batch_.first(3));
+    expect_same_scores(mixed_, dense_, m_, batch_.first(17));
+}
+
+TEST_F(dense_beginning, gives_all_gradients_where_they_are_wanted) {
+    const sparse::mask all(m_.size(), true);
+    mixed_.use_mask(&m_, gradient_scope::all);
+    ASSERT_EQ(mixed_.path(), kernel_path::sparse);
+    expect_same_step(mixed_, dense_, m_, batch_.view(), all);
+    mixed_.use_mask(&m_, gradient_scope::on_mask);
+    expect_same_step(mixed_, dense_, m_, batch_.view());
+}
+
+TEST_F(dense_beginning, updates_packed_and_unpacked_weights) {
+    mixed_.use_mask(&m_, gradient_scope::on_mask);
+    dense_.use_mask(&m_, gradient_scope::on_mask);
+    draw_masked_state(mixed_, m_);
+    draw_masked_state(dense_, m_);
+    random_stream one = dropout_stream(), other = dropout_stream();
+    const sgd_settings settings{.learning_rate = 0.01F, .weight_decay = 5e-4F, .regularization = 1e-2F};
+    for (int i = 0; i < 3; ++i) {
+        mixed_.train(batch_.view(), one);
+        mixed_.step_on_mask(settings, m_);
+        dense_.train(batch_.view(), other);
+        dense_.step_on_mask(settings, m_);
+    }
+    const auto trained = mixed_.layout().trainable_size();
+    EXPECT_LT(relative_distance(mixed_.state().first(trained), dense_.state().first(trained)), 1e-4);
+    for (std::size_t i = 0; i < m_.size(); ++i) {
+        ASSERT_TRUE(m_[i] || mixed_.state()[i] == 0.0F) << i;
+    }
+}
+
 struct step_bits {
     double loss;
     std::vector<float> gradients, state;
@@ -477,6 +553,35 @@ TEST(kernel_choice, changes_at_the_switching_density) {
             const auto cost = estimate(work_of(layers, {3, 32, 32}, net.layout(), &m),
                                        gradient_scope::on_mask, config::precision_kind::f32);
             EXPECT_EQ(prefers_sparse(cost), side < 1) << side * density;
+        }
+    }
+}
+
+std::size_t first_sparse_layer_of(model_name model, double density, gradient_scope scope) {
+    const auto options = options_of(model, 16, kernel_kind::automatic);
+    const auto spec = model_of(options.model, options.input, options.classes);
+    const auto layers = fuse(spec);
+    const sparse::mask m = mask_of(spec.layout(), sparse::erk_densities(spec.layout(), 1 - density));
+    return first_sparse_layer(work_of(layers, options.input, spec.layout(), &m), layers.size(), scope,
+                              config::precision_kind::f32);
+}
+
+TEST(kernel_choice, has_onednn_begin_where_early_layers_stay_dense) {
+    EXPECT_EQ(first_sparse_layer_of(model_name::resnet18, 0.05, gradient_scope::on_mask), 0);
+    const auto fifth = first_sparse_layer_of(model_name::resnet18, 0.2, gradient_scope::on_mask);
+    const auto half = first_sparse_layer_of(model_name::resnet18, 0.5, gradient_scope::on_mask);
+    const auto all = first_sparse_layer_of(model_name::resnet18, 0.95, gradient_scope::on_mask);
+    EXPECT_GT(fifth, 0);
+    EXPECT_GT(half, fifth);
+    EXPECT_GT(all, half);
+    EXPECT_EQ(all, fuse(model_of(model_name::resnet18, {3, 32, 32}, classes)).size());
+}
+
+// Recorded runs would have other bits.
+TEST(kernel_choice, never_cuts_lenet5_in_two) {
+    for (const auto scope : {gradient_scope::on_mask, gradient_scope::all}) {
+        for (int percent = 1; percent <= 100; ++percent) {
+            EXPECT_EQ(first_sparse_layer_of(model_name::lenet5, percent / 100.0, scope), 0) << percent;
         }
     }
 }
