@@ -101,7 +101,8 @@ mpirun_options() {
 }
 
 # mpi_run RANKS PROGRAM ARGUMENT...: Ctrl-C, SIGTERM and a terminal that is closed reach the program as a wish to stop with a
-# checkpoint (exit code 75); a second one ends it. mpirun alone would kill the ranks a second after the first.
+# checkpoint; a second one ends it, and so does one that comes before the program has begun. All are exit code 75. mpirun alone
+# would kill the ranks a second after the first.
 mpi_run() {
     local ranks=$1 options status=0 stops=0
     shift
@@ -122,12 +123,14 @@ mpi_run() {
         fi
     done
     trap - INT TERM HUP
+    ((stops == 0 || status == 0)) || status=75
     return "$status"
 }
 
-# Whether a results file is that of a run that has ended.
+# is_complete PROGRAM RESULTS: whether there is an undamaged results file of a run that has ended.
 is_complete() {
-    [[ -f $1 ]] && "$python" -c 'import sys, h5py; sys.exit(not h5py.File(sys.argv[1]).attrs["complete"])' "$1"
+    local told
+    told=$("$1" info "$2" 2>/dev/null) && [[ $'\n'$told =~ $'\n'rounds[^$'\n']*", complete" ]]
 }
 
 # is_same_run PROGRAM RESULTS CONFIG ARGUMENT...: whether complete results are what these would give; the program's exit code, and
@@ -160,6 +163,8 @@ choose_parts() {
         exit 2
     fi
     folder=$1
+    [[ ! $folder$feddip_root =~ [[:space:]] ]] ||
+        die "white space in a path ('$folder', '$feddip_root'): lists of runs can't hold it; take other folders"
     parts=("${@:2}")
     ((${#parts[@]})) || parts=("${all[@]}")
     local part

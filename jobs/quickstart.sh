@@ -17,7 +17,7 @@ mkdir -p "$out"
 # What is there may belong to another version or configuration: then the next name is tried.
 for ((n = 1; ; ++n)); do
     results=$out/feddip$( ((n == 1)) || echo "-$n").h5
-    if is_complete "$results"; then
+    if is_complete "$feddip" "$results"; then
         is_same_run "$feddip" "$results" "$config" || continue
         say "Trained already: $results (remove $out to train anew)"
         break
@@ -30,7 +30,7 @@ for ((n = 1; ; ++n)); do
     elif ((status == 75)); then
         say "Stopped; run $0 again to go on"
         exit 75
-    elif ((status != 2)) || ! compgen -G "${results%.h5}.*" >/dev/null; then
+    elif ((status != 2)) || [[ -e ${results%.h5}.lease ]] || ! compgen -G "${results%.h5}.*" >/dev/null; then
         exit "$status"
     fi
 done

@@ -16,7 +16,7 @@ train() { # NAME SEED OVERRIDE...
     for override in "${@:3}"; do
         overrides+=(--set "$override")
     done
-    if is_complete "$results"; then
+    if is_complete "$feddip" "$results"; then
         is_same_run "$feddip" "$results" "$config" "${overrides[@]}"
     else
         say "$results"

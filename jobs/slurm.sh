@@ -28,13 +28,11 @@ find_program() {
     feddip_modules
     choose_python
     FEDDIP=$(find_feddip)
+    FEDDIP=$(command -v "$FEDDIP" || echo "$FEDDIP")
     [[ -x $FEDDIP ]] || die "no program (FEDDIP in jobs/cluster.env): '$FEDDIP' can't be run; build it or name it"
 }
 
-# What `feddip info` says of a results file's rounds: "3 of 10, not complete"; nothing where there is no such file.
-rounds_of() { { "$FEDDIP" info "$1" 2>/dev/null || true; } | sed -n 's/^rounds  *//p'; }
-
-is_done() { [[ $(rounds_of "$1") == *", complete" ]]; }
+is_done() { is_complete "$FEDDIP" "$1"; }
 
 # The command before the program's, one word per line. A rank that is killed must not leave the others waiting.
 launcher() {

@@ -153,7 +153,7 @@ def look_at(results, jobs):
     job = (jobs or {}).get(results.resolve())
     error = last_error(results, is_over=jobs is not None and not job)
     if complete:
-        run.state = "done"
+        run.state, run.note = "done", error
     elif job:
         run.state = "queued" if job.state == "PENDING" else "running"
         run.note = f"job {job.name} {job.where if job.where.startswith('(') else 'on ' + job.where}"

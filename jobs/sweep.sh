@@ -8,7 +8,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-if [[ $# -lt 1 || $# -gt 2 || ! -r $1 ]]; then
+if [[ $# -lt 1 || $# -gt 2 || ! -r $1 || -d $1 || ! ${2:-2} =~ ^[1-9][0-9]*$ ]]; then
     echo "usage: jobs/sweep.sh LIST [RANKS]; jobs/make_sweep.py writes the list" >&2
     exit 2
 fi
@@ -16,6 +16,7 @@ feddip=$(find_feddip)
 [[ -x $feddip ]] || die "no program (FEDDIP): '$feddip' can't be run; build it (jobs/quickstart.sh does) or name it"
 ranks=${2:-2}
 mapfile -t runs < <(grep -v '^[[:space:]]*$' "$1")
+((${#runs[@]})) || die "no runs ($1): each line is one, as jobs/make_sweep.py writes them"
 
 results_of() { # ARGUMENT...
     while (($# > 1)); do
@@ -28,7 +29,7 @@ complete=()
 for i in "${!runs[@]}"; do
     read -ra run <<<"${runs[i]}"
     results=$(results_of "${run[@]}")
-    [[ -z $results ]] || ! is_complete "$results" || complete[i]=yes
+    [[ -z $results ]] || ! is_complete "$feddip" "$results" || complete[i]=yes
 done
 
 failed=() started=$SECONDS trained=0
@@ -36,7 +37,7 @@ for i in "${!runs[@]}"; do
     read -ra run <<<"${runs[i]}"
     results=$(results_of "${run[@]}")
     if [[ -n ${complete[i]:-} ]]; then
-        is_same_run "$feddip" "$results" "${run[@]}" || failed+=("$results (complete, but not this run)")
+        is_same_run "$feddip" "$results" "${run[@]}" || failed+=("$results (complete, but refused: see above)")
         continue
     fi
     left=

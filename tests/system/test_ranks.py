@@ -67,8 +67,11 @@ class Signals(unittest.TestCase):
     def test_a_second_one_ends_the_ranks(self):
         for first in (signal.SIGINT, signal.SIGHUP):
             with self.subTest(first):
-                _, got = self.signals_after(first, signal.SIGTERM)
-                self.assertEqual(got, ["USR1", "TERM"])
+                self.assertEqual(self.signals_after(first, signal.SIGTERM), (75, ["USR1", "TERM"]))
+
+    def test_one_that_comes_before_the_program_handles_it_is_a_wish_to_stop_too(self):
+        (self.folder / "mpirun").write_text(MPIRUN.replace("exit 75", "exit 138"))
+        self.assertEqual(self.signals_after(signal.SIGINT), (75, ["USR1"]))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import pathlib
 import shutil
 import subprocess
 
+import h5py
+import numpy as np
 import program
 
 JOBS = pathlib.Path(__file__).resolve().parents[2] / "jobs"
@@ -12,7 +14,7 @@ JOBS = pathlib.Path(__file__).resolve().parents[2] / "jobs"
 STAND_INS = """
 install_packages() { :; }
 build_release() { :; }
-is_complete() { [[ -f $1 && $(<"$1") == complete ]]; }
+is_complete() { [[ -f $2 && $(<"$2") == complete ]]; }
 is_same_run() { [[ ! -f ${2%.h5}.other ]]; }
 mpi_run() {
     local results=$6
@@ -53,10 +55,35 @@ class Sweep(program.Program):
                 changed = self.sweep(first.replace("seed=1", "seed=3"), second)
                 self.assertEqual(changed.returncode, 1, changed.stderr)
                 self.assertIn("(a.h5): federation.seed was 1 and is 3 now", changed.stderr)
-                self.assertIn("1 of 2 runs failed (list): a.h5 (complete, but not this run)", changed.stderr)
+                self.assertIn("1 of 2 runs failed (list): a.h5 (complete, but refused: see above)", changed.stderr)
                 self.assertEqual((self.folder / "a.h5").read_bytes(), before)
             for path in self.folder.glob("*.ckpt-*"):
                 path.unlink()
+
+
+    @program.needs_fashion_mnist
+    def test_a_damaged_file_is_written_anew_from_its_checkpoints(self):
+        line = "tiny.toml --out a.h5"
+        self.assertEqual(self.sweep(line).returncode, 0)
+        whole = (self.folder / "a.h5").read_bytes()
+        with h5py.File(self.folder / "a.h5") as results:
+            accuracies = results["rounds/test_accuracy"][:]
+        for damaged in (whole[:-500], whole[:700] + bytes(500) + whole[1200:]):
+            (self.folder / "a.h5").write_bytes(damaged)
+            done = self.sweep(line)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("Traceback", done.stderr)
+            with h5py.File(self.folder / "a.h5") as anew:
+                np.testing.assert_array_equal(anew["rounds/test_accuracy"], accuracies)
+
+    def test_what_is_no_list_or_number_of_ranks_is_refused(self):
+        listed, empty = self.write("list", "tiny.toml --out a.h5\n"), self.write("empty", "\n")
+        for arguments, code, complaint in (((), 2, "usage"), ((self.folder,), 2, "usage"), ((listed, "0"), 2, "usage"),
+                                           ((listed, "two"), 2, "usage"), ((empty,), 1, "no runs (")):
+            done = subprocess.run(["bash", JOBS / "sweep.sh", *arguments], cwd=self.folder, check=False, capture_output=True,
+                                  text=True, env={**os.environ, "FEDDIP": "/bin/false"})
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(complaint, done.stderr)
 
 
 class SweepWithStandIns(program.Program):
@@ -64,7 +91,7 @@ class SweepWithStandIns(program.Program):
         (self.folder / "jobs").mkdir()
         shutil.copy(JOBS / "sweep.sh", self.folder / "jobs")
         (self.folder / "jobs" / "lib.sh").write_text((JOBS / "lib.sh").read_text() + """
-is_complete() { [[ $1 == complete* ]]; }
+is_complete() { [[ $2 == complete* ]]; }
 is_same_run() { :; }
 mpi_run() { echo "$2" >> asked; SECONDS=$((SECONDS + 600)); }
 """)
