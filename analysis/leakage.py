@@ -154,14 +154,10 @@ def main() -> int:
         return 2
     blocks = {"singles": singles(found), "batches": batches(found), "members": members(found),
               "against-dense": against_dense(found)}
-    current = documents.update(PAGE, blocks, args.check)
-    if args.check:
-        if not current:
-            print(f"{PAGE}: its tables are not those of the files: analysis/leakage.py", file=sys.stderr)
-        return int(not current)
-    figure(found).savefig(FIGURE, dpi=110, bbox_inches="tight", metadata={"Software": None})
-    print(PAGE)
-    return 0
+    wrong = documents.update("leakage.py", [PAGE], blocks, args.check)
+    if not args.check and not wrong:
+        figure(found).savefig(FIGURE, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    return wrong
 
 
 if __name__ == "__main__":

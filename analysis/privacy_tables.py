@@ -239,19 +239,18 @@ def draw(parts: dict[str, dict[tuple[float, float], protection.Row]]) -> None:
 
 
 def update_pages(check: bool) -> int:
-    attacks, private = (collect([page.with_suffix("")])[0] for page in (ATTACKS, PRIVACY))
+    (attacks, no_attacks), (private, not_private) = (collect([page.with_suffix("")]) for page in (ATTACKS, PRIVACY))
+    skipped = no_attacks + not_private
+    for left_out in skipped:
+        print(left_out, file=sys.stderr)
     parts = privacy_rows(private)
-    stale = [
-        page
+    wrong = [
+        documents.update("privacy_tables.py", [page], blocks, check)
         for page, blocks in ((ATTACKS, attack_blocks(attacks)), (PRIVACY, privacy_blocks(parts)))
-        if not documents.update(page, blocks, check)
     ]
-    if not check:
+    if not check and not any(wrong):
         draw(parts)
-        return 0
-    for page in stale:
-        print(f"{page}: its tables are not those of the files: analysis/privacy_tables.py", file=sys.stderr)
-    return int(bool(stale))
+    return int(any(wrong) or bool(skipped))
 
 
 def main() -> int:
@@ -263,7 +262,7 @@ def main() -> int:
         return update_pages(args.check)
     runs, skipped = collect(args.results)
     for left_out in skipped:
-        print(f"left out: {left_out.path}: {left_out.reason}", file=sys.stderr)
+        print(left_out, file=sys.stderr)
     shown = []
     if table := privacy_table(runs):
         shown.append(f"Accuracy over privacy; columns are sparsities.\n\n{table}")

@@ -144,8 +144,8 @@ def _count(count: int, what: str) -> str:
 
 def check(families: Sequence[Family], limits: Limits = Limits(), plan: Plan | None = None) -> list[Claim]:
     """All claims, in the paper's order. What is under attack, drifts or is protected has no case, nor a test in their
-    families."""
-    there = _There(study.of_the_paper(study.complete(families)), plan.of_the_paper() if plan else None)
+    families; nor has a run that ended before its last round."""
+    there = _There(study.of_the_paper(study.complete(families, results.is_whole)), plan.of_the_paper() if plan else None)
     rules = (_near_fedavg, _as_good_as_others, _regularization_matters, _more_for_the_bytes, _stable)
     return [rule(there, limits) for rule in rules]
 

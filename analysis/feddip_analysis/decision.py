@@ -18,7 +18,7 @@ from .defaults import PROGRAM
 from .links import Links, with_links
 from .statistics import Mean
 from .study import Entry, Family, Setting
-from .tables import Column, Table, duration, percent, plain, readable_bytes, sparsity_name, spread
+from .tables import Column, Table, duration, ended_early, percent, plain, readable_bytes, sparsity_name, spread
 
 _SAID_TO_CHECK = (
     "data.dataset",
@@ -575,7 +575,7 @@ def table(decision: Decision, options: Sequence[Option], name: str = "decision")
         ),
         Column(
             "final accuracy",
-            lambda o: spread(o.accuracy),
+            lambda o: spread(o.accuracy) + ended_early(o.entry),
             {"accuracy_mean": lambda o: o.accuracy.mean, "accuracy_std": lambda o: o.accuracy.std},
         ),
         Column("target reached by", got_there, {"reached": lambda o: o.reached, "runs": lambda o: o.entry.n}),

@@ -468,8 +468,9 @@ def decision(made: Decision) -> Figure:
         unit, name = unit_of(max((v for v in values if not np.isnan(v)), default=1.0))
         for at, option, value in zip(y, options, values):
             if np.isnan(value):
+                why = "not known" if option.reached else "not reached"
                 panel.annotate(
-                    "not reached", (0, at), (4, 0), textcoords="offset points", va="center", fontsize=8
+                    why, (0, at), (4, 0), textcoords="offset points", va="center", fontsize=8
                 )
             else:
                 hatch = "" if option is made.pilot else "///"

@@ -16,7 +16,7 @@ from . import claims, plan, results, study, tables, targets
 from .claims import Claim, Limits
 from .figures import Picture
 from .plan import Plan
-from .results import METHOD_NAMES, collect
+from .results import METHOD_NAMES, Skipped, collect
 from .statistics import compare, mean_of, unpaired
 from .study import Entry, Family, Setting
 from .tables import MISSING, markdown, percent, plain, readable_bytes, sparsity_name, spread
@@ -31,9 +31,12 @@ class Published:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.results = root / "analysis" / "results"
+        self.skipped: list[Skipped] = []  # of the folders that were read so far
 
     def _runs(self, folder: str) -> list[xr.Dataset]:
-        return collect([self.results / folder])[0]
+        runs, skipped = collect([self.results / folder])
+        self.skipped += skipped
+        return runs
 
     @cached_property
     def families(self) -> list[Family]:
@@ -350,7 +353,7 @@ def _variations(family: Family, entries: list[Entry]) -> str:
                         "of the main one's": _share_of(entry, main),
                     }
                 )
-    return markdown(rows) if rows else ""
+    return f"{markdown(rows)}\nAccuracy is {tables.measured(family)}.\n" if rows else ""
 
 
 def _share_of(entry: Entry, main: Entry) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import TypeVar
 import h5py
 import numpy as np
 import xarray as xr
+
+from .defaults import PROGRAM, flat
 
 Measured = TypeVar("Measured")
 
@@ -147,9 +150,9 @@ REQUIRED = {
     "layers": "density name",
     "clients": "id samples train_loss accuracy bytes_up included",
 }
-REQUIRED_ATTRIBUTES = tuple(
-    "config_toml method model dataset seed parameters prunable_parameters rounds mpi_ranks complete".split()
-)
+_TEXTS = ("config_toml", "method", "model", "dataset")
+_WHOLE_NUMBERS = ("seed", "parameters", "prunable_parameters", "rounds", "mpi_ranks", "complete")
+REQUIRED_ATTRIBUTES = _TEXTS + _WHOLE_NUMBERS
 
 
 class NotAResultsFile(Exception):
@@ -162,7 +165,38 @@ def _require_all_parts(file: h5py.File) -> None:
     missing += [f"the attribute {name}" for name in REQUIRED_ATTRIBUTES if name not in file.attrs]
     if missing:
         raise ValueError(f"it lacks {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""))
-    tomllib.loads(file.attrs["config_toml"])
+    _require_kinds(file)
+
+
+def _require_kinds(file: h5py.File) -> None:
+    """One file of another kind must not take those down that are read with it."""
+    for kind, names, what in ((str, _TEXTS, "a text"), (numbers.Integral, _WHOLE_NUMBERS, "a whole number")):
+        for name in names:
+            if not isinstance(file.attrs[name], kind):
+                raise ValueError(f"the attribute {name} is not {what}")
+    for name, values in file["rounds"].items():
+        _require_numbers(values, 1, "iu" if name == "round" else "biuf")
+    for name in set(REQUIRED["clients"].split()):
+        _require_numbers(file["clients"][name], 2)
+    _require_numbers(file["layers/density"], 2)
+    for key, value in flat(tomllib.loads(file.attrs["config_toml"])).items():
+        if not _alike(value, PROGRAM.get(key, value)):
+            raise ValueError(f"{key} in config_toml is {value!r}, where the program has {PROGRAM[key]!r}")
+
+
+def _require_numbers(values: h5py.Dataset, dimensions: int, kinds: str = "biuf") -> None:
+    if values.ndim != dimensions or values.dtype.kind not in kinds:
+        what = "whole numbers" if kinds == "iu" else "numbers"
+        raise ValueError(f"{values.name} is not of {what} with {dimensions} dimension{'s' * (dimensions > 1)}")
+
+
+def _alike(value: object, usual: object) -> bool:
+    """Both numbers, texts or switches. One number or several, such as of links, is the same."""
+    if isinstance(value, list) or isinstance(usual, list):
+        return True
+    number = (int, float)
+    both_numbers = isinstance(value, number) and isinstance(usual, number)
+    return type(value) is type(usual) or both_numbers and bool not in (type(value), type(usual))
 
 
 def _array(dataset: h5py.Dataset, dims: tuple[str, ...]) -> xr.DataArray:
@@ -213,6 +247,9 @@ class Skipped:
 
     path: Path
     reason: str
+
+    def __str__(self) -> str:
+        return f"left out: {self.path}: {self.reason}"
 
 
 def _is_of_a_run(path: Path) -> bool:
@@ -303,9 +340,23 @@ def is_complete(run: xr.Dataset) -> bool:
     return bool(run.attrs["complete"])
 
 
+def ended_early(run: xr.Dataset) -> bool:
+    """Whether it is complete with fewer rounds than it was to have: where privacy.epsilon was spent before."""
+    return is_complete(run) and run.sizes["round"] < run.attrs["rounds"]
+
+
+def is_whole(run: xr.Dataset) -> bool:
+    """Whether the run has had all of its rounds: only then is its end one beside others'."""
+    return is_complete(run) and not ended_early(run)
+
+
+def rounds_done(run: xr.Dataset) -> str:
+    return f"{run.sizes['round']} of {run.attrs['rounds']} rounds"
+
+
 def progress(run: xr.Dataset) -> str:
     """Of one that is not complete."""
-    return f"not complete: {run.sizes['round']} of {run.attrs.get('rounds', '?')} rounds"
+    return f"not complete: {rounds_done(run)}"
 
 
 INSTRUCTIONS = "instruction set "
@@ -324,15 +375,6 @@ def config(run: xr.Dataset) -> dict[str, object]:
         return flat(tomllib.loads(run.attrs.get("config_toml", "")))
     except tomllib.TOMLDecodeError:
         return {}
-
-
-def flat(sections: dict[str, object]) -> dict[str, object]:
-    return {
-        f"{section}.{key}": value
-        for section, keys in sections.items()
-        if isinstance(keys, dict)
-        for key, value in keys.items()
-    }
 
 
 def experiment(run: xr.Dataset) -> dict[str, object]:

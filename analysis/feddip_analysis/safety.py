@@ -134,18 +134,17 @@ def _privacy(groups: Sequence[results.Group], count: int, safety: Safety) -> Non
 def _hostile(groups: Sequence[results.Group], safety: Safety) -> None:
     rules: dict[str, None] = {}
     under: dict[str, list[str]] = {}
-    last = results.last_rounds([run for group in groups for run in group.runs])
     for group in groups:
         c = results.config(group.first)
         rule, kind = str(c.get("aggregation.rule", "mean")), str(c.get("attack.kind", "none"))
         if rule != "mean":
             rules[f"{rule.replace('_', ' ')} for {c.get('aggregation.hostile', 0)}"] = None
         if kind != "none":
-            n = len(group.runs)
+            n, last = len(group.runs), results.last_rounds(group.runs)
             accuracy = percent(np.mean([results.final_accuracy(run, last) for run in group.runs]))
             share = f"{c.get('attack.clients', '?')} of {c.get('federation.clients', '?')} clients hostile"
             how = f"{rule.replace('_', ' ')}, {share}, {n} run{'' if n == 1 else 's'}"
-            said = f"{group.label} ({how}): {accuracy}"
+            said = f"{group.label} ({how}): {accuracy}, mean of the last {last} rounds"
             if kind == "backdoor":
                 success = [results.last_measured(run.attack_success) for run in group.runs if "attack_success" in run]
                 fell = percent(np.mean(success), 0) if success else "not measured"

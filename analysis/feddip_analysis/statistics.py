@@ -60,7 +60,8 @@ class Comparison:
 
 def compare(a: Mapping[int, float], b: Mapping[int, float], margin: float = MARGIN) -> Comparison:
     """Values by seed; those that are NaN were not measured. The same seed means the same clients with the
-    same images in the same order, so that seeds are paired, and one that only one side has is left out."""
+    same images in the same order, so that seeds are paired, and one that only one side has is left out. Runs that protect
+    clients draw who takes part from a key instead: their pairs share the start and the partition alone."""
     pairs = np.array([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())], dtype=float)
     pairs = pairs[~np.isnan(pairs)]
     nan, n = float("nan"), len(pairs)

@@ -106,6 +106,13 @@ class Entry:
         return all(map(results.settles, self.group.runs))
 
     @property
+    def ended_early(self) -> str:
+        """How many rounds the runs have that ended before their last; "" where none did."""
+        early = [run for run in self.group.runs if results.ended_early(run)]
+        done = ", ".join(dict.fromkeys(map(results.rounds_done, early)))
+        return f"{len(early)} with {done}" if 0 < len(early) < self.n else done
+
+    @property
     def fates(self) -> dict[int, str]:
         """Of the seeds that ended near chance: whether they had ever left it."""
         return {
@@ -127,8 +134,8 @@ class Entry:
 
 
 def comparable(a: Entry, b: Entry) -> bool:
-    """Whether they keep as many weights."""
-    return equal_densities(a.density, b.density)
+    """Whether they keep as many weights, and had all of their rounds."""
+    return equal_densities(a.density, b.density) and not (a.ended_early or b.ended_early)
 
 
 def equal_densities(a: float, b: float) -> bool:
@@ -315,15 +322,15 @@ def _family(groups: Sequence[Group], title: str) -> Family:
     return Family(str(problem["model"]), str(problem["dataset"]), federation, title, settings, problem)
 
 
-def complete(found: Iterable[Family]) -> list[Family]:
+def complete(found: Iterable[Family], is_kept: Callable[[xr.Dataset], bool] = results.is_complete) -> list[Family]:
     """The same without the runs that are not: what is said of ends is said of these."""
-    return [replace(family, settings=_complete(family.settings)) for family in found]
+    return [replace(family, settings=_complete(family.settings, is_kept)) for family in found]
 
 
-def _complete(settings: Sequence[Setting]) -> list[Setting]:
+def _complete(settings: Sequence[Setting], is_kept: Callable[[xr.Dataset], bool]) -> list[Setting]:
     kept = []
     for setting in settings:
-        groups = [(e, [run for run in e.group.runs if results.is_complete(run)]) for e in setting.entries]
+        groups = [(e, list(filter(is_kept, e.group.runs))) for e in setting.entries]
         entries = [replace(entry, group=replace(entry.group, runs=runs)) for entry, runs in groups if runs]
         if entries:
             kept.append(replace(setting, entries=entries))
@@ -338,8 +345,8 @@ def _measured_alike(entries: Sequence[Entry]) -> list[Entry]:
     common = {r for r in set().union(*rounds) if all(r in own or r > end for own, end in zip(rounds, ends) if own)}
     if any(own - common for own in rounds):
         entries = [replace(e, group=replace(e.group, runs=[_at(run, common) for run in e.group.runs])) for e in entries]
-    whole = [run for entry in entries for run in entry.group.runs if results.is_complete(run)]
-    last = results.last_rounds(whole)
+    ended = [run for entry in entries for run in entry.group.runs if results.is_complete(run)]
+    last = results.last_rounds(list(filter(results.is_whole, ended)) or ended)
     return [replace(entry, last=last) for entry in entries]
 
 
@@ -442,7 +449,7 @@ class Final:
     bytes: Mean  # of the whole run, down and up
     seconds: Mean  # simulated
     traffic_share: float  # of FedAvg's bytes; NaN without FedAvg
-    against: dict[str, Comparison]  # by method: FedAvg, and FedDIP at the same density
+    against: dict[str, Comparison]  # by method: FedAvg, and FedDIP at the same density; not where a side ended early
 
 
 def finals(family: Family) -> list[Final]:
@@ -452,8 +459,9 @@ def finals(family: Family) -> list[Final]:
 def _final(setting: Setting, entry: Entry) -> Final:
     feddip = setting.find("FedDIP", entry.sparsity)
     rivals = {"FedAvg": setting.fedavg, "FedDIP": feddip if feddip and comparable(entry, feddip) else None}
+    rivals = {name: rival for name, rival in rivals.items() if rival and not (entry.ended_early or rival.ended_early)}
     sent = entry.mean(results.whole_traffic)
-    dense = setting.fedavg.mean(results.whole_traffic).mean if setting.fedavg else float("nan")
+    dense = rivals["FedAvg"].mean(results.whole_traffic).mean if "FedAvg" in rivals else float("nan")
     personal = entry.method in PERSONAL
     return Final(
         setting=setting,
@@ -466,7 +474,7 @@ def _final(setting: Setting, entry: Entry) -> Final:
         against={
             name: statistics.compare(entry.accuracy, rival.accuracy)
             for name, rival in rivals.items()
-            if rival and rival is not entry and not personal
+            if rival is not entry and not personal
         },
     )
 
@@ -536,6 +544,7 @@ def as_dataset(found: Iterable[Family], fraction: float = 0.95) -> xr.Dataset:
                         "final_accuracy": results.final_accuracy(run, entry.last),
                         "density": results.density(run),
                         "bytes": results.whole_traffic(run),
+                        "ended_early": bool(results.ended_early(run)),
                         "target_accuracy": float("nan") if goal is None else goal,
                         "rounds_to_target": arrived.round if arrived else float("nan"),
                         "bytes_to_target": arrived.bytes if arrived else float("nan"),

@@ -109,8 +109,9 @@ def readable_bytes(count: float) -> str:
     units = ("B", "kB", "MB", "GB", "TB", "PB")
     if np.isnan(count):
         return MISSING
+    count = float(f"{count:.3g}")  # as it will be shown: 999.9 kB are 1 MB
     power = min(int(np.log10(count) // 3), len(units) - 1) if count >= 1 else 0
-    return f"{count / 1000**power:.3g} {units[power]}" if count < 999.5e15 else f"{count:.3g} B"
+    return f"{count / 1000**power:.3g} {units[power]}" if count < 1e18 else f"{count:.3g} B"
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -134,7 +135,8 @@ def duration(seconds: float) -> str:
         return MISSING
     for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
         if seconds >= 1.5 * length:
-            return f"{seconds / length:.3g} {unit}"
+            count = float(f"{seconds / length:.3g}")
+            return f"{count:.0f} {unit}" if count >= 1000 else f"{count:.3g} {unit}"
     return f"{seconds:.3g} s"
 
 
@@ -171,13 +173,20 @@ def _seconds(runs: Sequence[xr.Dataset]) -> str:
     return f"{np.mean(timed):.3g}" if timed else NO_TIMES
 
 
+def _rounds(runs: Sequence[xr.Dataset]) -> str:
+    if not runs:
+        return "0"
+    shortest = min(runs, key=lambda run: run.sizes["round"])
+    return f"{results.rounds_done(shortest)}, ended early" if results.ended_early(shortest) else str(shortest.sizes["round"])
+
+
 def _rows_of(group: Group) -> list[dict[str, str]]:
     name = plain(group.label)
     done = [run for run in group.runs if results.is_complete(run)]
     whole = {
         "run": name,
         "seeds": str(len(done)),
-        "rounds": str(min((run.sizes["round"] for run in done), default=0)),
+        "rounds": _rounds(done),
         "accuracy": _spread([results.last_measured(run.accuracy) for run in done]),
         "mean of last 10": _spread([results.mean_of_last(run.accuracy) for run in done]) + _evaluations(done),
         "sparsity": percent(mean_of([results.last_measured(run.sparsity) for run in done]).mean),
@@ -231,11 +240,11 @@ def _traffic(run: xr.Dataset, name: str) -> str:
 def summary_lines(run: xr.Dataset) -> list[str]:
     """Five lines on one run."""
     a = run.attrs
-    state = "complete" if a["complete"] else "not complete"
+    state = "complete, ended early" if results.ended_early(run) else "complete" if a["complete"] else "not complete"
     method = results.method_name(results.experiment(run))
     ran = (
         f"ran       {method}, {display(a['model'])} on {display(a['dataset'])}, seed {a['seed']}, "
-        f"{run.sizes['round']} of {a['rounds']} rounds ({state}), {a['mpi_ranks']} rank(s)"
+        f"{results.rounds_done(run)} ({state}), {a['mpi_ranks']} rank(s)"
     )
     if run.sizes["round"] == 0:
         return [ran, "accuracy  not measured", "sparsity  -", "traffic   -", "time      -"]
@@ -293,13 +302,17 @@ def _mean_values(name: str, of: Callable[[object], Mean]) -> dict[str, Callable[
 
 def accuracy_of(entry: Entry) -> str:
     """Final accuracy in percent over the seeds; where some ended near chance, what became of them and of the
-    others. A dagger where the mask changes to the end."""
-    dagger = "" if entry.settles else " †"
+    others. A dagger where the mask changes to the end, and the rounds of runs that ended early."""
+    dagger = ("" if entry.settles else " †") + ended_early(entry)
     if not entry.fates:
         return spread(entry.final) + dagger
     counts = Counter(entry.fates.values())
     said = ", ".join(f"{count} of {entry.n} {fate}" for fate, count in sorted(counts.items()))
     return said + (f", others {spread(entry.others)}" if entry.others.n else "") + dagger
+
+
+def ended_early(entry: Entry) -> str:
+    return f", ended early ({entry.ended_early})" if entry.ended_early else ""
 
 
 def comparison(compared: Comparison | None) -> str:
@@ -364,6 +377,8 @@ def final_table(family: Family, rows: Sequence[Final], name: str = "final-accura
         f"from FedDIP's at the same sparsity where the densities differ by no more than "
         f"{100 * study.DENSITY_TOLERANCE:g} %. Traffic is that of the whole run, down and up."
     )
+    if any(entry.ended_early for entry in family.entries):
+        caption += " Runs that ended early, complete, since their epsilon was spent, are compared with none and in no claim."
     return Table(name, caption, columns, list(rows))
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from .results import NotAResultsFile, config, load, run_files
+from .results import NotAResultsFile, config, ended_early, load, rounds_done, run_files
+from .tables import readable_bytes
 
 DEFAULT_THRESHOLDS = Path(__file__).resolve().parent / "watch.toml"
 
@@ -64,6 +65,7 @@ class Report:
     path: Path
     alerts: list[Alert] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)  # by METRICS
+    said: str = ""  # how far it has got
 
     @property
     def severity(self) -> Severity:
@@ -130,19 +132,25 @@ def look_at(path: Path, thresholds: Thresholds, world: World) -> Report:
     folder = path.parent if path.parent != Path() else Path(".")
     _look_at_disk(report, folder, thresholds["disk_fills"], world)
     try:
-        run = load(path)
+        _look_at_run(report, load(path), thresholds, world)
     except NotAResultsFile as problem:
         report.alerts.append(Alert("unreadable", Severity.CRITICAL, str(problem)))
-        return report
+    except Exception as problem:  # of whatever kind, it must not keep the other runs from being looked at
+        why = f"{path}: can't be looked at ({type(problem).__name__}: {' '.join(str(problem).split())})"
+        report.alerts.append(Alert("unreadable", Severity.CRITICAL, why))
+    return report
+
+
+def _look_at_run(report: Report, run: xr.Dataset, thresholds: Thresholds, world: World) -> None:
     report.numbers |= {
         "rounds_done": run.sizes["round"],
-        "rounds_wanted": float(run.attrs.get("rounds", math.nan)),
+        "rounds_wanted": float(run.attrs["rounds"]),
         "complete": float(run.attrs["complete"]),
     }
+    report.said = rounds_done(run) + (", complete: it ended early" if ended_early(run) else "")
     report.alerts += filter(None, _alerts_of(run, report.numbers, thresholds))
     if not run.attrs["complete"]:
-        report.alerts += filter(None, _alerts_of_job(run, path, report.numbers, thresholds, world))
-    return report
+        report.alerts += filter(None, _alerts_of_job(run, report.path, report.numbers, thresholds, world))
 
 
 def look_at_all(paths: Iterable[Path], thresholds: Thresholds, world: World) -> list[Report]:
@@ -164,7 +172,7 @@ def _look_at_disk(report: Report, folder: Path, limits: dict[str, float], world:
         return
     share = used / (used + free) if used + free else 1.0
     report.numbers |= {"disk_free_bytes": free, "disk_used_share": share}
-    text = f"{share:.0%} of the disk is taken, {free / 1e9:.3g} GB are free"
+    text = f"{share:.0%} of the disk is taken, {readable_bytes(free)} are free"
     report.alerts += filter(None, [_graded("disk_fills", share, limits, text)])
 
 
@@ -281,7 +289,7 @@ def _room_for_the_next(
         return None
     if free >= needed:
         return None
-    text = f"{free / 1e6:.3g} MB are free, and the next file takes {needed / 1e6:.3g} MB"
+    text = f"{readable_bytes(free)} are free, and the next file takes {readable_bytes(needed)}"
     return Alert("disk_fills", Severity.CRITICAL, text)
 
 
@@ -310,7 +318,7 @@ def _alerts_of_job(run: xr.Dataset, path: Path, numbers: dict[str, float], thres
     numbers["seconds_since_round"] = quiet
 
     lease = _lease(folder / f"{stem}.lease") or _lease(path.with_name(f"{stem}.lease"))
-    done = f"{run.sizes['round']} of {run.attrs.get('rounds', '?')} rounds are done"
+    done = f"{rounds_done(run)} are done"
     if lease is None:
         yield Alert("stopped", Severity.WARNING, f"{done}, and no job is at it")
         return
@@ -357,8 +365,7 @@ def text(reports: list[Report]) -> list[str]:
         for alert in sorted(report.alerts, key=lambda a: -a.severity):
             lines.append(f"{alert.severity.name:8} {report.path} {alert.name}: {alert.text}")
         if not report.alerts:
-            done, wanted = report.numbers["rounds_done"], report.numbers["rounds_wanted"]
-            lines.append(f"{'OK':8} {report.path}: {done:.0f} of {wanted:.0f} rounds")
+            lines.append(f"{'OK':8} {report.path}: {report.said}")
     return lines
 
 

@@ -118,6 +118,17 @@ class Safety(unittest.TestCase):
         self.assertNotIn("ALIE", text(found.missing))
         self.assertNotIn("sees each client", text(found.missing))
 
+    def test_accuracy_under_attack_is_over_the_runs_own_last_rounds(self):
+        """Whatever else lies in the folder, such as a run whose mask rests for four rounds alone."""
+        attacked, other = self.run_with("r.h5", "[attack]\nkind = \"alie\"\nclients = 7\n"), self.run_with("other.h5", "[drift]\nkind = \"blur\"\n")
+        for path, last_change in ((attacked, 50), (other, 96)):
+            with h5py.File(path, "r+") as file:
+                change = np.zeros(100)
+                change[last_change - 1] = 0.1
+                file["rounds/mask_change"][:] = change
+                file["rounds/test_accuracy"][:] = np.where(np.arange(100) < 96, 0.8, 0.9)
+        self.assertIn("1 run): 84.00 %, mean of the last 10 rounds.", text(self.assess().measured))
+
     def test_audits_say_what_was_seen_and_what_was_not(self):
         self.run_with("r.h5")
         self.audit("seen.h5")

@@ -32,6 +32,7 @@ from feddip_analysis import (
     results,
     summary_lines,
     summary_rows,
+    tables,
 )
 from scratch import ANALYSIS, Scratch
 from synthetic import PARAMETERS, SLOTS, write_results
@@ -78,6 +79,37 @@ class Load(Scratch):
             file.attrs["config_toml"] = "[federation"
         with self.assertRaises(NotAResultsFile):
             load(path)
+
+    def test_a_file_whose_parts_are_of_another_kind_is_refused_and_others_are_read(self):
+        good = write_results(self.folder / "good.h5")
+        wrong = {
+            ("complete", "no"): "the attribute complete is not a whole number",
+            ("seed", "abc"): "the attribute seed is not a whole number",
+            ("seed", np.nan): "the attribute seed is not a whole number",
+            ("rounds", (60, 61)): "the attribute rounds is not a whole number",
+            ("method", ("feddip", "fedavg")): "the attribute method is not a text",
+            ("config_toml", '[sparsity]\ntarget = "x"\n'): "sparsity.target in config_toml is 'x', where the program has 0.9",
+            ("config_toml", "[model]\nname = true\n"): "model.name in config_toml is True, where the program has 'lenet5'",
+            ("/rounds/test_accuracy", ("0.9",) * 60): "/rounds/test_accuracy is not of numbers with 1 dimension",
+            ("/rounds/epsilon", ("8",) * 60): "/rounds/epsilon is not of numbers with 1 dimension",
+            ("/rounds/round", (0.5,) * 60): "/rounds/round is not of whole numbers with 1 dimension",
+            ("/clients/id", (1,) * 60): "/clients/id is not of numbers with 2 dimensions",
+        }
+        for (name, value), why in wrong.items():
+            path = self.folder / "wrong.h5"
+            shutil.copy(good, path)
+            with h5py.File(path, "a") as file:
+                if name.startswith("/"):
+                    attributes = dict(file[name].attrs)
+                    del file[name]
+                    file[name] = value
+                    file[name].attrs.update(attributes)
+                else:
+                    file.attrs[name] = value
+            with self.subTest(why):
+                runs, skipped = results.collect([self.folder])
+                self.assertEqual([run.attrs["path"] for run in runs], [str(good)])
+                self.assertEqual([(s.path, s.reason) for s in skipped], [(path, f"not a results file of feddip ({why})")])
 
     def test_accuracy_is_that_of_the_clients_where_the_whole_test_set_was_not_used(self):
         run = self.run_of(per_client=True)
@@ -155,8 +187,20 @@ class Numbers(Scratch):
         self.assertEqual((cut["run"], cut["rounds"]), ("FedDIP, seed 2", "not complete: 20 of 60 rounds"))
         self.assertEqual({cut[name] for name in ("accuracy", "mean of last 10", "up", "s per round")}, {"–"})
 
+    def test_runs_that_ended_early_are_said_to(self):
+        early = self.run_of(rounds=20, planned=60, config={"privacy.clip": 1.0})
+        (row,) = summary_rows(group_runs([early]))
+        self.assertEqual((row["seeds"], row["rounds"]), ("1", "20 of 60 rounds, ended early"))
+        self.assertIn("20 of 60 rounds (complete, ended early)", summary_lines(early)[0])
+
     def test_dense_bytes_are_four_per_parameter_client_and_round(self):
         self.assertEqual(results.dense_bytes(self.run_of(rounds=60)), 4 * PARAMETERS * SLOTS * 60)
+
+    def test_units_are_chosen_for_what_is_shown(self):
+        for count, text in ((0, "0 B"), (999, "999 B"), (999.6, "1 kB"), (999.4e6, "999 MB"), (999.6e6, "1 GB"), (999.6e12, "1 PB")):
+            self.assertEqual(tables.readable_bytes(count), text)
+        for days, text in ((999.4, "999 d"), (999.6, "1000 d"), (2500, "2500 d")):
+            self.assertEqual(tables.duration(86400 * days), text)
 
     def test_phases_add_up_to_the_round(self):
         run = self.run_of()

@@ -144,6 +144,13 @@ class FinalAccuracy(Made):
         self.assertEqual(setting.last, 4)
         self.assertAlmostEqual(setting.fedavg.final.mean, 0.75)
 
+    def test_variations_say_over_how_many_rounds_they_are_averaged(self):
+        self.write("feddip", 1, 0.8, columns=self.changing(1, 36))
+        self.write("feddip", 1, 0.8, columns=self.changing(1, 36), config={"sparsity.regrow": False})
+        (family,) = self.families()
+        table = published._variations(family, family.entries)
+        self.assertTrue(table.endswith("|\n\nAccuracy is the mean of the last 4 rounds, in which no mask changes.\n"), table)
+
     def test_masks_that_change_to_the_end_have_no_say_in_it(self):
         self.write("feddip", 1, 0.8, columns=self.changing(30))
         self.write("prunetrain", 1, 0.8, columns=self.changing(*range(1, ROUNDS + 1)))

@@ -1,7 +1,10 @@
 """The tables of privacy and of attacks, from made-up files."""
 
+import contextlib
+import io
 import sys
 import unittest
+from unittest import mock
 
 try:
     import h5py  # noqa: F401
@@ -11,6 +14,7 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
+import privacy_tables
 from feddip_analysis import protection
 from feddip_analysis.partition import dirichlet_counts
 from scratch import Scratch, run_script
@@ -116,6 +120,30 @@ class PrivacyTables(Scratch):
     def test_the_page_is_what_its_files_say(self):
         done = run_script("privacy_tables.py", "--check")
         self.assertEqual((done.returncode, done.stderr), (0, ""), "python3 analysis/privacy_tables.py writes it anew")
+
+    def test_what_lies_beside_the_pages_and_is_left_out_is_named_and_fails_them(self):
+        for page, blocks in (("attacks", "hostile verdicts"), ("privacy", "thousand thousand-against-dense thousand-costs")):
+            (self.folder / page).mkdir()
+            text = "".join(f"<!-- made: {name} -->\n<!-- end -->\n" for name in blocks.split())
+            (self.folder / f"{page}.md").write_text(text)
+        thousand = PRIVATE | {"federation.clients": 1000, "privacy.clip": 0.5}
+        self.write("privacy/a.h5", 0.8, **thousand | {"privacy.epsilon": 0.0})
+        self.write("privacy/b.h5", 0.7, **thousand)
+        damaged = self.folder / "attacks" / "damaged.h5"
+
+        def update(check):
+            told = io.StringIO()
+            pages = {name.upper(): self.folder / f"{name}.md" for name in ("attacks", "privacy")}
+            with mock.patch.multiple(privacy_tables, FIGURE=self.folder / "a.png", **pages), \
+                 contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+                return privacy_tables.update_pages(check), told.getvalue()
+
+        self.assertEqual(update(False)[0], 0)
+        self.assertEqual(update(True), (0, ""))
+        damaged.write_text("no HDF5")
+        code, told = update(True)
+        self.assertEqual((code, told.count("\n")), (1, 1))
+        self.assertIn(f"left out: {damaged}: not a results file", told)
 
     def test_runs_of_neither_kind_are_no_table(self):
         self.write("plain.h5", 0.9)

@@ -22,7 +22,7 @@ except ImportError as missing:
     sys.exit(77)
 
 import budget_tables
-from feddip_analysis import claims, collect, figures, links, results, study, tables, targets
+from feddip_analysis import claims, collect, decision, figures, links, results, study, tables, targets
 from feddip_analysis.decision import Question, decide
 from feddip_analysis.links import Links
 from made_runs import ROUNDS, Made, Runs, as_much_from_each_byte
@@ -293,6 +293,49 @@ class NotComplete(Made):
         self.assertEqual([s.path.name for s in skipped], ["a.h5"])
 
 
+class EndedEarly(Made):
+    """Runs that are complete with 30 of 40 rounds."""
+
+    def setUp(self):
+        super().setUp()
+        self.write_seeds("fedavg", 0.8)
+        self.write_seeds("feddip", 0.8)
+        self.write_seeds("feddip", 0.8, sparsity=0.95, done=30, complete=1)
+        self.found = self.families()
+
+    def test_they_are_no_case_of_a_claim(self):
+        cases = [case.where for claim in claims.check(self.found) for case in claim.cases]
+        self.assertIn("i.i.d., s = 0.9", cases)
+        self.assertNotIn("s = 0.95", " ".join(cases))
+
+    def test_tables_say_how_many_rounds_they_have_and_compare_them_with_none(self):
+        (family,) = self.found
+        rows = {row.entry.sparsity: row for row in study.finals(family)}
+        self.assertEqual((list(rows[0.9].against), list(rows[0.95].against)), (["FedAvg"], []))
+        self.assertTrue(math.isnan(rows[0.95].traffic_share))
+        table = tables.final_table(family, list(rows.values()))
+        (line,) = [line for line in table.markdown().splitlines() if "0.95" in line]
+        self.assertIn("%, ended early (30 of 40 rounds) | 3 |", line)
+        self.assertIn("ended early, complete,", table.caption)
+        self.assertEqual(table.markdown().count("ended early"), 1)
+        self.assertEqual(tables.matrix_table(family, list(rows.values())).markdown().count("ended early (30 of 40 rounds)"), 1)
+
+    def test_seeds_that_did_not_are_told_apart(self):
+        self.write("feddip", 4, 0.8, sparsity=0.95)
+        entry = self.families()[0].settings[0].find("FedDIP", 0.95)
+        self.assertEqual(tables.ended_early(entry), ", ended early (3 with 30 of 40 rounds)")
+
+    def test_a_decision_says_so(self):
+        made = decide(self.found, Question(target=0.7))
+        (option,) = [o for o in made.options if o.entry.sparsity == 0.95]
+        shown = dict(zip((o.name for o in made.options), decision.table(made, made.options).cells()))
+        self.assertIn("ended early (30 of 40 rounds)", shown[option.name][2])
+
+    def test_a_notebook_is_told(self):
+        data = study.as_dataset(self.found)
+        self.assertEqual(int(data.ended_early.sum()), 3)
+
+
 class Order(Made):
     def test_partitions_of_one_federation_are_a_family(self):
         for partition in ("dirichlet", "iid", "pathological"):
@@ -450,6 +493,14 @@ class Decisions(Made):
         self.assertIn("Times are not known for FedDIP at sparsity 0.95", " ".join(made.warnings))
         self.assertIn("can't be told", made.deadline)
         self.assertNotIn("Times are not known", " ".join(self.decide(links=self.SLOW, target=0.99).warnings))
+
+    def test_the_picture_tells_a_target_that_was_missed_from_a_time_that_is_not_known(self):
+        nobody = {"id": np.full((ROUNDS, SLOTS), -1, np.int32)}
+        self.write("feddip", 1, 0.79, per_round=5, sparsity=0.95, clients=nobody)
+        made = self.decide(links=self.SLOW, target=0.7)
+        _, traffic, time = figures.decision(made).axes
+        self.assertEqual([text.get_text() for text in traffic.texts], ["not reached"])
+        self.assertEqual(sorted(text.get_text() for text in time.texts), ["not known", "not reached"])
 
     def test_over_the_runs_own_links_the_recorded_times_decide(self):
         for path in self.folder.iterdir():
@@ -675,6 +726,10 @@ class WholeReport(unittest.TestCase):
             self.assertIn(verdict, words)
         for text in (self.out / "report.html", ANALYSIS / "results" / "study.md"):
             self.assertIn(words, text.read_text().replace("\u00a0", " "))
+
+    def test_says_what_pairs_of_private_runs_share(self):
+        text = " ".join((self.out / "report.html").read_text().replace("\u00a0", " ").split())
+        self.assertIn("part from a key, not from the seed: their pairs share the start and the partition alone.", text)
 
     def test_is_one_page_that_loads_nothing(self):
         page = Page((self.out / "report.html").read_text())

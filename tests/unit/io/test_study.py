@@ -1,10 +1,14 @@
 """What the texts say of the recorded runs, held against their files."""
 
+import contextlib
+import io
 import itertools
 import subprocess
 import sys
 import tempfile
 import unittest
+from pathlib import Path
+from unittest import mock
 
 try:
     import h5py  # noqa: F401
@@ -17,13 +21,15 @@ except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
-from feddip_analysis import collect, documents, links, partition, plan, results, study
+import study_tables
+from feddip_analysis import collect, documents, links, partition, plan, published, results, study
 from scratch import ANALYSIS, Scratch, run_script
 from synthetic import write_results
 
 ROOT = ANALYSIS.parent
 STUDY = ANALYSIS / "results" / "study-1000"
 TEXTS = (ROOT / "README.md", ANALYSIS / "results" / "study.md")
+MADE_AGAIN = {ANALYSIS / "results" / "budgets" / "classes.h5"}  # by jobs/budget_study.sh, and not kept
 MOST_BYTES = 40e6
 
 
@@ -50,6 +56,36 @@ class Texts(unittest.TestCase):
         with self.assertRaises(KeyError):
             documents.fill(text, {})
 
+    def test_a_block_without_a_place_and_a_place_without_a_block_are_errors(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pages = [Path(folder) / name for name in ("a.md", "b.md")]
+            for name, page in zip("ab", pages):
+                page.write_text(f"<!-- made: {name} -->\n\nold\n\n<!-- end -->\n")
+            said = io.StringIO()
+            with contextlib.redirect_stderr(said):
+                self.assertEqual(documents.update("x.py", pages, {"a": "new", "b": "new", "c": "new"}, False), 1)
+                self.assertEqual(documents.update("x.py", pages[:1], {}, True), 1)
+            self.assertEqual(said.getvalue().splitlines(), [f"x.py: {pages[0]} and {pages[1]}: no place for the block 'c'",
+                                                            f"x.py: {pages[0]}: nothing makes its block 'a'"])
+            self.assertIn("old", pages[0].read_text())
+            with contextlib.redirect_stdout(said):
+                self.assertEqual(documents.update("x.py", pages, {"a": "new", "b": "new"}, False), 0)
+            self.assertIn("new", pages[1].read_text())
+
+    def test_files_that_a_page_leaves_out_are_named_and_fail_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            damaged = Path(folder) / "analysis" / "results" / "beyond" / "a.h5"
+            damaged.parent.mkdir(parents=True)
+            damaged.write_text("no HDF5")
+            made = published.Published(Path(folder))
+            self.assertEqual(made._runs("beyond"), [])
+            said = io.StringIO()
+            with mock.patch.object(study_tables, "Published", lambda root: made), mock.patch.object(made, "blocks", dict), \
+                 mock.patch.object(study_tables, "TEXTS", ()), mock.patch("sys.argv", ["study_tables.py", "--check"]), \
+                 contextlib.redirect_stderr(said):
+                self.assertEqual(study_tables.main(), 1)
+            self.assertIn(f"left out: {damaged}: not a results file", said.getvalue())
+
     def test_pictures_of_the_texts_are_there(self):
         for text in TEXTS:
             for part in text.read_text().split("](")[1:]:
@@ -58,8 +94,7 @@ class Texts(unittest.TestCase):
                     self.assertTrue((text.parent / link).is_file(), f"{text}: {link}")
 
     def test_results_stay_small(self):
-        made_again = {ANALYSIS / "results" / "budgets" / "classes.h5"}  # by jobs/budget_study.sh, and not kept
-        files = {path for path in (ANALYSIS / "results").rglob("*") if path.is_file()} - made_again
+        files = {path for path in (ANALYSIS / "results").rglob("*") if path.is_file()} - MADE_AGAIN
         size = sum(path.stat().st_size for path in files)
         self.assertLess(size, MOST_BYTES)
 
@@ -80,6 +115,14 @@ class Planned(unittest.TestCase):
         files = {planned.file for planned in self.plan.runs}
         self.assertLessEqual({path.name for path in STUDY.glob("*.h5")}, files)
         self.assertEqual(len(files), len(self.plan.runs))
+
+    def test_other_studies_have_the_runs_of_their_lists_and_no_others(self):
+        for name in ("attacks", "budgets", "drift", "privacy"):
+            folder = ANALYSIS / "results" / name
+            planned = [run.file for run in plan.read(plan.beside([folder])).runs]
+            found = [path.name for path in set(folder.rglob("*.h5")) - MADE_AGAIN]
+            with self.subTest(name):
+                self.assertEqual(sorted(found), sorted(planned))
 
     def test_runs_are_configured_as_planned(self):
         by_file = {planned.file: planned for planned in self.plan.runs}

@@ -235,6 +235,21 @@ class Watch(Scratch):
             path.write_bytes(content)
             self.assertEqual(self.found(path), {"unreadable": Severity.CRITICAL})
 
+    def test_a_file_that_nobody_expected_does_not_keep_others_from_being_looked_at(self):
+        self.write("a.h5", change=lambda file: file.attrs.update(complete="no"))
+        self.write("b.h5", complete=0)
+        (self.folder / "b.lease").write_text("feddip lease 1\nmilliseconds many\n")
+        self.write("c.h5")
+        reports = watch.look_at_all([self.folder], watch.read_thresholds(), watch.World(NOW, lambda folder: ROOMY))
+        self.assertEqual([[alert.name for alert in report.alerts] for report in reports], [["unreadable"], ["unreadable"], []])
+        lines = watch.text(reports)
+        self.assertIn("the attribute complete is not a whole number", lines[0])
+        self.assertIn("b.h5: can't be looked at (ValueError: could not convert string to float: 'many')", lines[1])
+
+    def test_a_run_that_ended_early_is_well_and_said_to_have(self):
+        path = self.write(planned=100)
+        self.assertEqual(watch.text([self.look(path)]), [f"OK       {path}: {ROUNDS} of 100 rounds, complete: it ended early"])
+
     def test_a_run_before_its_first_round(self):
         path = write_results(self.folder / "a.h5", rounds=1, complete=0)
         with h5py.File(path, "r+") as file:
@@ -326,8 +341,7 @@ class Script(Scratch):
 
     def test_what_nobody_expected_is_unknown_and_not_a_warning(self):
         write_results(self.folder / "a.h5", complete=0)
-        (self.folder / "a.lease").write_text("feddip lease 1\nmilliseconds many\n")
-        told = run_script("watch.py", self.folder)
+        told = run_script("watch.py", "--follow", "1e300", self.folder)  # longer than any clock can wait
         self.assertEqual((told.returncode, len(told.stderr.splitlines())), (3, 1), told.stderr)
         self.assertIn("watch.py: error: ", told.stderr)
 
