@@ -124,7 +124,7 @@ step_estimate estimate(const std::vector<layer_work>& work, gradient_scope scope
 
 std::size_t first_sparse_layer(const std::vector<layer_work>& work, std::size_t layers, gradient_scope scope,
                                config::precision_kind precision) {
-    constexpr double worth_it = 0.95;
+    constexpr double worth_it = 0.9;
     const step_estimate whole = estimate(work, scope, precision);
     std::size_t first = prefers_sparse(whole) ? 0 : layers;
     double least = worth_it * std::min(whole.dense, whole.sparse);

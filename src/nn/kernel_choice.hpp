@@ -77,7 +77,7 @@ inline bool prefers_sparse(const step_estimate& cost) {
 // The rule: the first layer that the sparse kernels compute, as they do all after it; `layers`, the number of
 // layers, where oneDNN computes all. Early convolutions have few weights and many pixels, and stay dense for
 // longest. That oneDNN begins and the sparse kernels go on, from some convolution, has to be estimated to
-// save a twentieth beside the better of both paths, for estimates are within a tenth. What this convolution
+// save a tenth beside the better of both paths, for estimates are no better than that. What this convolution
 // reads changes its layout, forward and backward: 0.298 * 2 * 2 inputs.
 std::size_t first_sparse_layer(const std::vector<layer_work>& work, std::size_t layers, gradient_scope scope,
                                config::precision_kind precision);
