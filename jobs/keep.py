@@ -3,7 +3,7 @@
 of the size for 1000 rounds. Everything reads them as before, only no more rounds can be added. Files of runs that are not
 complete, and checkpoints, are left as they are.
 
-    jobs/keep.py RESULTS.h5...
+    jobs/keep.py [--plain] RESULTS.h5...
 """
 
 import argparse
@@ -51,7 +51,7 @@ def tie_scales(source, target):
                 target[name].dims[axis].attach_scale(target[scale.name])
 
 
-def keep(path):
+def keep(path, plain=False):
     """Replaces the file, or says why not."""
     if ".ckpt-" in path.name:
         return "a checkpoint"
@@ -64,7 +64,8 @@ def keep(path):
             with h5py.File(name, "w", libver="latest") as small:
                 copy_attributes(results, small)
                 results.visititems(lambda name, source: copy_object(name, source, small))
-                tie_scales(results, small)
+                if not plain:
+                    tie_scales(results, small)
             shutil.copymode(path, name)
             os.replace(name, path)
         except BaseException:
@@ -76,10 +77,13 @@ def keep(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="+", type=Path)
+    parser.add_argument("--plain", action="store_true",
+                        help="without dimension scales, a quarter of a short run's file: xarray then names the axes itself")
+    arguments = parser.parse_args()
     failed = False
-    for path in parser.parse_args().results:
+    for path in arguments.results:
         try:
-            if why := keep(path):
+            if why := keep(path, arguments.plain):
                 print(f"Left as it is: {path}, {why}", file=sys.stderr)
         except (OSError, RuntimeError) as error:
             print(f"keep.py: error: {path}: {error}", file=sys.stderr)

@@ -147,6 +147,10 @@ class Kept(Scratch):
         xarray.testing.assert_identical(results.load(path), whole)
         self.assertEqual(unfinished.read_bytes(), before)
         self.assertEqual(sorted(self.folder.iterdir()), [path, unfinished])
+        scaled = path.stat().st_size
+        subprocess.run([sys.executable, ROOT / "jobs" / "keep.py", "--plain", path], capture_output=True, check=True)
+        self.assertLess(path.stat().st_size, scaled - 4096)
+        xarray.testing.assert_identical(results.load(path), whole)
 
 
 class Partition(Scratch):
