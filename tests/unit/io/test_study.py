@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 try:
-    import h5py  # noqa: F401
+    import h5py
     import jinja2  # noqa: F401
     import matplotlib  # noqa: F401
     import numpy as np
@@ -147,10 +147,18 @@ class Kept(Scratch):
         xarray.testing.assert_identical(results.load(path), whole)
         self.assertEqual(unfinished.read_bytes(), before)
         self.assertEqual(sorted(self.folder.iterdir()), [path, unfinished])
-        scaled = path.stat().st_size
-        subprocess.run([sys.executable, ROOT / "jobs" / "keep.py", "--plain", path], capture_output=True, check=True)
-        self.assertLess(path.stat().st_size, scaled - 4096)
-        xarray.testing.assert_identical(results.load(path), whole)
+
+    def test_plain_ones_have_no_dimension_scales_and_say_the_same(self):
+        path = write_results(self.folder / "a.h5")
+        with h5py.File(path, "r+") as file:
+            file["rounds/round"].make_scale()
+            file["rounds/test_accuracy"].dims[0].attach_scale(file["rounds/round"])
+        whole = results.load(path)
+        for plain in (False, True):
+            subprocess.run([sys.executable, ROOT / "jobs" / "keep.py", *["--plain"] * plain, path], check=True)
+            with h5py.File(path) as file:
+                self.assertEqual(len(file["rounds/test_accuracy"].dims[0]), 0 if plain else 1)
+            xarray.testing.assert_identical(results.load(path), whole)
 
 
 class Partition(Scratch):
