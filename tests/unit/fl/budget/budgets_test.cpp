@@ -399,14 +399,21 @@ TEST(budgets, begin_outside_their_part_from_nothing) {
 }
 
 // Half of the links take ten times as long as there is time.
-TEST(budgets, that_drop_late_clients_wait_for_nobody) {
-    small_federation federation;
-    auto& c = federation.config;
+namespace {
+
+void drop_the_slow_half(config::run_config& c) {
     c.federation.rounds = 8;
     c.links.shares = {0.5, 0.5};
     c.links.uplink_mbit = c.links.downlink_mbit = {40, 0.4};
     c.budget.mode = config::budget_kind::drop;
     c.budget.deadline_s = 1;
+}
+
+} // namespace
+
+TEST(budgets, that_drop_late_clients_wait_for_nobody) {
+    small_federation federation;
+    drop_the_slow_half(federation.config);
 
     const auto state = federation.run().state;
 
@@ -429,13 +436,8 @@ TEST(budgets, that_drop_late_clients_wait_for_nobody) {
 
 TEST(budgets, that_drop_late_clients_end_a_round_at_the_deadline_when_others_drop_out) {
     small_federation federation;
-    auto& c = federation.config;
-    c.federation.rounds = 8;
-    c.links.shares = {0.5, 0.5};
-    c.links.uplink_mbit = c.links.downlink_mbit = {40, 0.4};
-    c.budget.mode = config::budget_kind::drop;
-    c.budget.deadline_s = 1;
-    c.faults.drop_probability = 0.5;
+    drop_the_slow_half(federation.config);
+    federation.config.faults.drop_probability = 0.5;
 
     const auto state = federation.run().state;
 
