@@ -70,10 +70,11 @@ build_release() {
         cmake --build --preset release) >&2
 }
 
-# The program: FEDDIP, else what is built here, else the one in PATH; empty where there is none.
+# The program: FEDDIP, a path or a name in PATH, else what is built here, else the one in PATH; empty where there is none.
 find_feddip() {
     local built=$feddip_root/build/release/src/app/feddip
-    echo "${FEDDIP:-$([[ -x $built ]] && echo "$built" || command -v feddip || true)}"
+    [[ -n ${FEDDIP:-} || ! -x $built ]] || { echo "$built"; return; }
+    command -v "${FEDDIP:-feddip}" || echo "${FEDDIP:-}"
 }
 
 # Cores that this process may use; those of two hardware threads count once.

@@ -28,7 +28,6 @@ find_program() {
     feddip_modules
     choose_python
     FEDDIP=$(find_feddip)
-    FEDDIP=$(command -v "$FEDDIP" || echo "$FEDDIP")
     [[ -x $FEDDIP ]] || die "no program (FEDDIP in jobs/cluster.env): '$FEDDIP' can't be run; build it or name it"
 }
 

@@ -60,7 +60,6 @@ class Sweep(program.Program):
             for path in self.folder.glob("*.ckpt-*"):
                 path.unlink()
 
-
     @program.needs_fashion_mnist
     def test_a_damaged_file_is_written_anew_from_its_checkpoints(self):
         line = "tiny.toml --out a.h5"
