@@ -160,6 +160,24 @@ class Kept(Scratch):
                 self.assertEqual(len(file["rounds/test_accuracy"].dims[0]), 0 if plain else 1)
             xarray.testing.assert_identical(results.load(path), whole)
 
+    def test_what_is_not_kept_was_not_measured(self):
+        def keep(*names):
+            options = itertools.chain.from_iterable(("--without", name) for name in names)
+            return subprocess.run([sys.executable, ROOT / "jobs" / "keep.py", *options, path], capture_output=True, text=True)
+
+        path = write_results(self.folder / "a.h5")
+        whole, before = results.load(path), path.read_bytes()
+        for name, why in (("clients/id", "clients/id is of whole numbers or texts"), ("clients/nothing", "it has no clients/nothing")):
+            done = keep(name)
+            self.assertEqual((done.returncode, path.read_bytes()), (1, before), name)
+            self.assertIn(why, done.stderr)
+        self.assertEqual(keep("clients/train_loss", "rounds/seconds_round").returncode, 0)
+        left = ("client_train_loss", "seconds_round")
+        kept = results.load(path)
+        for name in left:
+            self.assertTrue(bool(kept[name].isnull().all()) and not bool(whole[name].isnull().all()), name)
+        xarray.testing.assert_identical(kept.drop_vars(left), whole.drop_vars(left))
+
 
 class Partition(Scratch):
     def test_shares_of_the_clients_are_as_large_as_recorded(self):
