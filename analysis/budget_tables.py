@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What becomes of the classes that slow clients alone have (jobs/budget_study.sh, part `classes`): the tables and the figure of
-analysis/results/budgets.md, from the files beside it."""
+"""The study of clients that differ (jobs/budget_study.sh): the tables and the figures of analysis/results/budgets.md, from the
+files beside it. This file has what becomes of the classes that slow clients alone have, part `classes`; the federations whose
+links and compute differ are in feddip_analysis/federations.py."""
 
 from __future__ import annotations
 
@@ -16,13 +17,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import xarray as xr  # noqa: E402
-from feddip_analysis import Group, budgets, classes, collect, documents, links, plots, results, statistics, tables, targets  # noqa: E402
+from feddip_analysis import Group, budgets, classes, collect, documents, federations, links, plots, results, statistics, tables, targets  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent
 PAGE = ROOT / "results" / "budgets.md"
-FILES = PAGE.with_suffix("") / "classes"
-FIGURE = ROOT / "figures" / "budget-classes.png"
+FILES = PAGE.with_suffix("")
+FIGURES = ROOT / "figures"
 
 SYSTEMS = {  # by method and budget.mode
     ("fedavg", "none"): "FedAvg, waits for all",
@@ -217,8 +219,18 @@ def draw(systems: Systems) -> None:
         classes.by_class(panels[0], [Group(name, runs) for name, runs in systems.items()])
         own_over_time(panels[1], systems)
         drawn.legend(handles=handles(systems), ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0), handlelength=3)
-        drawn.savefig(FIGURE, dpi=110, bbox_inches="tight", metadata={"Software": None})
-        plt.close(drawn)
+        save(drawn, "classes")
+
+
+def save(drawn: Figure, name: str) -> None:
+    drawn.savefig(FIGURES / f"budget-{name}.png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+    plt.close(drawn)
+
+
+def draw_federations(study: federations.Study) -> None:
+    with plots.style():
+        for federation in {where: None for where, _ in study}:
+            save(federations.draw(federation, study), federation)
 
 
 def blocks(systems: Systems) -> dict[str, str]:
@@ -238,15 +250,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where the page would change")
     args = parser.parse_args()
-    runs, left_out = collect([FILES])
+    runs, left_out = collect([FILES / "classes"])
+    of_federations, left_out_there = collect([FILES / name for name in federations.FEDERATIONS if (FILES / name).is_dir()])
+    left_out += left_out_there
     for each in left_out:
         print(each, file=sys.stderr)
     systems: Systems = {name: [] for name in SYSTEMS.values()}
     for run in sorted(runs, key=lambda run: results.config(run)["federation.seed"]):
         systems[system_of(run)].append(run)
-    wrong = documents.update("budget_tables.py", [PAGE], blocks(systems), args.check)
+    study = federations.study_of(of_federations)
+    wrong = documents.update("budget_tables.py", [PAGE], blocks(systems) | federations.blocks(study), args.check)
     if not args.check and not wrong:
         draw(systems)
+        draw_federations(study)
     return int(bool(wrong or left_out))
 
 

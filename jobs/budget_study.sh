@@ -23,7 +23,7 @@ federation() {
     case $1 in
         alike) mbit=[10,10,10] train=[0.01,0.01,0.01] deadline=1.5 weakest=1 ;;
         10-fold | classes) mbit=[10,3.16,1] train=[0.01,0.0316,0.1] deadline=2 weakest=0.3 ;;
-        100-fold) mbit=[10,1,0.1] train=[0.01,0.1,1] deadline=8 weakest=0.03 ;;
+        100-fold) mbit=[10,1,0.1] train=[0.01,0.1,1] deadline=20 weakest=0.3 ;;
     esac
 }
 
@@ -43,6 +43,7 @@ systems() {
     run fedavg method.name=fedavg
     run feddip
     run adaptive "${in_time[@]}"
+    run adaptive-rests "${in_time[@]}" sparsity.initial=0 sparsity.final_rounds=0.4
     [[ $where != alike ]] || return 0 # where nobody is late, the others are these
     run fedavg-drop method.name=fedavg "${late[@]}"
     run feddip-drop "${late[@]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,9 +36,16 @@ def busiest_client_bytes(run: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(busiest, dims="round", coords={"round": run["round"]})
 
 
-def held(run: xr.Dataset, columns: int = MOST_COLUMNS) -> np.ndarray:
-    """The mean share of the prunable weights that each client held, [client, window of rounds], those that held the
-    least first; NaN where it did not take part."""
+@dataclass(frozen=True)
+class Held:
+    """What clients held, the mean share of the prunable weights [client, window of rounds], NaN where one did not take part:
+    by their class of [links], and in each those that held the least first."""
+
+    shares: np.ndarray
+    link_class: np.ndarray  # [client], -1 where it is not recorded
+
+
+def held(run: xr.Dataset, columns: int = MOST_COLUMNS) -> Held:
     clients = int(run.client_id.max()) + 1
     windows = min(columns, run.sizes["round"])
     window = np.arange(run.sizes["round"]) * windows // run.sizes["round"]
@@ -47,9 +55,13 @@ def held(run: xr.Dataset, columns: int = MOST_COLUMNS) -> np.ndarray:
     np.add.at(sums, (run.client_id.values[there], at[there]), run.client_density.values[there])
     np.add.at(counts, (run.client_id.values[there], at[there]), 1)
     took_part = counts.sum(axis=1) > 0
-    order = np.argsort(sums[took_part].sum(axis=1) / counts[took_part].sum(axis=1), kind="stable")
+    link_class = np.full(clients, -1)
+    if "client_link_class" in run:
+        link_class[run.client_id.values[there]] = run.client_link_class.values[there]
+    means = sums[took_part].sum(axis=1) / counts[took_part].sum(axis=1)
+    order = np.lexsort((means, link_class[took_part]))
     with np.errstate(invalid="ignore"):
-        return (sums / counts)[took_part][order]
+        return Held((sums / counts)[took_part][order], link_class[took_part][order])
 
 
 def _over(axes: Axes, groups: Sequence[Group], spent) -> None:
@@ -82,19 +94,28 @@ def held_by_clients(groups: Sequence[Group]) -> Figure:
     )
     for panel, group in zip(axes.flat, groups):
         run = group.first
-        shares = held(run)
-        extent = (float(run["round"][0]) - 0.5, float(run["round"][-1]) + 0.5, len(shares) - 0.5, -0.5)
+        by_client = held(run)
+        extent = (float(run["round"][0]) - 0.5, float(run["round"][-1]) + 0.5, len(by_client.shares) - 0.5, -0.5)
         image = panel.imshow(
-            shares, aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest", extent=extent
+            by_client.shares, aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest", extent=extent
         )
         panel.set_title(group.label)
-        panel.set_ylabel("clients")
-        panel.set_yticks([])
         panel.grid(visible=False)
+        _name_classes(panel, by_client.link_class)
     plots.round_axis(axes.flat[-1])
     bar = figure.colorbar(image, ax=list(axes.flat), label="weights held (%)")
     bar.ax.yaxis.set_major_formatter(plots.percent_ticks)
     return figure
+
+
+def _name_classes(panel: Axes, link_class: np.ndarray) -> None:
+    """At the clients of each, with a line between two of them."""
+    known = np.unique(link_class[link_class >= 0])
+    where = [np.flatnonzero(link_class == c) for c in known]
+    panel.set_ylabel("clients, by class of [links]" if known.size else "clients")
+    panel.set_yticks([rows.mean() for rows in where], [str(c + 1) for c in known])
+    for rows in where[1:]:
+        panel.axhline(rows[0] - 0.5, color="white", linewidth=1)
 
 
 def figures(groups: Sequence[Group]) -> dict[str, Figure]:

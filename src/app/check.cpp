@@ -178,7 +178,31 @@ void print_traffic(const config::run_config& config, const predicted_rounds& pre
     }
 }
 
-void print_budgets(const config::run_config& config, const parameter_layout& layout) {
+// Of the rounds that train the weights outside the mask, too.
+void print_who_regrows(std::span<const fl::class_budget> classes) {
+    std::vector<std::size_t> who;
+    std::size_t there = 0;
+    for (std::size_t c = 0; c < classes.size(); ++c) {
+        if (!std::isnan(classes[c].first)) {
+            ++there;
+            if (classes[c].carries_all) {
+                who.push_back(c + 1);
+            }
+        }
+    }
+    if (who.empty()) {
+        fmt::print(
+            "  in rounds that train all weights nobody carries those outside the mask: none comes back, "
+            "and the mask only shrinks\n");
+    } else if (who.size() < there) {
+        const auto* form = who.size() == 1 ? "class {} carries" : "classes {} carry";
+        fmt::print("  in rounds that train all weights only {} those outside the mask, too\n",
+                   fmt::format(fmt::runtime(form), fmt::join(who, ", ")));
+    }
+}
+
+void print_budgets(const config::run_config& config, const parameter_layout& layout,
+                   std::span<const double> images) {
     const auto classes =
         fl::budgets_by_class(config, *fl::make_method(config), layout, images_per_client(config));
     if (classes.empty()) {
@@ -201,10 +225,12 @@ void print_budgets(const config::run_config& config, const parameter_layout& lay
                    100 * b.first, time(b.first_seconds), 100 * b.last, time(b.last_seconds));
     }
     if (config.budget.mode == config::budget_kind::deadline) {
-        fmt::print(
-            "  once a client's times are known; the first time that it takes part it gets a tenth of "
-            "the model. In rounds that train all\n  weights it holds, as far as it can, those outside the "
-            "mask too\n");
+        fmt::print("  once a client's times are known; the first time that it takes part it gets a tenth of "
+                   "the model, for which it may be late\n");
+    }
+    print_who_regrows(classes);
+    for (const auto& warning : warnings_of_budgets(config, layout, images)) {
+        fmt::print("  {}\n", warning);
     }
 }
 
@@ -320,7 +346,7 @@ exit_code check(const check_command& command) {
     print_traffic(config, predicted);
     print_privacy(config, predicted.run);
     print_answer(config, layout, seen, predicted.run);
-    print_budgets(config, layout);
+    print_budgets(config, layout, images);
     print_memory(config, layout, predicted.run, std::ranges::max(images));
     print_work(config, layout, images, predicted.run.back().sparsity);
     return exit_code::done;

@@ -15,9 +15,11 @@
 #include "nn/version.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 
 namespace feddip::app {
 
@@ -48,6 +50,29 @@ std::vector<double> images_of(const data::partition& shares, const config::run_c
         return seen_of(static_cast<double>(share.size()), config);
     });
     return images;
+}
+
+std::vector<std::string> warnings_of_budgets(const config::run_config& config, const parameter_layout& layout,
+                                             std::span<const double> images) {
+    std::vector<std::string> warnings;
+    const auto late = fl::never_in_time(config, *fl::make_method(config), layout, images);
+    if (!late.empty()) {
+        std::vector<int> ids;
+        std::ranges::transform(late, std::back_inserter(ids), &fl::late_client::client);
+        const auto& slowest = *std::ranges::max_element(late, {}, &fl::late_client::seconds);
+        warnings.push_back(fmt::format("late in all their rounds, for even the smallest part of the model "
+                                       "takes longer than the deadline of "
+                                       "{} s: client {} (client {} with {:.0f} images {:.3g} s)",
+                                       config.budget.deadline_s, fmt::join(ids, ", "), slowest.client,
+                                       slowest.images, slowest.seconds));
+    }
+    if (config.budget.mode == config::budget_kind::deadline &&
+        config.budget.times == config::times_kind::measured) {
+        warnings.push_back(
+            "budget.times is \"measured\": what clients hold follows the clock, so that no two "
+            "runs are alike, nor one that was stopped and resumed and one that wasn't");
+    }
+    return warnings;
 }
 
 namespace {

@@ -118,6 +118,7 @@ void add_of_budgets(const run_config& c, idle_list& off) {
     const auto mode = fmt::format("budget.mode is \"{}\"", config::name_of(c.budget.mode));
     off.add_if(c.budget.mode == budget_kind::none, {"budget."}, mode);
     off.add_if(!c.budget.has_deadline(), {"budget.deadline_s"}, mode);
+    off.add_if(c.budget.mode != budget_kind::deadline, {"budget.times"}, mode);
     off.add_if(c.budget.mode != budget_kind::bytes, {"budget.bytes_per_round"}, mode);
     off.add_if(c.budget.mode == budget_kind::drop,
                {"budget.feedback", "budget.rotate", "budget.ranking", "budget.layer_floor"}, mode);

@@ -162,6 +162,11 @@ exit_code train_on(comm::communicator& world, const train_command& command) {
         shares =
             data::make_partition(dataset, config.data, config.federation.clients, config.federation.seed);
         data::drift(config.drift, dataset, shares, config.federation.seed); // whether it can be
+        if (first) {
+            for (const auto& warning : warnings_of_budgets(config, layout, images_of(shares, config))) {
+                log::warning("{}", warning);
+            }
+        }
     });
 
     auto info = describe_run(config, layout, facts.classes);

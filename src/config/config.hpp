@@ -38,6 +38,7 @@ enum class reconfiguration_upload_kind { dense, topk, topk_residual };
 enum class kernel_kind { automatic, dense, sparse }; // "auto" in TOML
 enum class budget_kind { none, fixed, deadline, bytes, drop };
 enum class ranking_kind { magnitude, width, rolling_width };
+enum class times_kind { simulated, measured };
 enum class link_order { drawn, in_order };
 enum class precision_kind { f32, bf16 };
 enum class sampling_kind { fixed, poisson };
@@ -254,7 +255,10 @@ struct budget_section {
     // The largest share of the prunable weights that a client can hold: one per class of [links], or one for
     // all.
     std::vector<double> density = {1.0};
-    double deadline_s = 0;      // with mode = deadline: for a client's round, over the links of the config
+    double deadline_s = 0; // with mode = deadline: for a client's round, over the links of the config
+    // With mode = deadline: what training takes, by [links] or by the clock, with which no two runs are
+    // alike.
+    times_kind times = times_kind::simulated;
     double bytes_per_round = 0; // with mode = bytes: that a client exchanges, down and up together
     bool rotate = false;        // small clients take turns at the small weights
     // Which weights a client holds who can't hold all.

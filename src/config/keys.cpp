@@ -340,6 +340,7 @@ std::vector<key> make_keys() {
         .has("mode", &budget_section::mode)
         .has("density", &budget_section::density, positive_shares)
         .has("deadline_s", &budget_section::deadline_s, at_least_0<double>)
+        .has("times", &budget_section::times)
         .has("bytes_per_round", &budget_section::bytes_per_round, at_least_0<double>)
         .has("rotate", &budget_section::rotate)
         .has("ranking", &budget_section::ranking)

@@ -121,6 +121,11 @@ inline constexpr auto names<budget_kind> = std::array{
     named<budget_kind>{budget_kind::drop, "drop"},
 };
 template <>
+inline constexpr auto names<times_kind> = std::array{
+    named<times_kind>{times_kind::simulated, "simulated"},
+    named<times_kind>{times_kind::measured, "measured"},
+};
+template <>
 inline constexpr auto names<ranking_kind> = std::array{
     named<ranking_kind>{ranking_kind::magnitude, "magnitude"},
     named<ranking_kind>{ranking_kind::width, "width"},

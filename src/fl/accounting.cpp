@@ -242,6 +242,9 @@ void accounting::simulate(ongoing_round& now) const {
         const auto& p = now.who.sampled[i];
         works.push_back(work_of(p, p.samples(), here_.what.config));
         works.back().bytes_up = static_cast<double>(now.record.clients[i].bytes_up);
+        if (budget.times == config::times_kind::measured && p.answers) {
+            works.back().training_seconds = now.record.clients[i].seconds_train;
+        }
     }
     wait_for_peers(now.who.sampled, links_, works);
     std::vector<client_work> in_time;
@@ -254,6 +257,7 @@ void accounting::simulate(ongoing_round& now) const {
         }
         c.bytes_down = p.bytes_down;
         c.density = p.density;
+        c.link_class = links_.models_anything() ? static_cast<std::int32_t>(links_.class_of(p.client)) : -1;
         if (p.answers && p.feedback > 0 && p.kept_in >= 0) {
             c.feedback = p.feedback;
         }
@@ -263,7 +267,7 @@ void accounting::simulate(ongoing_round& now) const {
     }
     now.record.simulated_seconds = links_.round_seconds(in_time);
     if (budget.mode == config::budget_kind::drop) {
-        const bool waits = std::ranges::any_of(now.who.sampled, &participant::late);
+        const bool waits = !std::ranges::all_of(now.who.sampled, &participant::answers);
         now.record.simulated_seconds =
             waits ? budget.deadline_s : std::min(now.record.simulated_seconds, budget.deadline_s);
     }

@@ -59,7 +59,8 @@ double link_model::seconds(const client_work& work) const {
     }
     const link& l = links_[class_of(work.client)];
     const double there = l.latency + work.bytes_down * l.seconds_per_byte_down;
-    const double trained = work.answers ? work.images * l.seconds_per_image + l.latency : 0;
+    const double training = work.training_seconds.value_or(work.images * l.seconds_per_image);
+    const double trained = work.answers ? training + l.latency : 0;
     const double back = trained + work.bytes_up * l.seconds_per_byte_up;
     return work.begins + work.slowdown * (there + back + 2 * l.latency * work.further_exchanges);
 }

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,9 +16,10 @@ namespace feddip::fl {
 struct client_work {
     int client = 0;
     double bytes_down = 0, bytes_up = 0;
-    double images = 0;         // trained on, each as often as there are local epochs
-    double slowdown = 1;       // everything takes so many times as long
-    double begins = 0;         // seconds after the round does
+    double images = 0;                           // trained on, each as often as there are local epochs
+    std::optional<double> training_seconds = {}; // by the clock, in place of what the images would take
+    double slowdown = 1;                         // everything takes so many times as long
+    double begins = 0;                           // seconds after the round does
     bool answers = true;       // false: it neither trains nor sends the message that the round is about
     int further_exchanges = 0; // messages of a protocol, each with the server's answer
 };

@@ -56,6 +56,8 @@ struct client_record {
     std::int32_t deadline_met = -1;          // 1: it answered within the deadline; -1: there is none
     double feedback = not_measured;          // with how much of it came back what it had kept
     double distance = not_measured;          // of its model from its first one (settling.hpp)
+    double seconds_train = not_measured;     // local training, by the clock
+    std::int32_t link_class = -1;            // of [links], from 0; -1: these model nothing
     std::int32_t sparse_kernels = 0; // 1: they trained all layers or the later ones, 0: oneDNN alone did
 };
 

@@ -58,6 +58,7 @@ training_report training::run(const ongoing_round& now, const global_model& mode
         auto p = roster_.equip(now, now.who.at_slot(s));
         const auto train_and_send = [&](local_trainer& trainer) {
             report.clients.push_back(train(trainer, p, now, model, on_batch));
+            report.clients.back().seconds_train = in_training.seconds();
             report.seconds += in_training.seconds();
             send(trainer, p, now, model, static_cast<int>(s), report.clients.back(), updates);
         };

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 namespace feddip::fl {
 
@@ -53,12 +52,8 @@ sparse::sparse_vector chosen(const round_plan& plan, const global_model& model,
 sparse::sparse_vector chosen_with(std::span<float> residual, float strength, const round_plan& plan,
                                   const global_model& model, std::span<const float> prunable,
                                   const sparse::mask* own_mask) {
-    if (strength != 1) {
-        support_of(plan, model, prunable, own_mask).for_each_alive([&](std::size_t i) {
-            residual[i] *= strength;
-        });
-    }
-    std::ranges::transform(residual, prunable, residual.begin(), std::plus{});
+    std::ranges::transform(residual, prunable, residual.begin(),
+                           [strength](float kept, float trained) { return strength * kept + trained; });
     auto sent = chosen(plan, model, residual, own_mask);
     auto value = sent.values.begin();
     sent.support.for_each_alive([&](std::size_t i) { residual[i] -= *value++; });

@@ -152,6 +152,9 @@ inline constexpr client_column client_columns[] = {
      &fl::client_record::sparse_kernels, true},
     {"hostile", "1", "1 where the client did what the attack of the config says", &fl::client_record::hostile,
      true},
+    {"seconds_train", "s", "time of the client's local training", &fl::client_record::seconds_train, true},
+    {"link_class", "1", "class of [links] that the client is of, from 0, -1 where these model nothing",
+     &fl::client_record::link_class, true},
 };
 
 } // namespace feddip::io

@@ -200,7 +200,8 @@ std::size_t ladder::count_tail(ladder_part which, std::size_t tail) const {
 }
 
 int ladder::level_of(std::size_t most) const {
-    return static_cast<int>(std::ranges::upper_bound(up_to_, most) - up_to_.begin()) - 1;
+    const int level = static_cast<int>(std::ranges::upper_bound(up_to_, most) - up_to_.begin()) - 1;
+    return up_to(level) > 0 ? level : 0;
 }
 
 } // namespace feddip::sparse

@@ -25,6 +25,9 @@ struct ladder_part {
     // of FedRolex (Alam et al. 2022), for masks.
     int turn = -1;
 
+    // Which holds so many of the largest ones at every turn, but for level = rungs, which has all.
+    static constexpr int lowest_with(int at_rest) { return 2 * at_rest - 1; }
+
     bool limited() const { return level < unlimited; }
     bool holds(int rung) const; // rung 0: outside the mask
     bool operator==(const ladder_part&) const = default;

@@ -61,20 +61,11 @@ std::vector<std::uint32_t> bits(std::span<const float> values) {
     return result;
 }
 
-// What depends on the machine and on how many ranks there are.
-std::vector<fl::round_record> without_times(std::vector<fl::round_record> history) {
-    for (fl::round_record& r : history) {
-        r.mpi_bytes = 0;
-        r.seconds_train = r.seconds_communicate = r.seconds_aggregate = r.seconds_evaluate = r.seconds_round =
-            0;
-    }
-    return history;
-}
-
 void expect_same_run(fl::run_state over_mpi, fl::run_state alone) {
+    using namespace feddip::io::testing;
     over_mpi.history = without_times(std::move(over_mpi.history));
     alone.history = without_times(std::move(alone.history));
-    feddip::io::testing::expect_same(over_mpi, alone);
+    expect_same(over_mpi, alone);
 }
 
 class federation : public testing::TestWithParam<std::string> {};

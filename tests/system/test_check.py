@@ -35,13 +35,34 @@ class Check(program.Program):
     def test_every_run_of_the_study_of_budgets_is_valid(self):
         listed = subprocess.run([program.CONFIGS.parent / "budget_study.sh", "study", "alike", "10-fold", "100-fold"],
                                 capture_output=True, text=True, check=True, cwd=self.folder).stdout.splitlines()
-        lines = [line.split() for line in listed if line.split()[2].endswith("-iid-seed1.h5")]
-        self.assertEqual(len(lines), 3 + 11 + 11)
+        lines = [line.split() for line in listed if line.split()[2].endswith("-seed1.h5")]
+        self.assertEqual(len(lines), 2 * (4 + 12 + 12))
         for config, _, name, *settings in lines:
             with self.subTest(name=name):
                 result = self.run_program("check", config, *settings)
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
                 self.assertEqual("budget.mode=" in " ".join(settings), "Budgets:" in result.stdout)
+                self.assertNotIn("late in all their rounds", result.stdout)
+
+    def test_clients_that_no_part_lets_keep_the_deadline_are_named_as_in_the_log_of_the_run(self):
+        budget = ("--set", "budget.mode=deadline", "--set", "budget.deadline_s=0.5", "--set", "links.train_ms_per_image=1",
+                  "--set", "federation.local_epochs=1", "--set", "federation.clients=200", "--set", "data.partition=dirichlet")
+        told = re.search(r"late in all their rounds, .* deadline of 0.5 s: client .*", self.check(*budget))
+        self.assertRegex(told[0], r"client [\d, ]+ \(client \d+ with \d+ images 0\.[5-9]\d* s\)")
+        self.assertIn(told[0], self.train(*budget, "--out", "late.h5", ranks=2).stderr)
+
+    def test_who_brings_weights_back_into_the_mask_is_said_where_not_all_do(self):
+        links = ("--set", "links.shares=[0.5,0.5]", "--set", "links.uplink_mbit=[10,0.5]", "--set", "links.downlink_mbit=10")
+        deadline = ("--set", "budget.mode=deadline", "--set", "budget.deadline_s=1")
+        self.assertIn("rounds that train all weights only class 1 carries those outside the mask", self.check(*links, *deadline))
+        self.assertNotIn("outside the mask", self.check(*links, *deadline, "--set", "method.name=fedavg"))
+        few = ("--set", "budget.mode=fixed", "--set", "budget.density=0.3")
+        self.assertIn("nobody carries those outside the mask: none comes back", self.check(*few))
+
+    def test_times_by_the_clock_say_what_they_give_up(self):
+        measured = ("--set", "links.uplink_mbit=10", "--set", "budget.mode=deadline", "--set", "budget.deadline_s=1",
+                    "--set", "budget.times=measured")
+        self.assertIn("no two runs are alike", self.check(*measured))
 
     def test_what_does_nothing_is_named_as_in_the_log_of_the_run(self):
         idle = 'attack.clients = 4 does nothing: attack.kind is "none"'

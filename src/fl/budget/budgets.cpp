@@ -15,14 +15,17 @@ namespace feddip::fl {
 
 namespace {
 
-// At which no layer is without weights: of magnitudes each has one in a part of as many weights as there are
-// layers, and the narrowest slices have a unit of each.
-int lowest_level(const sparse::ladder& ladder, std::size_t layers) {
+// At which no layer is without weights: of magnitudes each has one where the rungs that don't turn have as
+// many weights as there are layers, and the narrowest slices have a unit of each.
+int lowest_level(const sparse::ladder& ladder, std::size_t layers, bool turns) {
     if (ladder.slices_width()) {
         return 1;
     }
-    const int level = std::max(1, ladder.level_of(layers));
-    return level < sparse::rungs && ladder.count({.level = level}) < layers ? level + 1 : level;
+    int rungs_at_rest = std::max(1, ladder.level_of(layers));
+    while (rungs_at_rest < sparse::rungs && ladder.count({.level = rungs_at_rest}) < layers) {
+        ++rungs_at_rest;
+    }
+    return turns ? std::min(sparse::ladder_part::lowest_with(rungs_at_rest), sparse::rungs) : rungs_at_rest;
 }
 
 } // namespace
@@ -46,11 +49,21 @@ void budgets::share_out(ongoing_round& now, const run_state& state) {
     for (std::size_t i = 0; i < levels.size(); ++i) {
         auto& p = now.who.sampled[i];
         p.part = part_at(levels[i], now.plan.round);
-        p.feedback = feedback_of(p, now.plan.round);
         if (p.part.limited()) {
             now.ladder = &state.ladder;
         }
     }
+    // Until somebody holds a part, all is as without budgets.
+    if (now.ladder || parts_were_held(state)) {
+        for (auto& p : now.who.sampled) {
+            p.feedback = feedback_of(p, now.plan.round);
+        }
+    }
+}
+
+bool budgets::parts_were_held(const run_state& state) const {
+    std::int32_t were_held = here_.at_server() && !state.client_part.empty() ? 1 : 0;
+    return broadcast(here_.ranks, std::span<const std::int32_t>(&were_held, 1)).front() != 0;
 }
 
 void budgets::drop_late(ongoing_round& now, const run_state& state) {
@@ -95,7 +108,7 @@ void budgets::rank_weights(int round, run_state& state) const {
 int budgets::level_for(const participant& p, const ongoing_round& now, const run_state& state) {
     const auto& ladder = state.ladder;
     const int highest = highest_level(p.client, ladder, now.plan.round);
-    const int lowest = lowest_level(ladder, here_.layout.weights().size());
+    const int lowest = lowest_level(ladder, here_.layout.weights().size(), here_.what.config.budget.rotate);
     const auto allowed = controller_->next(past_of(p.client, state));
     const auto affords = [&](int level) {
         const auto part = part_at(level, now.plan.round);

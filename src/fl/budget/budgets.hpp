@@ -26,6 +26,7 @@ public:
 
 private:
     void share_out(ongoing_round& now, const run_state& state);
+    bool parts_were_held(const run_state& state) const;
     void drop_late(ongoing_round& now, const run_state& state);
     std::vector<std::int32_t> told_by_server(const ongoing_round& now,
                                              const std::function<int(const participant&)>& decide) const;

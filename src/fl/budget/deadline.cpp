@@ -100,9 +100,10 @@ public:
         return third_ ? three_rounds(last_, *other_, *third_).solution() : std::nullopt;
     }
 
-    // All rounds since that which tells down from up, so that no link before the last change counts.
+    // All rounds since the earliest of the three, so that no link before the last change counts.
     bool explained_by(const fit& times) const {
-        return third_ && std::all_of(third_, &last_ + 1, [&](const auto& p) { return times.explains(p); });
+        return third_ && std::all_of(std::min(third_, other_), &last_ + 1,
+                                     [&](const auto& p) { return times.explains(p); });
     }
 
 private:

@@ -20,6 +20,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 
 namespace feddip::fl {
 
@@ -124,9 +125,24 @@ double smallest_part(const config::run_config& config, const parameter_layout& l
         return static_cast<double>(sparse::ladder(layout, sparse::width_slices{}).count({.level = 1}));
     }
     const double on_a_rung = alive / sparse::rungs;
-    const double level = std::max(1.0, std::ceil(static_cast<double>(layout.weights().size()) / on_a_rung));
+    const double at_rest = std::max(1.0, std::ceil(static_cast<double>(layout.weights().size()) / on_a_rung));
+    const double level = config.budget.rotate ? 2 * at_rest - 1 : at_rest;
     const double more_in_a_turn = config.budget.rotate ? 2 : 0; // of weights, by rounding
-    return std::ceil(level * on_a_rung) + more_in_a_turn;
+    return std::ceil(std::min<double>(level, sparse::rungs) * on_a_rung) + more_in_a_turn;
+}
+
+// Over all masks that there will be: where a rung has so few weights that one more is called for, it grows as
+// the mask shrinks.
+double smallest_part(const config::run_config& config, const method& how, const parameter_layout& layout) {
+    double least = 0;
+    std::size_t before = 0;
+    for (int t = 0; t < config.federation.rounds; ++t) {
+        const std::size_t alive = how.alive(how.plan(t), layout);
+        if (std::exchange(before, alive) != alive) {
+            least = std::max(least, smallest_part(config, layout, static_cast<double>(alive)));
+        }
+    }
+    return least;
 }
 
 // What one client of a class can do.
@@ -162,6 +178,18 @@ public:
         return seconds_of_bytes(bytes_down(alive) + positions, bytes_up(sent));
     }
 
+    // In a round that trains all weights.
+    bool carries_all(const round_plan& plan, double alive) const {
+        if (largest_density(config_.budget, class_) < 1) {
+            return false;
+        }
+        const auto all = static_cast<double>(layout_.prunable_size());
+        const double seconds = seconds_of_all(plan, alive);
+        return config_.budget.mode == config::budget_kind::deadline
+                   ? seconds <= deadline_aim * config_.budget.deadline_s
+                   : is_within(config_.budget, bytes_down(alive) + bytes_up(all), seconds);
+    }
+
     bool affords(double weights) const {
         return is_within(config_.budget, bytes_down(weights) + bytes_up(weights), seconds(weights));
     }
@@ -178,8 +206,8 @@ public:
         return fits(beyond) ? beyond : last_for_which(0.0, beyond, fits);
     }
 
-    void require_smallest_part(double alive) const {
-        const auto least = smallest_part(config_, layout_, alive);
+    // `least` is that of the model, in weights.
+    void require_smallest_part(double least) const {
         if (largest_density(config_.budget, class_) * static_cast<double>(layout_.prunable_size()) < least) {
             refuse("budget.density",
                    fmt::format(
@@ -227,6 +255,17 @@ private:
     std::optional<int> id_;
 };
 
+// The first round that trains weights outside the mask.
+std::optional<round_plan> first_beyond_mask(const method& how, const parameter_layout& layout, int rounds) {
+    for (int t = 0; t < rounds; ++t) {
+        const auto plan = how.plan(t);
+        if (plan.trains_all_weights() && how.alive(plan, layout) < layout.prunable_size()) {
+            return plan;
+        }
+    }
+    return {};
+}
+
 // To three digits.
 double rounded_up(double value) {
     const double digit = std::pow(10, std::floor(std::log10(value)) - 2);
@@ -246,12 +285,29 @@ held_in_round held(const config::run_config& config, const client_of_class& clie
         const double seconds = client.seconds_of_all(plan, alive);
         return {.weights = seconds <= config.budget.deadline_s ? alive : 0, .seconds = seconds};
     }
-    client.require_smallest_part(alive);
     const double weights = client.holds(alive);
     return {.weights = weights, .seconds = client.seconds(weights)};
 }
 
 } // namespace
+
+std::vector<late_client> never_in_time(const config::run_config& config, const method& how,
+                                       const parameter_layout& layout, std::span<const double> images) {
+    if (config.budget.mode != config::budget_kind::deadline) {
+        return {};
+    }
+    const double least = smallest_part(config, how, layout);
+    const link_model links(config);
+    std::vector<late_client> late;
+    for (std::size_t c = 0; c < images.size(); ++c) {
+        const int id = static_cast<int>(c);
+        const client_of_class client(config, layout, links.class_of(id), images[c]);
+        if (const double seconds = client.seconds(least); seconds > config.budget.deadline_s) {
+            late.push_back({.client = id, .images = images[c], .seconds = seconds});
+        }
+    }
+    return late;
+}
 
 std::vector<class_budget> budgets_by_class(const config::run_config& config, const method& how,
                                            const parameter_layout& layout, double images_per_client) {
@@ -271,6 +327,9 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
     }
     const auto size = static_cast<double>(layout.prunable_size());
     std::vector<class_budget> classes;
+    const bool has_parts = config.budget.mode != config::budget_kind::drop;
+    const double least = has_parts ? smallest_part(config, how, layout) : 0;
+    const auto beyond_mask = first_beyond_mask(how, layout, config.federation.rounds);
     double quickest = std::numeric_limits<double>::infinity();
     for (std::size_t c = 0; c < config.links.shares.size(); ++c) {
         const client_of_class client(config, layout, c, images_per_client);
@@ -282,17 +341,24 @@ std::vector<class_budget> budgets_by_class(const config::run_config& config, con
                                .last_seconds = not_measured});
             continue;
         }
+        if (has_parts) {
+            client.require_smallest_part(least);
+        }
         const auto first = held(config, client, how, layout, 0);
         const auto last = held(config, client, how, layout, config.federation.rounds - 1);
         quickest = std::min(quickest, first.seconds);
-        classes.push_back({.share = config.links.shares[c],
-                           .first = first.weights / size,
-                           .last = last.weights / size,
-                           .first_seconds = first.seconds,
-                           .last_seconds = last.seconds});
+        classes.push_back(
+            {.share = config.links.shares[c],
+             .first = first.weights / size,
+             .last = last.weights / size,
+             .first_seconds = first.seconds,
+             .last_seconds = last.seconds,
+             .carries_all =
+                 !has_parts || !beyond_mask ||
+                 client.carries_all(*beyond_mask, static_cast<double>(how.alive(*beyond_mask, layout)))});
     }
     // Where nobody answers in the first round, the mask stays as it is, and so does what a round takes.
-    if (config.budget.mode == config::budget_kind::drop && quickest > config.budget.deadline_s) {
+    if (!has_parts && quickest > config.budget.deadline_s) {
         refuse(
             "budget.deadline_s",
             fmt::format(

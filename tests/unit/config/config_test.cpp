@@ -63,6 +63,7 @@ run_config unusual_config() {
     c.budget = {.mode = budget_kind::bytes,
                 .density = {0.5, 1e-3},
                 .deadline_s = 0.5,
+                .times = times_kind::measured,
                 .bytes_per_round = 12345,
                 .rotate = true,
                 .ranking = ranking_kind::rolling_width,
@@ -183,6 +184,7 @@ sees = "all"
 mode = "deadline"
 density = [1.0, 0.25]
 deadline_s = 2.5
+times = "measured"
 bytes_per_round = 1e6
 rotate = true
 ranking = "width"
@@ -263,6 +265,7 @@ path = "run.h5"
     expected.budget = {.mode = budget_kind::deadline,
                        .density = {1, 0.25},
                        .deadline_s = 2.5,
+                       .times = times_kind::measured,
                        .bytes_per_round = 1e6,
                        .rotate = true,
                        .ranking = ranking_kind::width,
@@ -303,6 +306,7 @@ TEST(parse, knows_every_choice) {
         {"data.partition", {"iid", "pathological", "dirichlet"}},
         {"method.variant", {"paper", "authors"}},
         {"budget.mode", {"none", "fixed"}},
+        {"budget.times", {"simulated", "measured"}},
         {"sparsity.start", {"erk", "uniform"}},
         {"sparsity.start_mask", {"global", "per_client"}},
         {"sparsity.start_scale", {"dense", "density"}},

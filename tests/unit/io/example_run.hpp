@@ -99,6 +99,8 @@ inline fl::round_record example_round(int round) {
         c.density = 0.1 * slot + 0.01 * t;
         c.deadline_met = slot - 1;
         c.distance = slot == 2 ? fl::not_measured : 3 + 0.5 * t;
+        c.seconds_train = slot == 2 ? fl::not_measured : 0.25 * t + slot;
+        c.link_class = slot - 1;
         c.feedback = slot == 1 ? fl::not_measured : 0.2 * slot;
         r.clients.push_back(c);
     }

@@ -12,7 +12,7 @@ except ImportError as missing:
     sys.exit(77)
 
 import budget_tables
-from feddip_analysis import Group, budgets, classes, group_runs, load
+from feddip_analysis import Group, budgets, classes, collect, federations, group_runs, load
 from made_runs import as_much_from_each_byte
 from scratch import Scratch, run_script
 from synthetic import SLOTS, write_results
@@ -56,12 +56,28 @@ class Budgets(Scratch):
 
     def test_what_clients_held_is_averaged_over_the_rounds_in_which_they_took_part(self):
         run = load(self.run_with_parts())
-        shares = budgets.held(run)
+        shares = budgets.held(run).shares
         np.testing.assert_allclose(shares[0], [0.1, 0.2, 0.3, 0.4])
-        np.testing.assert_allclose(budgets.held(run, columns=2)[0], [0.15, 0.35])
+        np.testing.assert_allclose(budgets.held(run, columns=2).shares[0], [0.15, 0.35])
         of_10 = [row for row in shares if np.isnan(row[:2]).all() and not np.isnan(row[2:]).any()]
         np.testing.assert_allclose(of_10, [[np.nan, np.nan, 0.5, 0.5]])
         self.assertEqual(len(shares), len(np.unique(run.client_id)) - 1)
+
+    def test_clients_are_shown_by_class_where_that_is_recorded(self):
+        ids = np.tile(np.array([0, 1, 2, 3, -1], np.int32), (ROUNDS, 1))
+        density = np.tile([0.4, 0.1, 0.3, 0.2, np.nan], (ROUNDS, 1))
+        link_class = np.tile(np.array([0, 1, 1, 0, -1], np.int32), (ROUNDS, 1))
+        clients = {"id": ids, "density": density}
+        unknown = budgets.held(load(write_results(self.folder / "a.h5", rounds=ROUNDS, clients=clients, config=LINKS)))
+        np.testing.assert_allclose(unknown.shares[:, 0], [0.1, 0.2, 0.3, 0.4])
+        self.assertEqual(unknown.link_class.tolist(), [-1] * 4)
+        clients["link_class"] = link_class
+        (group,) = group_runs([load(write_results(self.folder / "b.h5", rounds=ROUNDS, clients=clients, config=LINKS))])
+        known = budgets.held(group.first)
+        np.testing.assert_allclose(known.shares[:, 0], [0.2, 0.4, 0.1, 0.3])
+        self.assertEqual(known.link_class.tolist(), [0, 0, 1, 1])
+        panel = budgets.held_by_clients([group]).axes[0]
+        self.assertEqual([(tick.get_position()[1], tick.get_text()) for tick in panel.get_yticklabels()], [(0.5, "1"), (2.5, "2")])
 
     def test_runs_on_other_links_are_another_experiment(self):
         links = LINKS | {"links.uplink_mbit": [10.0, 0.1]}
@@ -102,6 +118,79 @@ class Classes(Scratch):
         self.assertEqual([text.get_text() for text in figure.axes[0].get_legend().get_texts()], ["FedAvg", "FedDIP"])
         without = load(write_results(self.folder / "without.h5", rounds=4))
         self.assertEqual(classes.figures(group_runs([without])), {})
+
+
+class Federations(Scratch):
+    """Three systems and seeds in which accuracy grows by a point a round and all but stays for the last twenty of sixty."""
+
+    def setUp(self):
+        super().setUp()
+        links = {"links.uplink_mbit": [10.0, 1.0]}
+        late = {"budget.deadline_s": 2.0}
+        self.write("fedavg", end=0.9, seconds=4.0, config=links)
+        self.write("fedavg", end=0.8, seconds=2.0, config=links | late | {"budget.mode": "drop"})
+        self.write("feddip", end=0.85, seconds=1.0, config=links | late | {"budget.mode": "deadline"})
+        self.study = federations.study_of(collect([self.folder])[0])
+        self.systems = self.study["10-fold", "iid"]
+
+    def write(self, method, end, seconds, config):
+        """Seed 2 is a tenth slower in all systems but the first, and a point better."""
+        folder = self.folder / "10-fold"
+        folder.mkdir(exist_ok=True)
+        t = np.arange(1, 61)
+        for seed in (1, 2, 3):
+            slower = 1.1 if seed == 2 and "budget.mode" in config else 1.0
+            write_results(
+                folder / f"{method}-{end}-{seed}.h5",
+                method,
+                seed,
+                columns={
+                    "test_accuracy": end + 0.01 * (seed == 2) - 0.01 * np.maximum(40 - t, 0) - 1e-6 * np.maximum(t - 40, 0),
+                    "simulated_seconds": seconds * slower,
+                },
+                clients={"simulated_seconds": np.full((60, SLOTS), [1.0, 1.0, 1.0, 1.0, 3.0])},
+                config=config,
+            )
+
+    def test_runs_are_sorted_by_what_their_config_says(self):
+        self.assertEqual(list(self.study), [("10-fold", "iid")])
+        self.assertEqual(list(self.systems), [federations.WAITS, federations.DROPS[0], federations.BUDGETS])
+        for runs in self.systems.values():
+            self.assertEqual([federations.seed_of(run) for run in runs], [1, 2, 3])
+
+    def test_a_system_that_is_not_of_the_study_is_none_of_its(self):
+        with self.assertRaises(KeyError):
+            federations.system_of(self.run_of(config={"budget.mode": "bytes"}))
+
+    def test_ends_are_means_of_the_seeds_beside_those_of_the_system_that_waits(self):
+        found = federations.ends(self.systems)
+        self.assertIn("| FedAvg, waits for all | 90.3 | – | 240 |", found)
+        self.assertIn("| FedDIP, budgets | 85.3 | −5.00 [−5.00, −5.00] | 62 |", found)
+        self.assertIn("| 80.0 |\n", found)  # one of five clients is late
+
+    def test_each_seed_is_asked_for_the_end_of_its_own(self):
+        # The mean of eleven rounds is there once it has no more of the rise: at round 45, in the middle of 40 to 50.
+        found = federations.reached(self.systems)
+        self.assertIn("FedAvg, waits for all, less a point: 89.3 %", found)
+        self.assertIn("FedAvg, drops who is late: 80.3 %", found)
+        rows = {line.split(" | ")[0].removeprefix("| "): line.rstrip(" |").split(" | ")[1:] for line in found.splitlines()}
+        self.assertEqual(rows[federations.BUDGETS][0], "–")
+        self.assertTrue(rows[federations.DROPS[0]][1].startswith(f"{np.mean([90, 99, 90]):.0f} s, "), rows)
+
+    def test_times_are_compared_as_ratios_by_seed(self):
+        # 5 points below their end budgets are at round 35, where the mean of eleven is; the droppers at 45.
+        self.assertEqual(federations.ratio_of_times(self.systems, federations.DROPS[0]), "0.39 [0.39, 0.39]")
+
+    def test_what_is_not_reached_is_not_timed(self):
+        self.assertEqual(federations.ratio_of_times(self.systems, federations.WAITS), "not reached")
+
+    def test_all_planned_cases_are_one_family(self):
+        few, many = federations.aims(self.study, 1), federations.aims(self.study, 6)
+        self.assertIn("| −5.00 [−5.00, −5.00] | inferior, by more than a point |", few)
+        self.assertEqual(few, many)  # without spread p is 0, whatever it is multiplied by
+
+    def test_a_row_of_pictures_for_each_partition(self):
+        self.assertEqual(len(federations.draw("10-fold", self.study).axes), 2)
 
 
 class Tables(Scratch):

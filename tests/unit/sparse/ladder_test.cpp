@@ -133,6 +133,7 @@ TEST(ladder, finds_the_highest_level_of_so_many_weights) {
     }
     EXPECT_EQ(ranked.level_of(half.count()), rungs);
     EXPECT_EQ(ranked.level_of(half.size()), rungs);
+    EXPECT_EQ(ranked.level_of(0), 0);
 }
 
 TEST(ladder, comes_back_from_its_rungs_and_from_nothing_else) {

@@ -8,6 +8,7 @@
 #include "nn/network.hpp"
 #include "sparse/magnitude.hpp"
 #include "unit/fl/federation.hpp"
+#include "unit/io/compare.hpp"
 
 #include <gtest/gtest.h>
 
@@ -37,20 +38,36 @@ void give_links(config::run_config& c, double mbit) {
     c.links.uplink_mbit = c.links.downlink_mbit = {mbit};
 }
 
+// But for what the clock says.
 void expect_same_bits(const run_state& a, const run_state& b) {
     EXPECT_TRUE(a.model.state == b.model.state); // too many to print
     EXPECT_TRUE(a.model.mask == b.model.mask);
-    ASSERT_EQ(a.history.size(), b.history.size());
-    for (std::size_t t = 0; t < a.history.size(); ++t) {
-        EXPECT_EQ(a.history[t].test_loss, b.history[t].test_loss);
-        EXPECT_EQ(a.history[t].bytes_down, b.history[t].bytes_down);
-        EXPECT_EQ(a.history[t].bytes_up, b.history[t].bytes_up);
-        EXPECT_EQ(a.history[t].bytes_positions, b.history[t].bytes_positions);
-        for (std::size_t k = 0; k < a.history[t].clients.size(); ++k) {
-            EXPECT_EQ(a.history[t].clients[k].bytes_up, b.history[t].clients[k].bytes_up);
-            EXPECT_EQ(a.history[t].clients[k].deadline_met, b.history[t].clients[k].deadline_met);
+    using namespace io::testing;
+    expect_same(without_times(a.history), without_times(b.history));
+}
+
+// And for what is told of budgets alone.
+void expect_same_training(run_state with_budgets, const run_state& b) {
+    for (auto& round : with_budgets.history) {
+        round.layer_coverage.clear();
+        for (auto& c : round.clients) {
+            c.density = c.feedback = not_measured;
         }
     }
+    expect_same_bits(with_budgets, b);
+}
+
+// That a budget is refused for not having.
+double least_bytes(config::run_config c) {
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    c.budget.bytes_per_round = 1;
+    try {
+        budgets_by_class(c, *make_method(c), layout, 100);
+    } catch (const input_error& e) {
+        const std::string said = e.what();
+        return std::stod(said.substr(said.find("less than the ") + 14));
+    }
+    return 0;
 }
 
 std::vector<client_record> clients_of(const run_state& state) {
@@ -72,11 +89,22 @@ TEST(budgets, of_all_weights_are_feddip_to_the_bit) {
     generous.config.budget.bytes_per_round = 1e9;
     const auto expected = plain.run().state;
 
-    expect_same_bits(fixed.run().state, expected);
+    expect_same_training(fixed.run().state, expected);
     const auto ranked = generous.run().state;
-    expect_same_bits(ranked, expected);
+    expect_same_training(ranked, expected);
     EXPECT_TRUE(std::isnan(expected.history[0].clients[0].density));
     EXPECT_TRUE(std::isnan(ranked.history[0].coverage)) << "nobody held a part";
+}
+
+// What bf16 rounds away comes back whole, as it does where there are no budgets.
+TEST(budgets, of_all_weights_are_feddip_in_bf16_too) {
+    small_federation plain, generous;
+    for (auto* federation : {&plain, &generous}) {
+        federation->config.communication.value_type = config::value_kind::bf16;
+    }
+    generous.config.budget.mode = config::budget_kind::bytes;
+    generous.config.budget.bytes_per_round = 1e9;
+    expect_same_training(generous.run().state, plain.run().state);
 }
 
 TEST(budgets, give_a_client_what_it_can_hold_and_charge_it_for_that) {
@@ -327,19 +355,21 @@ TEST(budgets, let_what_a_link_did_not_carry_come_back_by_its_age) {
     const auto state = federation.run().state;
 
     const double one_round_old = 1 / std::sqrt(2.0);
+    const auto damping = static_cast<float>(one_round_old);
     for (std::size_t t = 0; t < state.history.size(); ++t) {
         for (const auto& c : state.history[t].clients) {
             EXPECT_TRUE(t == 0 ? std::isnan(c.feedback) : c.feedback == one_round_old) << t;
         }
     }
     for (int client = 0; client < 4; ++client) {
-        // Rounds 0, 3 and 6 reconfigure: in the others nothing is added to what is kept.
+        // Rounds 0, 3 and 6 reconfigure: in the others nothing is added to what is kept, which fades with
+        // each.
         for (const int t : {1, 2, 4, 5}) {
             const auto kept = federation.residuals.load(client, t - 1);
             const auto left = federation.residuals.load(client, t);
             std::size_t stays = 0;
             for (std::size_t i = 0; i < kept.size(); ++i) {
-                ASSERT_TRUE(left[i] == kept[i] || left[i] == 0) << i << " in round " << t;
+                ASSERT_TRUE(left[i] == damping * kept[i] || left[i] == 0) << i << " in round " << t;
                 stays += left[i] != 0 ? 1 : 0;
             }
             EXPECT_GT(stays, 0U);
@@ -370,6 +400,98 @@ TEST(budgets, without_feedback_keep_nothing) {
         EXPECT_TRUE(std::isnan(c.feedback));
     }
     EXPECT_FALSE(with_feedback.run().state.model.state == state.model.state);
+}
+
+// With as little as can be, while a rung of the mask has fewer weights than there are layers.
+TEST(budgets, that_turn_leave_every_layer_some_weights) {
+    small_federation federation;
+    auto& c = federation.config;
+    c.federation.rounds = 6;
+    c.sparsity.target = 0.95;
+    c.sparsity.horizon = 1;
+    c.sparsity.layer_floor = 0.01; // that no mask lets one die
+    c.budget.mode = config::budget_kind::bytes;
+    c.budget.rotate = true;
+    c.budget.bytes_per_round = least_bytes(c);
+
+    for (const auto& round : federation.run().state.history) {
+        for (const double covered : round.layer_coverage) {
+            EXPECT_GT(covered, 0) << "in round " << round.round;
+        }
+    }
+}
+
+// The smallest part grows where a rung comes to have fewer weights than there are layers.
+TEST(budgets, that_are_advised_last_to_the_end) {
+    small_federation federation;
+    auto& c = federation.config;
+    c.federation.rounds = 12;
+    c.sparsity.initial = 0.912;
+    c.sparsity.target = 0.95;
+    c.sparsity.horizon = 1;
+    c.budget.mode = config::budget_kind::bytes;
+    c.budget.bytes_per_round = least_bytes(c);
+    EXPECT_EQ(federation.run().state.rounds_done, 12);
+}
+
+TEST(budgets, count_what_training_takes_by_the_clock_where_asked_to) {
+    small_federation federation;
+    auto& c = federation.config;
+    give_links(c, 1);
+    c.links.train_ms_per_image = {1000};
+    c.budget.mode = config::budget_kind::deadline;
+    c.budget.deadline_s = 1;
+    c.budget.times = config::times_kind::measured;
+    const link_model links(c);
+
+    for (const auto& client : clients_of(federation.run().state)) {
+        const double over_links = links.seconds({.client = client.id,
+                                                 .bytes_down = static_cast<double>(client.bytes_down),
+                                                 .bytes_up = static_cast<double>(client.bytes_up)});
+        EXPECT_GT(client.seconds_train, 0);
+        EXPECT_DOUBLE_EQ(client.simulated_seconds, over_links + client.seconds_train);
+    }
+}
+
+TEST(budgets, name_clients_that_no_part_lets_keep_the_deadline) {
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    config::run_config c;
+    c.links.train_ms_per_image = {1};
+    c.budget.mode = config::budget_kind::deadline;
+    c.budget.deadline_s = 8;
+    const std::vector<double> images{1200, 3066, 1590};
+
+    const auto late = never_in_time(c, *make_method(c), layout, images);
+
+    ASSERT_EQ(late.size(), 1U);
+    EXPECT_EQ(late[0].client, 1);
+    EXPECT_NEAR(late[0].seconds, 5 * 3.066, 1e-9);
+    c.budget.mode = config::budget_kind::none;
+    EXPECT_TRUE(never_in_time(c, *make_method(c), layout, images).empty());
+}
+
+// All weights go up in a round that reconfigures.
+TEST(budgets, tell_whether_weights_come_back_into_the_mask) {
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    const auto carries_all = [&](config::budget_kind mode, double limit, const char* method) {
+        config::run_config c;
+        c.method.name = method;
+        give_links(c, 1);
+        c.budget = {.mode = mode, .deadline_s = limit, .bytes_per_round = limit};
+        if (mode == config::budget_kind::fixed) {
+            c.budget.density = {limit};
+        }
+        return budgets_by_class(c, *make_method(c), layout, 1200).at(0).carries_all;
+    };
+    using config::budget_kind;
+    EXPECT_TRUE(carries_all(budget_kind::fixed, 1, "feddip"));
+    EXPECT_FALSE(carries_all(budget_kind::fixed, 0.9999999, "feddip"));
+    // 3 of 4 bytes of 2 x 249,736.
+    EXPECT_TRUE(carries_all(budget_kind::bytes, 400000, "feddip"));
+    EXPECT_FALSE(carries_all(budget_kind::bytes, 360000, "feddip"));
+    EXPECT_TRUE(carries_all(budget_kind::deadline, 8 * 0.4 / 0.9, "feddip"));
+    EXPECT_FALSE(carries_all(budget_kind::deadline, 8 * 0.36 / 0.9, "feddip"));
+    EXPECT_TRUE(carries_all(budget_kind::fixed, 0.1, "fedavg")) << "whose mask has all weights";
 }
 
 // Without a step nothing moves: what is outside the part is then 0, not what the server has there.
@@ -530,7 +652,7 @@ TEST(budgets, of_all_units_are_fedavg_to_the_bit) {
     sliced.config.budget.density = {1};
     sliced.config.budget.bytes_per_round = 1e9;
     plain.config.method.name = "fedavg";
-    expect_same_bits(sliced.run().state, plain.run().state);
+    expect_same_training(sliced.run().state, plain.run().state);
 }
 
 TEST(budgets, that_cannot_be_met_are_refused_beforehand) {

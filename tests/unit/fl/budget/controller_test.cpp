@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 using namespace feddip;
@@ -185,4 +186,18 @@ TEST(controller, of_a_deadline_keeps_it_again_over_unlike_links_that_drop_to_a_t
             EXPECT_LE(late, 3) << up << " after " << before;
         }
     }
+}
+
+// Three rounds that send as much as they receive seem to fit a line through nothing, which the one before,
+// that sent more, does not lie on.
+TEST(controller, of_a_deadline_believes_no_line_that_the_round_which_tells_up_from_down_contradicts) {
+    auto budget = budget_of(config::budget_kind::deadline);
+    budget.deadline_s = 1;
+    const double per_byte = 0.555 / 221028;
+    std::vector<past_round> past{{.down = 114900, .up = 246844, .seconds = 1.074}};
+    for (const auto& [down, up] :
+         {std::pair{113892.0, 111118.0}, {112884.0, 110135.0}, {111876.0, 109152.0}}) {
+        past.push_back({.down = down, .up = up, .seconds = per_byte * (down + up)});
+    }
+    EXPECT_FALSE(make_controller(budget, lenet5)->next(past).covers(110868, 246844));
 }

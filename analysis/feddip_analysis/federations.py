@@ -1,0 +1,209 @@
+"""The study of clients that differ (jobs/budget_study.sh): what each system reaches, in which time and with which bytes, in
+federations whose clients are alike, 10-fold and 100-fold apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from . import budgets, results, statistics, tables, targets
+from .defaults import PROGRAM
+from .results import Group
+
+FEDERATIONS = ("alike", "10-fold", "100-fold")  # folders
+PARTITIONS = {"iid": "i.i.d.", "dirichlet": "Dirichlet"}
+WAITS, BUDGETS = "FedAvg, waits for all", "FedDIP, budgets"
+DROPS = ("FedAvg, drops who is late", "FedDIP, drops who is late")
+NAMES = {  # in this order; by method and what its [budget] says
+    ("fedavg", "none", "magnitude", False, "adaptive"): WAITS,
+    ("fedavg", "drop", "magnitude", False, "adaptive"): DROPS[0],
+    ("feddip", "none", "magnitude", False, "adaptive"): "FedDIP, waits for all",
+    ("feddip", "drop", "magnitude", False, "adaptive"): DROPS[1],
+    ("feddip", "fixed", "magnitude", False, "adaptive"): "FedDIP, the weakest one's part for all",
+    ("feddip", "deadline", "magnitude", False, "adaptive"): BUDGETS,
+    ("feddip", "deadline", "magnitude", True, "adaptive"): "FedDIP, budgets that rotate",
+    ("feddip", "deadline", "magnitude", False, 0): "FedDIP, budgets without feedback",
+    ("flash", "deadline", "magnitude", False, "adaptive"): "FLASH, budgets",
+    ("fedavg", "deadline", "width", False, "adaptive"): "HeteroFL, budgets",
+    ("fedavg", "deadline", "rolling_width", False, "adaptive"): "FedRolex, budgets",
+}
+AROUND = 11  # rounds, whose mean counts as reached in the middle one
+MEGABYTE = 1e6
+
+# By the name of a system its runs, in the order of their seeds.
+Systems = dict[str, list[xr.Dataset]]
+# By federation and partition.
+Study = dict[tuple[str, str], Systems]
+
+
+def system_of(run: xr.Dataset) -> str:
+    """Raises KeyError for one that is none of the study's."""
+    config = PROGRAM | results.config(run)
+    keys = ("method.name", "budget.mode", "budget.ranking", "budget.rotate", "budget.feedback")
+    return NAMES[tuple(config[key] for key in keys)]
+
+
+def study_of(runs: Sequence[xr.Dataset]) -> Study:
+    """The federation is the name of a run's folder. Systems in the order of `NAMES`."""
+    found: dict[tuple[str, str], dict[str, list[xr.Dataset]]] = {}
+    for run in sorted(runs, key=seed_of):
+        where = (Path(run.attrs["path"]).parent.name, str(results.config(run)["data.partition"]))
+        found.setdefault(where, {}).setdefault(system_of(run), []).append(run)
+    order = [(federation, partition) for federation in FEDERATIONS for partition in PARTITIONS]
+    return {
+        where: {name: found[where][name] for name in NAMES.values() if name in found[where]} for where in order if where in found
+    }
+
+
+def seed_of(run: xr.Dataset) -> int:
+    return int(results.config(run)["federation.seed"])
+
+
+def by_seed(runs: Sequence[xr.Dataset], value: Callable[[xr.Dataset], float]) -> dict[int, float]:
+    return {seed_of(run): value(run) for run in runs}
+
+
+def deadline_of(systems: Systems) -> float:
+    (deadline,) = {results.config(run).get("budget.deadline_s", 0.0) for runs in systems.values() for run in runs} - {0.0}
+    return float(deadline)
+
+
+def in_time(run: xr.Dataset, deadline: float) -> float:
+    """The share of the sampled clients that have answered by then; NaN where times of clients are not recorded."""
+    seconds = run.client_simulated_seconds.values
+    if np.isnan(seconds).all():
+        return float("nan")
+    answered = (run.client_dropped_out.values == 0) & (seconds <= deadline)
+    return float(answered[run.client_id.values >= 0].mean())
+
+
+def _mean(runs: Sequence[xr.Dataset], value: Callable[[xr.Dataset], float]) -> float:
+    return float(np.mean([value(run) for run in runs]))
+
+
+def _percent(share: float) -> str:
+    return tables.MISSING if np.isnan(share) else f"{100 * share:.1f}"
+
+
+def interval(found: statistics.Comparison) -> str:
+    bounds = f" [{tables.points(found.low)}, {tables.points(found.high)}]" if found.tested else ""
+    return tables.points(found.difference) + bounds
+
+
+def ends(systems: Systems) -> str:
+    """What each system has in the end, and what it took."""
+    deadline = deadline_of(systems)
+    base = by_seed(systems[WAITS], results.final_accuracy)
+
+    def line(name: str, runs: list[xr.Dataset]) -> list[str]:
+        compared = statistics.compare(by_seed(runs, results.final_accuracy), base)
+        return [
+            name,
+            _percent(_mean(runs, results.final_accuracy)),
+            tables.MISSING if name == WAITS else interval(compared),
+            f"{_mean(runs, lambda run: budgets.simulated_time(run)[-1]):.0f}",
+            f"{_mean(runs, lambda run: budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.1f}",
+            f"{_mean(runs, results.whole_traffic) / MEGABYTE:.0f}",
+            _percent(_mean(runs, lambda run: in_time(run, deadline))),
+        ]
+
+    head = ["system", "accuracy", f"minus {WAITS}", "simulated time (s)", "busiest client (MB)", "all (MB)", "in time"]
+    return tables.markdown_lines([head, *(line(*item) for item in systems.items())])
+
+
+def spent_until(run: xr.Dataset, accuracy: float) -> tuple[float, float] | None:
+    """Simulated seconds, and bytes of the client that had exchanged the most by then, until the accuracy; None where it is not
+    reached."""
+    found = targets.reach(run, accuracy, AROUND)
+    if found is None:
+        return None
+    return found.simulated_seconds, float(budgets.busiest_client_bytes(run).sel(round=found.round))
+
+
+def reached(systems: Systems) -> str:
+    """Simulated seconds and megabytes of the busiest client until the accuracies at which FedAvg ends, less one point, and the
+    two systems that drop who is late, each seed at that of its own."""
+    wanted = {f"{WAITS}, less a point": {seed: end - statistics.MARGIN for seed, end in _final(systems, WAITS).items()}}
+    wanted |= {name: _final(systems, name) for name in DROPS if name in systems}
+
+    def cell(runs: list[xr.Dataset], accuracies: Mapping[int, float]) -> str:
+        spent = [found for run in runs if seed_of(run) in accuracies and (found := spent_until(run, accuracies[seed_of(run)]))]
+        if not spent:
+            return tables.MISSING
+        seconds, exchanged = np.mean(spent, axis=0)
+        some = f" ({len(spent)} of {len(runs)})" if len(spent) < len(runs) else ""
+        return f"{seconds:.0f} s, {exchanged / MEGABYTE:.1f} MB{some}"
+
+    head = ["until the end of", *(f"{name}: {_percent(np.mean(list(of.values())))} %" for name, of in wanted.items())]
+    lines = [[name, *(cell(runs, of) for of in wanted.values())] for name, runs in systems.items()]
+    return tables.markdown_lines([head, *lines])
+
+
+def _final(systems: Systems, name: str) -> dict[int, float]:
+    return by_seed(systems[name], results.final_accuracy)
+
+
+def ratio_of_times(systems: Systems, other: str) -> str:
+    """Of the time that budgets take to the accuracy at which the other system ends, to the time that this one takes: its mean
+    over the seeds on the scale of the logarithm, and the 95 % interval. Both at the middle of a window, as in `reached`."""
+    goals = _final(systems, other)
+    spent = [
+        {seed_of(run): spent_until(run, goals[seed_of(run)]) for run in systems[name] if seed_of(run) in goals}
+        for name in (BUDGETS, other)
+    ]
+    found = statistics.compare(*({seed: np.log(each[0]) for seed, each in side.items() if each} for side in spent))
+    missing = f", {found.n} of {len(goals)} seeds" if found.n < len(goals) else ""
+    if not found.n:
+        return "not reached"
+    bounds = f" [{np.exp(found.low):.2f}, {np.exp(found.high):.2f}]" if found.tested else ""
+    return f"{np.exp(found.difference):.2f}{bounds}{missing}"
+
+
+def aims(study: Study, planned: int) -> str:
+    """FedDIP with budgets in each federation: against FedAvg that waits for all, whose cases are one family of `planned`, and
+    its time beside that of the systems that drop who is late."""
+    compared = [statistics.compare(_final(systems, BUDGETS), _final(systems, WAITS)) for systems in study.values()]
+    judged = statistics.verdicts([*compared, *[statistics.compare({}, {})] * (planned - len(compared))])
+    head = ["clients", "partition", f"{BUDGETS}, minus {WAITS}", "verdict", *(f"time beside {name}" for name in DROPS)]
+    lines = [
+        [
+            federation,
+            PARTITIONS[partition],
+            interval(case.compared),
+            case.verdict + (", by more than a point" if case.below else ""),
+            *(ratio_of_times(systems, name) if name in systems else tables.MISSING for name in DROPS),
+        ]
+        for ((federation, partition), systems), case in zip(study.items(), judged)
+    ]
+    return tables.markdown_lines([head, *lines])
+
+
+def blocks(study: Study) -> dict[str, str]:
+    """For the page, by name."""
+    if not study:
+        return {}
+    made = {"aims": aims(study, len(FEDERATIONS) * len(PARTITIONS))}
+    for (federation, partition), systems in study.items():
+        made[f"{federation}-{partition}"] = ends(systems)
+        made[f"{federation}-{partition}-reached"] = reached(systems)
+    return made
+
+
+def draw(federation: str, study: Study) -> Figure:
+    """Accuracy over simulated time, and over the bytes of the busiest client, a row per partition."""
+    of = {partition: systems for (where, partition), systems in study.items() if where == federation}
+    figure, axes = plt.subplots(len(of), 2, figsize=(9, 3.2 * len(of) + 0.6), squeeze=False)
+    for row, (partition, systems) in zip(axes, of.items()):
+        groups = [Group(name, runs) for name, runs in systems.items()]
+        for panel, over in zip(row, (budgets.accuracy_over_time, budgets.accuracy_over_busiest)):
+            over(panel, groups)
+            panel.set_title(f"clients {federation}{'' if federation == 'alike' else ' apart'}, {PARTITIONS[partition]}")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0), handlelength=3)
+    figure.tight_layout()
+    return figure
