@@ -477,7 +477,8 @@ TEST(budgets, tell_whether_weights_come_back_into_the_mask) {
         config::run_config c;
         c.method.name = method;
         give_links(c, 1);
-        c.budget = {.mode = mode, .deadline_s = limit, .bytes_per_round = limit};
+        c.budget.mode = mode;
+        c.budget.deadline_s = c.budget.bytes_per_round = limit;
         if (mode == config::budget_kind::fixed) {
             c.budget.density = {limit};
         }
