@@ -6,7 +6,7 @@
 // In the authors' program all clients train in every round, in the order of their numbers, and the models
 // waited for are those of the lowest numbers, whether these come before the client or not; it lowers the
 // bound of waits over the run in equal steps to 0. Here the order is drawn anew for each round, and the bound
-// stays. The program ends further pruning after 8 or 20 times, or once a gap rounds to 0; here a gap is at
+// stays. The program ends further pruning after 20 times, or once a gap rounds to 0; here a gap is at
 // least a round. The client that has just pruned readjusts the smaller mask as usual, in both.
 #include "fl/methods/among_peers.hpp"
 #include "fl/methods/common.hpp"
