@@ -66,8 +66,7 @@ std::vector<std::string> warnings_of_budgets(const config::run_config& config, c
                                        config.budget.deadline_s, fmt::join(ids, ", "), slowest.client,
                                        slowest.images, slowest.seconds));
     }
-    if (config.budget.mode == config::budget_kind::deadline &&
-        config.budget.times == config::times_kind::measured) {
+    if (config.budget.goes_by_the_clock()) {
         warnings.push_back(
             "budget.times is \"measured\": what clients hold follows the clock, so that no two "
             "runs are alike, nor one that was stopped and resumed and one that wasn't");

@@ -21,14 +21,14 @@ config::run_config load_config(const std::filesystem::path& file, const std::vec
 double seen_of(double images, const config::run_config& config);
 
 // The mean of those.
+double images_per_client(const config::run_config& config);
+// [clients] Those of each.
+std::vector<double> images_of(const data::partition& shares, const config::run_config& config);
+
 // What is to be known of budgets before a run, by clients with so many images each; nothing where all is
 // well.
 std::vector<std::string> warnings_of_budgets(const config::run_config& config, const parameter_layout& layout,
                                              std::span<const double> images);
-
-double images_per_client(const config::run_config& config);
-// [clients] Those of each.
-std::vector<double> images_of(const data::partition& shares, const config::run_config& config);
 
 parameter_layout layout_for(const config::run_config& config);
 

@@ -269,6 +269,7 @@ struct budget_section {
     // How strongly what a client's link did not carry comes back; 0: it is forgotten.
     feedback_strength feedback;
 
+    bool goes_by_the_clock() const { return mode == budget_kind::deadline && times == times_kind::measured; }
     bool has_deadline() const { return mode == budget_kind::deadline || mode == budget_kind::drop; }
 
     bool operator==(const budget_section&) const = default;

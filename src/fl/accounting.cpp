@@ -242,7 +242,7 @@ void accounting::simulate(ongoing_round& now) const {
         const auto& p = now.who.sampled[i];
         works.push_back(work_of(p, p.samples(), here_.what.config));
         works.back().bytes_up = static_cast<double>(now.record.clients[i].bytes_up);
-        if (budget.times == config::times_kind::measured && p.answers) {
+        if (budget.goes_by_the_clock() && p.answers) {
             works.back().training_seconds = now.record.clients[i].seconds_train;
         }
     }

@@ -148,10 +148,11 @@ double smallest_part(const config::run_config& config, const method& how, const 
 // What one client of a class can do.
 class client_of_class {
 public:
+    // What training will take by the clock is not foreseen.
     client_of_class(const config::run_config& config, const parameter_layout& layout, std::size_t which,
                     double images)
         : config_(config), layout_(layout), links_(config), class_(which),
-          images_(images * config.federation.local_epochs) {
+          images_(config.budget.goes_by_the_clock() ? 0 : images * config.federation.local_epochs) {
         for (int c = 0; c < config.federation.clients && !id_; ++c) {
             id_ = links_.class_of(c) == which ? std::optional(c) : std::nullopt;
         }
