@@ -158,7 +158,7 @@ TEST(upload, of_bf16_values_keeps_what_was_rounded_away_and_sends_it_the_next_ti
 }
 
 // Of a the part is position 1; a comes with half of the residual there, and joins it elsewhere.
-TEST(upload, of_a_part_adds_what_was_kept_of_it_at_its_strength) {
+TEST(upload, of_a_part_adds_what_was_kept_of_it_and_lets_the_rest_fade) {
     const auto second = mask_of({0, 1, 0, 0});
     std::vector<float> residual{0.5F, 4, 0, 2};
     const auto [record, sent] =
@@ -166,6 +166,6 @@ TEST(upload, of_a_part_adds_what_was_kept_of_it_at_its_strength) {
              {.weights = weights_a, .own_mask = &second, .residual = residual, .strength = 0.5F});
 
     EXPECT_THAT(sent.weights.values, ElementsAre(-2 + 0.5 * 4));
-    EXPECT_THAT(residual, ElementsAre(1.5, 0, 3, 2.5));
+    EXPECT_THAT(residual, ElementsAre(1 + 0.5 * 0.5, 0, 3, 0.5 + 0.5 * 2));
     EXPECT_EQ(record.bytes_up, header_bytes + 2 * sizeof(float));
 }

@@ -100,7 +100,7 @@ inline fl::round_record example_round(int round) {
         c.deadline_met = slot - 1;
         c.distance = slot == 2 ? fl::not_measured : 3 + 0.5 * t;
         c.seconds_train = slot == 2 ? fl::not_measured : 0.25 * t + slot;
-        c.link_class = slot - 1;
+        c.link_class = 2 - slot;
         c.feedback = slot == 1 ? fl::not_measured : 0.2 * slot;
         r.clients.push_back(c);
     }

@@ -54,7 +54,8 @@ inline void forget_optional_columns(std::vector<fl::round_record>& history) {
         r.ever_alive = r.mask_distance = fl::not_measured;
         for (fl::client_record& c : r.clients) {
             c.simulated_seconds = c.density = c.feedback = c.distance = fl::not_measured;
-            c.deadline_met = -1;
+            c.seconds_train = fl::not_measured;
+            c.deadline_met = c.link_class = -1;
             c.bytes_down = 0;
             c.dropped_out = c.sparse_kernels = c.hostile = 0;
             c.bytes_positions = 0; // there were no uploads that had any

@@ -125,6 +125,8 @@ def write_results(
         "deadline_met": np.full((rounds, SLOTS), -1, dtype=np.int32),
         "feedback": np.full((rounds, SLOTS), np.nan),
         "distance": np.full((rounds, SLOTS), np.nan),
+        "seconds_train": np.full((rounds, SLOTS), np.nan),
+        "link_class": np.full((rounds, SLOTS), -1, dtype=np.int32),
     } | (clients or {})
     if per_client:
         clients["accuracy"] = np.linspace(0.4, 0.6, SLOTS) + np.zeros((rounds, 1))

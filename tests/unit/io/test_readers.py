@@ -81,6 +81,8 @@ CLIENT_COLUMNS = {
     "distance": 3 + 0.5 * C + np.array([0, 0, np.nan]),
     "sparse_kernels": (C + S) % 2,
     "hostile": (C + S + 1) % 2,
+    "seconds_train": 0.25 * C + np.array([0, 1, np.nan]),
+    "link_class": [[2, 1, 0]] * ROUNDS,
 }
 LAYER_COLUMNS = {
     "density": 0.1 / C + [0.5, 0.25],
