@@ -17,20 +17,31 @@ from .results import Group
 
 FEDERATIONS = ("alike", "10-fold", "100-fold")  # folders
 PARTITIONS = {"iid": "i.i.d.", "dirichlet": "Dirichlet"}
-WAITS, BUDGETS = "FedAvg, waits for all", "FedDIP, budgets"
+WAITS, BUDGETS, RESTS = "FedAvg, waits for all", "FedDIP, budgets", "FedDIP, budgets, begun dense, with a mask that rests"
 DROPS = ("FedAvg, drops who is late", "FedDIP, drops who is late")
-NAMES = {  # in this order; by method and what its [budget] says
-    ("fedavg", "none", "magnitude", False, "adaptive"): WAITS,
-    ("fedavg", "drop", "magnitude", False, "adaptive"): DROPS[0],
-    ("feddip", "none", "magnitude", False, "adaptive"): "FedDIP, waits for all",
-    ("feddip", "drop", "magnitude", False, "adaptive"): DROPS[1],
-    ("feddip", "fixed", "magnitude", False, "adaptive"): "FedDIP, the weakest one's part for all",
-    ("feddip", "deadline", "magnitude", False, "adaptive"): BUDGETS,
-    ("feddip", "deadline", "magnitude", True, "adaptive"): "FedDIP, budgets that rotate",
-    ("feddip", "deadline", "magnitude", False, 0): "FedDIP, budgets without feedback",
-    ("flash", "deadline", "magnitude", False, "adaptive"): "FLASH, budgets",
-    ("fedavg", "deadline", "width", False, "adaptive"): "HeteroFL, budgets",
-    ("fedavg", "deadline", "rolling_width", False, "adaptive"): "FedRolex, budgets",
+AIMED = (BUDGETS, RESTS)
+_SAYING = {  # what tells systems apart, and what it says where nothing is said below
+    "method.name": "feddip",
+    "budget.mode": "deadline",
+    "budget.ranking": "magnitude",
+    "budget.rotate": False,
+    "budget.feedback": "adaptive",
+    "sparsity.initial": 0.5,
+    "sparsity.final_rounds": 0.0,
+}
+SYSTEMS: dict[str, dict[str, object]] = {  # in this order
+    WAITS: {"method.name": "fedavg", "budget.mode": "none"},
+    DROPS[0]: {"method.name": "fedavg", "budget.mode": "drop"},
+    "FedDIP, waits for all": {"budget.mode": "none"},
+    DROPS[1]: {"budget.mode": "drop"},
+    "FedDIP, the weakest one's part for all": {"budget.mode": "fixed"},
+    BUDGETS: {},
+    RESTS: {"sparsity.initial": 0.0, "sparsity.final_rounds": 0.4},
+    "FedDIP, budgets that rotate": {"budget.rotate": True},
+    "FedDIP, budgets without feedback": {"budget.feedback": 0},
+    "FLASH, budgets": {"method.name": "flash"},
+    "HeteroFL, budgets": {"method.name": "fedavg", "budget.ranking": "width"},
+    "FedRolex, budgets": {"method.name": "fedavg", "budget.ranking": "rolling_width"},
 }
 AROUND = 11  # rounds, whose mean counts as reached in the middle one
 MEGABYTE = 1e6
@@ -42,21 +53,24 @@ Study = dict[tuple[str, str], Systems]
 
 
 def system_of(run: xr.Dataset) -> str:
-    """Raises KeyError for one that is none of the study's."""
+    """Raises ValueError for one that is none of the study's."""
     config = PROGRAM | results.config(run)
-    keys = ("method.name", "budget.mode", "budget.ranking", "budget.rotate", "budget.feedback")
-    return NAMES[tuple(config[key] for key in keys)]
+    said = {key: config[key] for key in _SAYING}
+    for name, says in SYSTEMS.items():
+        if said == _SAYING | says:
+            return name
+    raise ValueError(f"{run.attrs['path']} is of no system of jobs/budget_study.sh")
 
 
 def study_of(runs: Sequence[xr.Dataset]) -> Study:
-    """The federation is the name of a run's folder. Systems in the order of `NAMES`."""
+    """The federation is the name of a run's folder. Systems in the order of `SYSTEMS`."""
     found: dict[tuple[str, str], dict[str, list[xr.Dataset]]] = {}
     for run in sorted(runs, key=seed_of):
         where = (Path(run.attrs["path"]).parent.name, str(results.config(run)["data.partition"]))
         found.setdefault(where, {}).setdefault(system_of(run), []).append(run)
     order = [(federation, partition) for federation in FEDERATIONS for partition in PARTITIONS]
     return {
-        where: {name: found[where][name] for name in NAMES.values() if name in found[where]} for where in order if where in found
+        where: {name: found[where][name] for name in SYSTEMS if name in found[where]} for where in order if where in found
     }
 
 
@@ -148,13 +162,12 @@ def _final(systems: Systems, name: str) -> dict[int, float]:
     return by_seed(systems[name], results.final_accuracy)
 
 
-def ratio_of_times(systems: Systems, other: str) -> str:
-    """Of the time that budgets take to the accuracy at which the other system ends, to the time that this one takes: its mean
-    over the seeds on the scale of the logarithm, and the 95 % interval. Both at the middle of a window, as in `reached`."""
+def ratio_of_times(systems: Systems, name: str, other: str) -> str:
+    """Of the time that a system takes to the accuracy at which the other ends, to the time that this one takes: its mean over
+    the seeds on the scale of the logarithm, and the 95 % interval. Both at the middle of a window, as in `reached`."""
     goals = _final(systems, other)
     spent = [
-        {seed_of(run): spent_until(run, goals[seed_of(run)]) for run in systems[name] if seed_of(run) in goals}
-        for name in (BUDGETS, other)
+        {seed_of(run): spent_until(run, goals[seed_of(run)]) for run in systems[of] if seed_of(run) in goals} for of in (name, other)
     ]
     found = statistics.compare(*({seed: np.log(each[0]) for seed, each in side.items() if each} for side in spent))
     missing = f", {found.n} of {len(goals)} seeds" if found.n < len(goals) else ""
@@ -164,21 +177,27 @@ def ratio_of_times(systems: Systems, other: str) -> str:
     return f"{np.exp(found.difference):.2f}{bounds}{missing}"
 
 
-def aims(study: Study, planned: int) -> str:
-    """FedDIP with budgets in each federation: against FedAvg that waits for all, whose cases are one family of `planned`, and
-    its time beside that of the systems that drop who is late."""
-    compared = [statistics.compare(_final(systems, BUDGETS), _final(systems, WAITS)) for systems in study.values()]
+def aims(study: Study) -> str:
+    """FedDIP with budgets in each federation: against FedAvg that waits for all, whose planned cases are one family, and its
+    time beside that of the systems that drop who is late."""
+    cases = [(where, name) for where in study for name in AIMED if name in study[where]]
+    planned = len(FEDERATIONS) * len(PARTITIONS) * len(AIMED)
+    compared = [statistics.compare(_final(study[where], name), _final(study[where], WAITS)) for where, name in cases]
     judged = statistics.verdicts([*compared, *[statistics.compare({}, {})] * (planned - len(compared))])
-    head = ["clients", "partition", f"{BUDGETS}, minus {WAITS}", "verdict", *(f"time beside {name}" for name in DROPS)]
+    head = ["clients", "partition", "system", f"minus {WAITS}", "verdict", *(f"time beside {name}" for name in DROPS)]
     lines = [
         [
             federation,
             PARTITIONS[partition],
+            name,
             interval(case.compared),
             case.verdict + (", by more than a point" if case.below else ""),
-            *(ratio_of_times(systems, name) if name in systems else tables.MISSING for name in DROPS),
+            *(
+                ratio_of_times(study[federation, partition], name, other) if other in study[federation, partition] else tables.MISSING
+                for other in DROPS
+            ),
         ]
-        for ((federation, partition), systems), case in zip(study.items(), judged)
+        for ((federation, partition), name), case in zip(cases, judged)
     ]
     return tables.markdown_lines([head, *lines])
 
@@ -187,7 +206,7 @@ def blocks(study: Study) -> dict[str, str]:
     """For the page, by name."""
     if not study:
         return {}
-    made = {"aims": aims(study, len(FEDERATIONS) * len(PARTITIONS))}
+    made = {"aims": aims(study)}
     for (federation, partition), systems in study.items():
         made[f"{federation}-{partition}"] = ends(systems)
         made[f"{federation}-{partition}-reached"] = reached(systems)

@@ -159,8 +159,10 @@ class Federations(Scratch):
             self.assertEqual([federations.seed_of(run) for run in runs], [1, 2, 3])
 
     def test_a_system_that_is_not_of_the_study_is_none_of_its(self):
-        with self.assertRaises(KeyError):
+        with self.assertRaisesRegex(ValueError, "a.h5 is of no system"):
             federations.system_of(self.run_of(config={"budget.mode": "bytes"}))
+        rested = {"budget.mode": "deadline", "sparsity.initial": 0, "sparsity.final_rounds": 0.4}
+        self.assertEqual(federations.system_of(self.run_of(config=rested)), federations.RESTS)
 
     def test_ends_are_means_of_the_seeds_beside_those_of_the_system_that_waits(self):
         found = federations.ends(self.systems)
@@ -179,15 +181,19 @@ class Federations(Scratch):
 
     def test_times_are_compared_as_ratios_by_seed(self):
         # 5 points below their end budgets are at round 35, where the mean of eleven is; the droppers at 45.
-        self.assertEqual(federations.ratio_of_times(self.systems, federations.DROPS[0]), "0.39 [0.39, 0.39]")
+        self.assertEqual(federations.ratio_of_times(self.systems, federations.BUDGETS, federations.DROPS[0]), "0.39 [0.39, 0.39]")
 
     def test_what_is_not_reached_is_not_timed(self):
-        self.assertEqual(federations.ratio_of_times(self.systems, federations.WAITS), "not reached")
+        self.assertEqual(federations.ratio_of_times(self.systems, federations.BUDGETS, federations.WAITS), "not reached")
 
     def test_all_planned_cases_are_one_family(self):
-        few, many = federations.aims(self.study, 1), federations.aims(self.study, 6)
-        self.assertIn("| −5.00 [−5.00, −5.00] | inferior, by more than a point |", few)
-        self.assertEqual(few, many)  # without spread p is 0, whatever it is multiplied by
+        found = federations.aims(self.study)
+        self.assertIn("| 10-fold | i.i.d. | FedDIP, budgets | −5.00 [−5.00, −5.00] | inferior, by more than a point | 0.39 ", found)
+        # p = 0.0008 alone and 0.009 among twelve; 0.01 and 0.12
+        for gaps, verdict in (([-0.02, -0.021, -0.022], "inferior"), ([-0.0165, -0.02, -0.0235], "inconclusive")):
+            for run, gap, base in zip(self.systems[federations.BUDGETS], gaps, self.systems[federations.WAITS]):
+                run.accuracy[:] = base.accuracy.values + gap
+            self.assertIn(f"| {verdict}", federations.aims(self.study))
 
     def test_a_row_of_pictures_for_each_partition(self):
         self.assertEqual(len(federations.draw("10-fold", self.study).axes), 2)
