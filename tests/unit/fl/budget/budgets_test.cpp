@@ -565,9 +565,13 @@ TEST(budgets, that_drop_late_clients_end_a_round_at_the_deadline_when_others_dro
     const auto state = federation.run().state;
 
     int slow_drop_outs = 0;
+    const link_model links(federation.config);
     for (const auto& round : state.history) {
-        EXPECT_LE(round.simulated_seconds, 1);
+        const auto drops_out = [](const client_record& r) { return r.dropped_out != 0; };
+        EXPECT_EQ(round.simulated_seconds == 1, std::ranges::any_of(round.clients, drops_out))
+            << "nobody knows who won't answer";
         for (const auto& r : round.clients) {
+            EXPECT_EQ(r.link_class, static_cast<int>(links.class_of(r.id)));
             slow_drop_outs += r.simulated_seconds > 1 ? 1 : 0; // whose own download lasts
         }
     }
