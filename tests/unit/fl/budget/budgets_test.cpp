@@ -407,6 +407,7 @@ TEST(budgets, that_turn_leave_every_layer_some_weights) {
     small_federation federation;
     auto& c = federation.config;
     c.federation.rounds = 6;
+    c.sparsity.initial = 0.93;
     c.sparsity.target = 0.95;
     c.sparsity.horizon = 1;
     c.sparsity.layer_floor = 0.01; // that no mask lets one die
