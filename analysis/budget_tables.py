@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import xarray as xr  # noqa: E402
 from feddip_analysis import Group, budgets, classes, collect, documents, federations, links, plots, results, statistics, tables, targets  # noqa: E402
+from feddip_analysis.federations import AROUND, MEGABYTE, Systems, by_seed, interval, mean, percent  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 
@@ -26,39 +27,18 @@ PAGE = ROOT / "results" / "budgets.md"
 FILES = PAGE.with_suffix("")
 FIGURES = ROOT / "figures"
 
-SYSTEMS = {  # by method and budget.mode
-    ("fedavg", "none"): "FedAvg, waits for all",
-    ("fedavg", "drop"): "FedAvg, drops who is late",
-    ("feddip", "drop"): "FedDIP, drops who is late",
-    ("feddip", "deadline"): "FedDIP, budgets",
-}
 OWN_CLASSES = [8, 9]  # of the last clients alone: the defaults of jobs/own_classes.py
 SLOW = 2  # the last class of [links]
 PARTS = 3  # of a run, to follow the slow clients through
 LONG = 50  # rounds, beside the last ten: accuracy swings from round to round
 HELD = ((1, 10), (26, 75), (291, 300))  # rounds, first and last
-AROUND = 11  # rounds, whose mean counts as reached in the middle one
 SMOOTH = 31  # rounds, in the figure
-MEGABYTE = 1e6
-
-# By the name of a system its runs, in the order of their seeds.
-Systems = dict[str, list[xr.Dataset]]
-
-
-def system_of(run: xr.Dataset) -> str:
-    config = results.config(run)
-    return SYSTEMS[config["method.name"], config["budget.mode"]]
 
 
 def link_class(run: xr.Dataset) -> np.ndarray:
     """[round, slot] Of each sampled client; clients are dealt to the classes in order."""
     bounds = np.cumsum(links.of_run(run).shares)
     return np.searchsorted(bounds, (run.client_id.values + 0.5) / results.config(run)["federation.clients"], side="right")
-
-
-def in_time(run: xr.Dataset, deadline: float) -> np.ndarray:
-    """[round, slot] Whether each sampled client has answered by then."""
-    return (run.client_dropped_out.values == 0) & (run.client_simulated_seconds.values <= deadline)
 
 
 def own(run: xr.Dataset, rounds: int) -> float:
@@ -69,14 +49,6 @@ def span(runs: list[xr.Dataset]) -> str:
     """Of single rounds."""
     rounds = np.array([run.class_accuracy[-LONG:, OWN_CLASSES].mean("class") for run in runs])
     return f"{percent(float(rounds.min()))} to {percent(float(rounds.max()))}"
-
-
-def mean(runs: list[xr.Dataset], value: Callable[[xr.Dataset], float]) -> float:
-    return float(np.mean([value(run) for run in runs]))
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}"
 
 
 def by_class(systems: Systems) -> str:
@@ -95,7 +67,7 @@ def costs(systems: Systems, deadline: float) -> str:
             f"{mean(runs, lambda run: budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.1f}",
             f"{mean(runs, results.whole_traffic) / MEGABYTE:.0f}",
             f"{mean(runs, lambda run: budgets.simulated_time(run)[-1]):.0f}",
-            *(percent(mean(runs, lambda run: in_time(run, deadline)[link_class(run) == c].mean())) for c in range(SLOW + 1)),
+            *(percent(mean(runs, lambda run: budgets.in_time(run, deadline)[link_class(run) == c].mean())) for c in range(SLOW + 1)),
         ]
 
     head = ["system", "accuracy", f"own classes (last {LONG})", f"single rounds of the last {LONG}", "busiest client (MB)", "all (MB)"]
@@ -105,7 +77,7 @@ def costs(systems: Systems, deadline: float) -> str:
 
 def differences(systems: Systems) -> str:
     """Of the system with budgets, by seed."""
-    name = "FedDIP, budgets"
+    name = federations.BUDGETS
     measured = {
         "accuracy": results.final_accuracy,
         "own classes": lambda run: own(run, results.LAST_ROUNDS),
@@ -113,9 +85,7 @@ def differences(systems: Systems) -> str:
     }
 
     def cell(other: list[xr.Dataset], value: Callable[[xr.Dataset], float]) -> str:
-        ours, theirs = ({results.config(run)["federation.seed"]: value(run) for run in runs} for runs in (systems[name], other))
-        found = statistics.compare(ours, theirs)
-        return f"{tables.points(found.difference)} [{tables.points(found.low)}, {tables.points(found.high)}]"
+        return interval(statistics.compare(by_seed(systems[name], value), by_seed(other, value)))
 
     others = {other: runs for other, runs in systems.items() if other != name}
     head = [f"{name}, minus", *measured]
@@ -129,7 +99,7 @@ def slow_clients(systems: Systems, deadline: float) -> str:
         slow = [link_class(run)[rounds] == SLOW for run in runs]
         held = [run.client_density.values[rounds][whom].mean() for run, whom in zip(runs, slow)]
         share = f" ({percent(np.mean(held))})" if not np.isnan(held).any() else ""
-        kept = [in_time(run, deadline)[rounds][whom].mean() for run, whom in zip(runs, slow)]
+        kept = [budgets.in_time(run, deadline)[rounds][whom].mean() for run, whom in zip(runs, slow)]
         return f"{percent(np.mean(kept))}{share}"
 
     rounds = next(iter(systems.values()))[0].sizes["round"]
@@ -141,7 +111,7 @@ def slow_clients(systems: Systems, deadline: float) -> str:
 
 def held(systems: Systems) -> str:
     """What the slow clients hold changes within the first third."""
-    name = "FedDIP, budgets"
+    name = federations.BUDGETS
 
     def share(run: xr.Dataset, rounds: slice) -> float:
         return run.client_density.values[rounds][link_class(run)[rounds] == SLOW].mean()
@@ -234,7 +204,7 @@ def draw_federations(study: federations.Study) -> None:
 
 
 def blocks(systems: Systems) -> dict[str, str]:
-    (deadline,) = {results.config(run)["budget.deadline_s"] for runs in systems.values() for run in runs} - {0.0}
+    deadline = federations.deadline_of(systems)
     return {
         "classes": by_class(systems),
         "costs": costs(systems, deadline),
@@ -255,9 +225,7 @@ def main() -> int:
     left_out += left_out_there
     for each in left_out:
         print(each, file=sys.stderr)
-    systems: Systems = {name: [] for name in SYSTEMS.values()}
-    for run in sorted(runs, key=lambda run: results.config(run)["federation.seed"]):
-        systems[system_of(run)].append(run)
+    systems = federations.by_system(runs)
     study = federations.study_of(of_federations)
     wrong = documents.update("budget_tables.py", [PAGE], blocks(systems) | federations.blocks(study), args.check)
     if not args.check and not wrong:

@@ -23,6 +23,11 @@ def simulated_time(run: xr.Dataset) -> xr.DataArray:
     return run.simulated_seconds.cumsum("round", skipna=False)
 
 
+def in_time(run: xr.Dataset, deadline: float) -> np.ndarray:
+    """[round, slot] Whether each sampled client has answered by then."""
+    return (run.client_dropped_out.values == 0) & (run.client_simulated_seconds.values <= deadline)
+
+
 def busiest_client_bytes(run: xr.Dataset) -> xr.DataArray:
     """Bytes so far, down and up, of the client that has exchanged the most by then."""
     ids = run.client_id.values

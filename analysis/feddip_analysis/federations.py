@@ -63,15 +63,20 @@ def system_of(run: xr.Dataset) -> str:
 
 
 def study_of(runs: Sequence[xr.Dataset]) -> Study:
-    """The federation is the name of a run's folder. Systems in the order of `SYSTEMS`."""
-    found: dict[tuple[str, str], dict[str, list[xr.Dataset]]] = {}
-    for run in sorted(runs, key=seed_of):
+    """The federation is the name of a run's folder."""
+    found: dict[tuple[str, str], list[xr.Dataset]] = {}
+    for run in runs:
         where = (Path(run.attrs["path"]).parent.name, str(results.config(run)["data.partition"]))
-        found.setdefault(where, {}).setdefault(system_of(run), []).append(run)
+        found.setdefault(where, []).append(run)
     order = [(federation, partition) for federation in FEDERATIONS for partition in PARTITIONS]
-    return {
-        where: {name: found[where][name] for name in SYSTEMS if name in found[where]} for where in order if where in found
-    }
+    return {where: by_system(found[where]) for where in order if where in found}
+
+
+def by_system(runs: Sequence[xr.Dataset]) -> Systems:
+    found: Systems = {}
+    for run in sorted(runs, key=seed_of):
+        found.setdefault(system_of(run), []).append(run)
+    return {name: found[name] for name in SYSTEMS if name in found}
 
 
 def seed_of(run: xr.Dataset) -> int:
@@ -87,20 +92,18 @@ def deadline_of(systems: Systems) -> float:
     return float(deadline)
 
 
-def in_time(run: xr.Dataset, deadline: float) -> float:
+def share_in_time(run: xr.Dataset, deadline: float) -> float:
     """The share of the sampled clients that have answered by then; NaN where times of clients are not recorded."""
-    seconds = run.client_simulated_seconds.values
-    if np.isnan(seconds).all():
+    if bool(run.client_simulated_seconds.isnull().all()):
         return float("nan")
-    answered = (run.client_dropped_out.values == 0) & (seconds <= deadline)
-    return float(answered[run.client_id.values >= 0].mean())
+    return float(budgets.in_time(run, deadline)[run.client_id.values >= 0].mean())
 
 
-def _mean(runs: Sequence[xr.Dataset], value: Callable[[xr.Dataset], float]) -> float:
+def mean(runs: Sequence[xr.Dataset], value: Callable[[xr.Dataset], float]) -> float:
     return float(np.mean([value(run) for run in runs]))
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return tables.MISSING if np.isnan(share) else f"{100 * share:.1f}"
 
 
@@ -112,18 +115,18 @@ def interval(found: statistics.Comparison) -> str:
 def ends(systems: Systems) -> str:
     """What each system has in the end, and what it took."""
     deadline = deadline_of(systems)
-    base = by_seed(systems[WAITS], results.final_accuracy)
+    base = _final(systems, WAITS)
 
     def line(name: str, runs: list[xr.Dataset]) -> list[str]:
-        compared = statistics.compare(by_seed(runs, results.final_accuracy), base)
+        compared = statistics.compare(_final(systems, name), base)
         return [
             name,
-            _percent(_mean(runs, results.final_accuracy)),
+            percent(mean(runs, results.final_accuracy)),
             tables.MISSING if name == WAITS else interval(compared),
-            f"{_mean(runs, lambda run: budgets.simulated_time(run)[-1]):.0f}",
-            f"{_mean(runs, lambda run: budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.1f}",
-            f"{_mean(runs, results.whole_traffic) / MEGABYTE:.0f}",
-            _percent(_mean(runs, lambda run: in_time(run, deadline))),
+            f"{mean(runs, lambda run: budgets.simulated_time(run)[-1]):.0f}",
+            f"{mean(runs, lambda run: budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.1f}",
+            f"{mean(runs, results.whole_traffic) / MEGABYTE:.0f}",
+            percent(mean(runs, lambda run: share_in_time(run, deadline))),
         ]
 
     head = ["system", "accuracy", f"minus {WAITS}", "simulated time (s)", "busiest client (MB)", "all (MB)", "in time"]
@@ -153,7 +156,7 @@ def reached(systems: Systems) -> str:
         some = f" ({len(spent)} of {len(runs)})" if len(spent) < len(runs) else ""
         return f"{seconds:.0f} s, {exchanged / MEGABYTE:.1f} MB{some}"
 
-    head = ["until the end of", *(f"{name}: {_percent(np.mean(list(of.values())))} %" for name, of in wanted.items())]
+    head = ["until the end of", *(f"{name}: {percent(np.mean(list(of.values())))} %" for name, of in wanted.items())]
     lines = [[name, *(cell(runs, of) for of in wanted.values())] for name, runs in systems.items()]
     return tables.markdown_lines([head, *lines])
 

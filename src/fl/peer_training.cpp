@@ -167,10 +167,9 @@ peer_training::trained peer_training::train(const ongoing_round& now, const part
     t.took.aggregate = phase.lap();
 
     auto& r = t.report;
-    const stopwatch in_training;
     r.record = here_.trainer.train(start, start.mask, now.plan, client, p.images, on_batch);
-    r.record.seconds_train = in_training.seconds();
     t.took.train = phase.lap();
+    r.record.seconds_train = t.took.train;
 
     r.before = bytes_of(last.mask, layout);
     r.after = r.before;

@@ -59,7 +59,7 @@ training_report training::run(const ongoing_round& now, const global_model& mode
         const auto train_and_send = [&](local_trainer& trainer) {
             report.clients.push_back(train(trainer, p, now, model, on_batch));
             report.clients.back().seconds_train = in_training.seconds();
-            report.seconds += in_training.seconds();
+            report.seconds += report.clients.back().seconds_train;
             send(trainer, p, now, model, static_cast<int>(s), report.clients.back(), updates);
         };
         if (p.hostile && attackers_->poison()) {

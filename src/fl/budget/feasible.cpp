@@ -126,7 +126,8 @@ double smallest_part(const config::run_config& config, const parameter_layout& l
     }
     const double on_a_rung = alive / sparse::rungs;
     const double at_rest = std::max(1.0, std::ceil(static_cast<double>(layout.weights().size()) / on_a_rung));
-    const double level = config.budget.rotate ? 2 * at_rest - 1 : at_rest;
+    const double level =
+        config.budget.rotate ? sparse::ladder_part::lowest_with(static_cast<int>(at_rest)) : at_rest;
     const double more_in_a_turn = config.budget.rotate ? 2 : 0; // of weights, by rounding
     return std::ceil(std::min<double>(level, sparse::rungs) * on_a_rung) + more_in_a_turn;
 }

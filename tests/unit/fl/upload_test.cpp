@@ -157,7 +157,7 @@ TEST(upload, of_bf16_values_keeps_what_was_rounded_away_and_sends_it_the_next_ti
     EXPECT_THAT(residual, ElementsAre(0, 0, 0, 0));
 }
 
-// Of a the part is position 1; a comes with half of the residual there, and joins it elsewhere.
+// Of a the part is position 1; a comes with half of the residual, there and elsewhere.
 TEST(upload, of_a_part_adds_what_was_kept_of_it_and_lets_the_rest_fade) {
     const auto second = mask_of({0, 1, 0, 0});
     std::vector<float> residual{0.5F, 4, 0, 2};

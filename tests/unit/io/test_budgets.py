@@ -204,7 +204,7 @@ class Tables(Scratch):
         seconds, dropped = np.full((4, SLOTS), 2.0), np.zeros((4, SLOTS), np.int32)
         seconds[0, 0], dropped[1, 1] = 2.5, 1
         run = load(write_results(self.folder / "a.h5", rounds=4, clients={"simulated_seconds": seconds, "dropped_out": dropped}))
-        late = np.argwhere(~budget_tables.in_time(run, 2.0))
+        late = np.argwhere(~budgets.in_time(run, 2.0))
         np.testing.assert_array_equal(late, [[0, 0], [1, 1]])
 
     def test_clients_are_dealt_to_links_in_order(self):
