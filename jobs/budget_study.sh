@@ -2,20 +2,19 @@
 # Writes the list of runs that compare what federations do about clients that differ: LeNet-5 on Fashion-MNIST, links and
 # compute of all clients alike, spread 10-fold and 100-fold, i.i.d. and Dirichlet, three seeds, one after the other.
 #
-#     mkdir -p FOLDER && jobs/budget_study.sh FOLDER [FEDERATION...] > FOLDER/plan.txt    (federations: alike 10-fold 100-fold classes)
+#     mkdir -p FOLDER && jobs/budget_study.sh FOLDER [FEDERATION...] > FOLDER/plan.txt    (federations: alike 10-fold 100-fold classes alexnet)
 #     jobs/sweep.sh FOLDER/plan.txt
 #     python3 analysis/plot.py FOLDER/10-fold/*-iid-*.h5 --out pictures
 #
 # FEDDIP_STUDY_ROUNDS changes how long the runs are (300). A third of the clients each has quick, medium and slow links. The
 # deadline is one that the medium ones keep with the whole model, and that the slow ones don't. In `classes`, 10-fold, the slow
-# ones alone have two of the ten classes, and the accuracy of each class is recorded.
+# ones alone have two of the ten classes, and the accuracy of each class is recorded. `alexnet`, 10-fold too, is one seed of AlexNet
+# on CIFAR-10, i.i.d., for 30 rounds of one epoch: what they take, long before that network learns anything.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all=(alike 10-fold 100-fold classes)
+all=(alike 10-fold 100-fold classes alexnet)
 choose_parts "$@"
-config=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs/fashion-mnist-lenet5.toml")
-rounds=${FEDDIP_STUDY_ROUNDS:-300}
 
 # Mbit/s in both directions and ms per image of each class of links, the deadline in seconds, and the share of the weights
 # that the slowest class carries in it.
@@ -24,7 +23,13 @@ federation() {
         alike) mbit=[10,10,10] train=[0.01,0.01,0.01] deadline=1.5 weakest=1 ;;
         10-fold | classes) mbit=[10,3.16,1] train=[0.01,0.0316,0.1] deadline=2 weakest=0.3 ;;
         100-fold) mbit=[10,1,0.1] train=[0.01,0.1,1] deadline=20 weakest=0.3 ;;
+        alexnet) mbit=[100,31.6,10] train=[0.3,0.95,3] deadline=50 ;;
     esac
+    local experiment=fashion-mnist-lenet5
+    rounds=300
+    [[ $1 != alexnet ]] || experiment=cifar-10-alexnet rounds=30
+    rounds=${FEDDIP_STUDY_ROUNDS:-$rounds}
+    config=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs/$experiment.toml")
 }
 
 run() { # NAME KEY=VALUE...
@@ -50,7 +55,7 @@ systems() {
     run weakest budget.mode=fixed budget.density="$weakest"
     run adaptive-rotate "${in_time[@]}" budget.rotate=true
     run adaptive-forgets "${in_time[@]}" budget.feedback=0
-    run flash method.name=flash "${in_time[@]}" budget.layer_floor=1
+    run flash method.name=flash "${in_time[@]}" budget.layer_floor=1 budget.ranked_every=1
     run heterofl method.name=fedavg "${in_time[@]}" budget.ranking=width
     run fedrolex method.name=fedavg "${in_time[@]}" budget.ranking=rolling_width
 }
@@ -67,15 +72,27 @@ with_own_classes() {
     run adaptive budget.mode=deadline budget.deadline_s="$deadline" "${data[@]}"
 }
 
+of_alexnet() {
+    local partition=iid
+    local short=(federation.local_epochs=1 federation.evaluate_every=10)
+    local pruned=(sparsity.target=0.95 sparsity.horizon=2 "${short[@]}")
+    run fedavg method.name=fedavg "${short[@]}"
+    run fedavg-drop method.name=fedavg budget.mode=drop budget.deadline_s="$deadline" "${short[@]}"
+    run feddip "${pruned[@]}"
+    run adaptive budget.mode=deadline budget.deadline_s="$deadline" "${pruned[@]}"
+}
+
 for seed in 1 2 3; do
     for where in "${parts[@]}"; do
         federation "$where"
-        if [[ $where == classes ]]; then
-            with_own_classes
-            continue
-        fi
-        for partition in iid dirichlet; do
-            systems
-        done
+        case $where in
+            classes) with_own_classes ;;
+            alexnet) [[ $seed != 1 ]] || of_alexnet ;;
+            *)
+                for partition in iid dirichlet; do
+                    systems
+                done
+                ;;
+        esac
     done
 done

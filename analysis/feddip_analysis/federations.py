@@ -25,6 +25,7 @@ _SAYING = {  # what tells systems apart, and what it says where nothing is said 
     "budget.mode": "deadline",
     "budget.ranking": "magnitude",
     "budget.rotate": False,
+    "budget.ranked_every": 0,
     "budget.feedback": "adaptive",
     "sparsity.initial": 0.5,
     "sparsity.final_rounds": 0.0,
@@ -39,7 +40,7 @@ SYSTEMS: dict[str, dict[str, object]] = {  # in this order
     RESTS: {"sparsity.initial": 0.0, "sparsity.final_rounds": 0.4},
     "FedDIP, budgets that rotate": {"budget.rotate": True},
     "FedDIP, budgets without feedback": {"budget.feedback": 0},
-    "FLASH, budgets": {"method.name": "flash"},
+    "FLASH, budgets": {"method.name": "flash", "budget.ranked_every": 1},
     "HeteroFL, budgets": {"method.name": "fedavg", "budget.ranking": "width"},
     "FedRolex, budgets": {"method.name": "fedavg", "budget.ranking": "rolling_width"},
 }

@@ -78,6 +78,8 @@ _ONLY_WHERE = {
 # the feature is off.
 _BEFORE_THERE_WAS = {
     "attack.sees": "own",
+    "budget.ranked_every": 0,
+    "budget.times": "simulated",
     "communication.value_type": "f32",
     "compute.precision": "f32",
     "drift.samples_per_round": 0,

@@ -120,13 +120,14 @@ void add_of_budgets(const run_config& c, idle_list& off) {
     off.add_if(!c.budget.has_deadline(), {"budget.deadline_s"}, mode);
     off.add_if(c.budget.mode != budget_kind::deadline, {"budget.times"}, mode);
     off.add_if(c.budget.mode != budget_kind::bytes, {"budget.bytes_per_round"}, mode);
-    off.add_if(c.budget.mode == budget_kind::drop,
-               {"budget.feedback", "budget.rotate", "budget.ranking", "budget.layer_floor"}, mode);
+    const std::initializer_list<std::string_view> of_parts = {
+        "budget.feedback", "budget.rotate", "budget.ranking", "budget.layer_floor", "budget.ranked_every"};
+    off.add_if(c.budget.mode == budget_kind::drop, of_parts, mode);
     const auto each_is = [&](auto condition) { return std::ranges::all_of(c.budget.density, condition); };
-    off.add_if(c.budget.mode == budget_kind::fixed && each_is([](double d) { return d == 1; }),
-               {"budget.feedback", "budget.rotate", "budget.ranking", "budget.layer_floor"},
+    off.add_if(c.budget.mode == budget_kind::fixed && each_is([](double d) { return d == 1; }), of_parts,
                "every client holds all, budget.density is 1");
-    off.add_if(c.budget.ranking != config::ranking_kind::magnitude, {"budget.feedback", "budget.layer_floor"},
+    off.add_if(c.budget.ranking != config::ranking_kind::magnitude,
+               {"budget.feedback", "budget.layer_floor", "budget.ranked_every"},
                fmt::format("budget.ranking is \"{}\"", config::name_of(c.budget.ranking)));
     off.add_if(each_is([](double d) { return d < 1; }), {"budget.feedback"},
                "every budget.density is below 1");

@@ -266,6 +266,9 @@ struct budget_section {
     // With ranking = magnitude: a client with a share s of the mask has s x layer_floor of each layer at
     // least.
     double layer_floor = 0.1;
+    // With ranking = magnitude: weights are ranked anew whenever the mask changes, and at every so many
+    // rounds; 0: only where it changes.
+    int ranked_every = 0;
     // How strongly what a client's link did not carry comes back; 0: it is forgotten.
     feedback_strength feedback;
 

@@ -345,6 +345,7 @@ std::vector<key> make_keys() {
         .has("rotate", &budget_section::rotate)
         .has("ranking", &budget_section::ranking)
         .has("layer_floor", &budget_section::layer_floor, a_share)
+        .has("ranked_every", &budget_section::ranked_every, at_least_0<int>)
         .has("feedback", &budget_section::feedback, a_strength);
     section(table, "drift", &run_config::drift)
         .has("kind", &drift_section::kind)

@@ -21,9 +21,13 @@ bool is_whole(sparse::ladder_part part) {
     return part.level >= sparse::rungs;
 }
 
-sparse::ladder_part part_held(const run_state& state, int client) {
-    return state.client_part.empty() ? sparse::ladder_part{}
-                                     : state.client_part[static_cast<std::size_t>(client)];
+held_part held_by(const run_state& state, int client) {
+    return state.client_part.empty() ? held_part{} : state.client_part[static_cast<std::size_t>(client)];
+}
+
+// Whether the ranking that there is says what that part of the current mask is.
+bool is_known(const held_part& held, const run_state& state) {
+    return is_whole(held.part) || held.ranked_in == state.ladder_round;
 }
 
 // To a receiver there is no difference between all of a mask and no limit at all.
@@ -43,8 +47,9 @@ std::size_t weights_trained(const round_plan& plan, const run_state& state, spar
 
 download_cost download_ledger::cost(const run_state& state, int client, sparse::ladder_part part) {
     const auto held = state.client_mask_version[static_cast<std::size_t>(client)];
-    const auto its_part = part_held(state, client);
-    const bool holds_it = held == state.model.mask_version && same_weights(its_part, part);
+    const auto its_part = held_by(state, client);
+    const bool holds_it =
+        held == state.model.mask_version && same_weights(its_part.part, part) && is_known(its_part, state);
     std::uint64_t positions = 0;
     if (part.limited() && state.ladder.slices_width()) {
         positions = width_bytes;
@@ -71,20 +76,23 @@ download_cost download_ledger::charge(run_state& state, int client, sparse::ladd
         state.client_part.resize(state.client_mask_version.size());
     }
     if (!state.client_part.empty()) {
-        state.client_part[its] = part;
+        state.client_part[its] = {part, state.ladder_round};
     }
     return charged;
 }
 
 std::uint64_t download_ledger::mask_bytes(const run_state& state, std::uint32_t held,
-                                          sparse::ladder_part part_held, sparse::ladder_part sent) {
-    if (coded_version_ != state.model.mask_version) {
+                                          const held_part& its_part, sparse::ladder_part sent) {
+    const std::pair version{state.model.mask_version, state.ladder_round};
+    if (coded_version_ != version) {
         coded_.clear();
-        coded_version_ = state.model.mask_version;
+        coded_version_ = version;
     }
+    const auto part_held = its_part.part;
     const auto remembered = std::ranges::find(state.recent_masks, held, &versioned_mask::version);
     const bool is_current = held == state.model.mask_version;
-    const bool knows_a_base = is_current || (is_whole(part_held) && remembered != state.recent_masks.end());
+    const bool knows_a_base = is_current ? is_known(its_part, state)
+                                         : is_whole(part_held) && remembered != state.recent_masks.end();
     // All who hold what is forgotten need the same.
     const auto key = knows_a_base ? transition{held, part_held.level, part_held.turn, sent.level, sent.turn}
                                   : transition{state.model.mask_version, 0, 0, sent.level, sent.turn};

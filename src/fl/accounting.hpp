@@ -14,6 +14,7 @@
 #include <map>
 #include <span>
 #include <tuple>
+#include <utility>
 
 namespace feddip::fl {
 
@@ -30,8 +31,8 @@ struct exchange_price {
 
 // Charges clients for what they really need to be sent: a client that still holds an older mask gets the
 // difference to it, while the server remembers that one, and else the whole mask. One with a part of the mask
-// is sent that, as the difference to the part it holds of the same mask or to an older whole one, or by
-// itself, whichever is smaller.
+// is sent that, as the difference to the part it holds by the same ranking of the same mask or to an
+// older whole one, or by itself, whichever is smaller.
 class download_ledger {
 public:
     explicit download_ledger(const parameter_layout& layout) : layout_(&layout) {}
@@ -47,12 +48,12 @@ public:
 private:
     // The version of a mask held or remembered, its part, and the part that is sent.
     using transition = std::tuple<std::uint32_t, int, int, int, int>;
-    std::uint64_t mask_bytes(const run_state& state, std::uint32_t held, sparse::ladder_part part_held,
+    std::uint64_t mask_bytes(const run_state& state, std::uint32_t held, const held_part& its_part,
                              sparse::ladder_part sent);
 
     const parameter_layout* layout_;
-    std::uint32_t coded_version_ = 0;             // which mask `coded_` is about
-    std::map<transition, std::uint64_t> coded_{}; // bytes of positions
+    std::pair<std::uint32_t, std::int32_t> coded_version_{0, 0}; // mask and ranking that `coded_` is about
+    std::map<transition, std::uint64_t> coded_{};                // bytes of positions
 };
 
 // The authors' measure of one round, 32 (1 - s) n / 2^20 for each transfer, with n all trainable parameters:

@@ -73,14 +73,16 @@ void ensure_same_noise(const privacy_guarantee& guarantee, std::span<const round
 }
 
 // What every rank needs to know of a resumed run beside the model: [rounds done | version of the mask that is
-// ranked | round of what each client keeps], and the ranking.
+// ranked | round of the ranking | round of what each client keeps], and the ranking.
 void share_progress(workplace& here, run_state& state) {
-    std::vector<std::int32_t> progress{state.rounds_done, static_cast<std::int32_t>(state.ladder_version)};
+    std::vector<std::int32_t> progress{state.rounds_done, static_cast<std::int32_t>(state.ladder_version),
+                                       state.ladder_round};
     progress.insert(progress.end(), state.client_kept_in.begin(), state.client_kept_in.end());
     progress = broadcast(here.ranks, std::span<const std::int32_t>(progress));
     state.rounds_done = progress.front();
-    state.client_kept_in.assign(progress.begin() + 2, progress.end());
+    state.client_kept_in.assign(progress.begin() + 3, progress.end());
     state.ladder_version = static_cast<std::uint32_t>(progress[1]);
+    state.ladder_round = progress[2];
     state.ladder = sparse::ladder(broadcast(here.ranks, state.ladder.rung_of()));
 }
 

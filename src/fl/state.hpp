@@ -32,6 +32,13 @@ struct versioned_mask {
     sparse::mask mask;
 };
 
+// What a client holds of a mask, by its ranking of round t.
+struct held_part {
+    sparse::ladder_part part = {};
+    std::int32_t ranked_in = 0;
+    bool operator==(const held_part&) const = default;
+};
+
 // Where clients are protected (privacy_guarantee.hpp).
 struct protection_state {
     privacy::secret key; // of all noise and draws: who has it can take the noise off
@@ -104,9 +111,11 @@ struct run_state {
     // nothing.
     std::vector<std::int32_t> client_kept_in;
     // Of a mask held, the part: [clients], or empty where all have ever held whole ones.
-    std::vector<sparse::ladder_part> client_part;
-    sparse::ladder ladder; // of the mask of this version, where clients have budgets; else empty
+    std::vector<held_part> client_part;
+    // Of the mask of this version, made in round t, where clients have budgets; else empty.
+    sparse::ladder ladder;
     std::uint32_t ladder_version = 0;
+    std::int32_t ladder_round = 0;
     std::vector<versioned_mask> recent_masks;   // before the model's, oldest first; at most remembered_masks
     std::optional<protection_state> protection; // where clients are protected; on rank 0
     mask_history masks;

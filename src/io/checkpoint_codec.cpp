@@ -132,19 +132,22 @@ std::vector<fl::versioned_mask> read_recent_masks(const h5::dataset_source& file
 }
 
 // Nothing, where no client has a budget.
-void write_parts(h5::file& file, std::span<const sparse::ladder_part> client_part,
-                 const sparse::ladder& ladder, std::uint32_t ladder_version) {
+void write_parts(h5::file& file, std::span<const fl::held_part> client_part, const sparse::ladder& ladder,
+                 std::uint32_t ladder_version, std::int32_t ladder_round) {
     if (ladder.rung_of().empty()) {
         return;
     }
-    std::vector<std::int32_t> levels, turns;
-    for (const auto part : client_part) {
-        levels.push_back(part.level);
-        turns.push_back(part.turn);
+    std::vector<std::int32_t> levels, turns, ranked_in;
+    for (const auto& held : client_part) {
+        levels.push_back(held.part.level);
+        turns.push_back(held.part.turn);
+        ranked_in.push_back(held.ranked_in);
     }
     file.write("/client_part/level", levels);
     file.write("/client_part/turn", turns);
+    file.write("/client_part/ranked_in", ranked_in);
     write_scalar(file, "/ladder/mask_version", ladder_version);
+    write_scalar(file, "/ladder/round", ladder_round);
     file.write("/ladder/rung", std::vector<std::uint32_t>(ladder.rung_of().begin(), ladder.rung_of().end()));
 }
 
@@ -154,15 +157,19 @@ void read_parts(const h5::dataset_source& file, fl::run_state& state) {
     }
     const auto levels = file.read<std::int32_t>("/client_part/level");
     const auto turns = file.read<std::int32_t>("/client_part/turn");
-    require(levels.size() == turns.size() &&
+    const bool says_when = file.has("/ladder/round"); // else all of it is by the ranking that there is
+    const auto ranked_in = says_when ? file.read<std::int32_t>("/client_part/ranked_in")
+                                     : std::vector<std::int32_t>(levels.size());
+    require(levels.size() == turns.size() && levels.size() == ranked_in.size() &&
                 (levels.empty() || levels.size() == state.client_mask_version.size()),
             file, "what clients hold is incomplete");
     for (std::size_t c = 0; c < levels.size(); ++c) {
         require(levels[c] >= 1 && levels[c] <= sparse::ladder_part::unlimited && turns[c] >= -1, file,
                 "a client holds an impossible part of a mask");
-        state.client_part.push_back({.level = levels[c], .turn = turns[c]});
+        state.client_part.push_back({{.level = levels[c], .turn = turns[c]}, ranked_in[c]});
     }
     state.ladder_version = read_scalar<std::uint32_t>(file, "/ladder/mask_version");
+    state.ladder_round = says_when ? read_scalar<std::int32_t>(file, "/ladder/round") : 0;
     const auto rungs = file.read<std::uint32_t>("/ladder/rung");
     require(rungs.size() == state.model.mask.size() &&
                 std::ranges::all_of(rungs, [](std::uint32_t r) { return r <= sparse::rungs; }),
@@ -309,12 +316,12 @@ std::vector<std::byte> encode_checkpoint(const std::string& config_toml, const f
         write_text(file, data_checksum_path, data_checksum);
     }
     const auto& [rounds_done, model, client_mask_version, client_kept_in, client_part, ladder, ladder_version,
-                 recent_masks, protection, masks, history] = state; // all there is
+                 ladder_round, recent_masks, protection, masks, history] = state; // all there is
     write_scalar(file, "/rounds_done", rounds_done);
     write_model(file, model);
     file.write("/client_mask_version", client_mask_version);
     file.write("/client_residual_round", client_kept_in);
-    write_parts(file, client_part, ladder, ladder_version);
+    write_parts(file, client_part, ladder, ladder_version, ladder_round);
     write_recent_masks(file, recent_masks, model.mask.size());
     if (protection) {
         file.write("/protection/key", std::span<const std::uint8_t>(protection->key.bytes()),

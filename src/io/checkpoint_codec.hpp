@@ -11,8 +11,8 @@
 //     /client_mask_version    one per client
 //     /client_residual_round  one per client
 //     /recent_masks/version, /recent_masks/mask    [masks], [masks, words]
-//     /client_part/level, /client_part/turn        where clients have budgets: the part of its mask that each
-//     holds, /ladder/mask_version, /ladder/rung           and the ranking of a mask's weights
+//     /client_part/level, /client_part/turn, /client_part/ranked_in    with budgets: what each client holds,
+//     /ladder/mask_version, /ladder/round, /ladder/rung                and the ranking of a mask's weights
 //     /protection/key, /protection/clip            where clients are protected: the key of all noise
 //     /mask_history/ever_alive, /mask_history/reference    on request (fl/mask_memory.hpp)
 //     /history/<column of /rounds>, /history/layer_density, /history/clients/<column of /clients>

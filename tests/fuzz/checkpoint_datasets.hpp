@@ -50,7 +50,7 @@ inline std::vector<dataset> good_checkpoint() {
     state.ladder = {one_tensor, state.model.mask, std::span(state.model.state).first(70), 0.1};
     state.ladder_version = state.model.mask_version;
     state.client_part.resize(state.client_mask_version.size());
-    state.client_part[2] = {.level = 250, .turn = 3};
+    state.client_part[2] = {{.level = 250, .turn = 3}, 1};
     const auto bytes = io::encode_checkpoint("[federation]\nrounds = 3\n", state);
     const auto file = h5::file::open(std::span(bytes).subspan(preface_size), "good");
     std::vector<dataset> all{copied<std::uint8_t>(file, "/config_toml"),
@@ -71,7 +71,8 @@ inline std::vector<dataset> good_checkpoint() {
     copy_columns<fl::client_record>(file, "/history/clients/", io::client_columns, all);
     all.push_back(copied<std::uint8_t>(file, "/protection/key"));
     all.push_back(copied<double>(file, "/protection/clip"));
-    for (const char* path : {"/client_part/level", "/client_part/turn"}) {
+    for (const char* path :
+         {"/client_part/level", "/client_part/turn", "/client_part/ranked_in", "/ladder/round"}) {
         all.push_back(copied<std::int32_t>(file, path));
     }
     for (const char* path : {"/ladder/mask_version", "/ladder/rung"}) {
@@ -128,14 +129,14 @@ inline void require_whole(const io::checkpoint& c) {
     const auto& clients = c.state.client_part;
     require(clients.empty() || clients.size() == c.state.client_mask_version.size(),
             "parts of other clients were accepted");
-    for (const auto part : clients) {
+    for (const auto& [part, ranked_in] : clients) {
         require(part.level >= 1 && part.level <= sparse::ladder_part::unlimited && part.turn >= -1,
                 "an impossible part of a mask was accepted");
     }
     const auto& ladder = c.state.ladder;
     if (!ladder.rung_of().empty()) {
         require(ladder.rung_of().size() == model.mask.size(), "a ranking of another size was accepted");
-        for (const auto part : clients) {
+        for (const auto& [part, ranked_in] : clients) {
             require(!part.limited() || ladder.part(part).count() == ladder.count(part),
                     "a part of a mask is not what it counts");
         }

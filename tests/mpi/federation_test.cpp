@@ -305,6 +305,7 @@ void give_turns(feddip::config::run_config& c) {
     c.budget.mode = feddip::config::budget_kind::fixed;
     c.budget.density = {1, 0.1};
     c.budget.rotate = true;
+    c.budget.ranked_every = 2;
 }
 
 void give_a_deadline(feddip::config::run_config& c) {

@@ -295,6 +295,7 @@ ROWS = {
     "budgets where clients change their masks": (nothing, given("budget.mode=fixed", "method.name=flash", "flash.readjust=true"),
                                                  "flash with flash.readjust = false"),
     "turns that are neither": (nothing, given("budget.rotate=1"), "expected true or false"),
+    "rankings less often than never": (nothing, given("budget.ranked_every=-1"), "at least 0"),
     "floor above a layer": (nothing, given("budget.layer_floor=1.5"), "at most 1"),
     "feedback stronger than all": (nothing, given("budget.feedback=1.5"), "at least 0 and at most 1"),
     "feedback by another word": (nothing, given("budget.feedback=adapted"), 'neither "adaptive" nor'),

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <utility>
 
 namespace feddip::fl {
 
@@ -95,12 +96,20 @@ budgets::told_by_server(const ongoing_round& now,
 // Every rank has the same model, and ranks it in the same round.
 void budgets::rank_weights(int round, run_state& state) const {
     const auto& budget = here_.what.config.budget;
+    const bool is_due = budget.ranked_every > 0 && round % budget.ranked_every == 0;
+    const bool is_outdated =
+        state.ladder.rung_of().empty() || state.ladder_version != state.model.mask_version;
     if (budget.ranking != config::ranking_kind::magnitude) {
         const bool rolls = budget.ranking == config::ranking_kind::rolling_width;
         state.ladder = {here_.layout, sparse::width_slices{.shift = rolls ? round : 0}};
-    } else if (state.ladder.rung_of().empty() || state.ladder_version != state.model.mask_version) {
-        state.ladder = {here_.layout, state.model.mask,
-                        std::span(state.model.state).first(here_.layout.prunable_size()), budget.layer_floor};
+    } else if (is_due || is_outdated) {
+        sparse::ladder ranked(here_.layout, state.model.mask,
+                              std::span(state.model.state).first(here_.layout.prunable_size()),
+                              budget.layer_floor);
+        if (is_outdated || !std::ranges::equal(ranked.rung_of(), state.ladder.rung_of())) {
+            state.ladder = std::move(ranked);
+            state.ladder_round = round;
+        }
     }
     state.ladder_version = state.model.mask_version;
 }

@@ -10,8 +10,9 @@
 
 namespace feddip::fl {
 
-// Of a client of one class of [links] with the mean of the training images. Without positions. All but the
-// share is NaN where the class is so small that no client is in it.
+// Of a client of one class of [links] with the mean of the training images. Without positions, unless parts
+// change while the mask stays (budget.rotate, budget.ranked_every). All but the share is NaN where the class
+// is so small that no client is in it.
 struct class_budget {
     double share = 0;           // of the clients
     double first = 1, last = 1; // share of the prunable weights that it holds in the first and last round

@@ -1,8 +1,8 @@
 // FLASH (Babakniya et al. 2023): before the first round one client trains a sparse model and readjusts its
 // mask, so that each layer comes to the density that it needs; then the server draws a random mask of these
 // densities, in which everybody trains from w_0 on. There the mask rests (SPDST), or clients go on
-// readjusting it (JMWST). With budgets and layer_floor = 1, and a mask that rests, small clients hold the
-// largest weights that each layer started with: hetero-FLASH, but that its program ranks them in each round.
+// readjusting it (JMWST). With budgets, layer_floor = 1 and ranked_every = 1, and a mask that rests, small
+// clients hold the largest weights of each layer: hetero-FLASH, but that there all begin with the whole mask.
 //
 // Where it is readjusted, which is every R rounds, from the first one on, each client does so in the midst of
 // its training: the smallest weights of each layer go, a share that falls to 0 along its minibatches, and as

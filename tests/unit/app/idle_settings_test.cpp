@@ -78,9 +78,9 @@ TEST(idle_settings, name_what_budgets_leave_unread) {
     EXPECT_THAT(idle_in("[budget]\nmode = \"drop\"\ndeadline_s = 1\nranking = \"width\""),
                 ElementsAre("budget.ranking = \"width\" does nothing: budget.mode is \"drop\""));
     EXPECT_EQ(idle_in("[budget]\nmode = \"fixed\"\nrotate = true\nranking = \"width\"\nlayer_floor = 1\n"
-                      "feedback = 0.5")
+                      "ranked_every = 1\nfeedback = 0.5")
                   .size(),
-              4U);
+              5U);
     EXPECT_THAT(idle_in("[budget]\nmode = \"fixed\"\ndensity = 0.5\nfeedback = 0.5"),
                 ElementsAre("budget.feedback = 0.5 does nothing: every budget.density is below 1"));
     EXPECT_THAT(idle_in("[method]\nname = \"flash\"\n[budget]\nmode = \"bytes\"\nbytes_per_round = 1e5\n"
@@ -88,9 +88,9 @@ TEST(idle_settings, name_what_budgets_leave_unread) {
                 ElementsAre("budget.feedback = 0.5 does nothing: method.name is \"flash\""));
     EXPECT_EQ(idle_in("[method]\nname = \"fedavg\"\n[communication]\nvalue_type = \"bf16\"\n[budget]\n"
                       "mode = \"bytes\"\nbytes_per_round = 1e5\nranking = \"width\"\nlayer_floor = 1\n"
-                      "feedback = 0.5")
+                      "ranked_every = 1\nfeedback = 0.5")
                   .size(),
-              2U);
+              3U);
     EXPECT_THAT(idle_in("[adaptation]\nanswer = \"relax\"\nregrown_share = 0.5"),
                 ElementsAre("adaptation.regrown_share = 0.5 does nothing: adaptation.answer is \"relax\""));
     EXPECT_EQ(idle_in("[adaptation]\nanswer = \"regrow\"\nrelaxed_sparsity = 0.5").size(), 1U);
@@ -113,7 +113,8 @@ TEST(idle_settings, are_none_where_all_are_at_work) {
              "[method]\nname = \"fedavg\"\n[compute]\nkernels = \"dense\"",
              "[method]\nname = \"fedavg\"\n[compute]\nkernels = \"sparse\"\n[budget]\nmode = \"fixed\"\n"
              "density = 0.5",
-             "[budget]\nmode = \"fixed\"\ndensity = 0.5\nrotate = true\nlayer_floor = 1",
+             "[budget]\nmode = \"fixed\"\ndensity = 0.5\nrotate = true\nlayer_floor = 1\n"
+             "ranked_every = 1",
              "[links]\nshares = [0.5, 0.5]\n[budget]\nmode = \"fixed\"\ndensity = [1, 0.5]\nfeedback = 0.5",
              "[method]\nname = \"fedavg\"\n[communication]\nvalue_type = \"bf16\"\n[budget]\nmode = "
              "\"bytes\"\n"

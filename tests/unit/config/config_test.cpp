@@ -68,6 +68,7 @@ run_config unusual_config() {
                 .rotate = true,
                 .ranking = ranking_kind::rolling_width,
                 .layer_floor = 1,
+                .ranked_every = 7,
                 .feedback = {.adaptive = false, .fixed = 0.25}};
     c.drift = {drift_kind::noise, drift_pattern::gradual, {3, 70}, 0.1, 0.3, 9};
     c.adaptation = {answer_kind::relax, detector_kind::adwin, 7, 0.6, 0.97, 0, 0.7, 1e-5};
@@ -189,6 +190,7 @@ bytes_per_round = 1e6
 rotate = true
 ranking = "width"
 layer_floor = 0
+ranked_every = 2
 feedback = 1
 [drift]
 kind = "blur"
@@ -270,6 +272,7 @@ path = "run.h5"
                        .rotate = true,
                        .ranking = ranking_kind::width,
                        .layer_floor = 0,
+                       .ranked_every = 2,
                        .feedback = {.adaptive = false, .fixed = 1}};
     expected.drift = {drift_kind::blur, drift_pattern::recurring, {10, 20}, 1.5, 0.5, 64};
     expected.adaptation = {answer_kind::regrow, detector_kind::adwin, 30, 0.2, 0.7, 0.02, 1, 0.01};

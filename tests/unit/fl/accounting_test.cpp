@@ -83,6 +83,19 @@ TEST(download_ledger, charges_a_part_of_the_mask_as_the_message_with_the_part_al
               encode(third, lenet5, 0, nullptr).size() - encode(third, lenet5, 0, &same).size());
     EXPECT_EQ(ledger.cost(state, 1).bytes, encode(state.model, lenet5, 0, &base_whole).size());
 
+    // By another ranking it is not known which part of the mask it holds; who holds all of it needs no
+    // positions.
+    const auto charged = ledger.charge(state, 1);
+    state.ladder = {lenet5, state.model.mask, std::vector<float>(lenet5.prunable_size(), 1.0F), 0.1};
+    state.ladder_round = 1;
+    const auto other_quarter = part_of(250);
+    const versioned_mask base_all{1, state.model.mask};
+    EXPECT_EQ(ledger.cost(state, 0, {.level = 250}).bytes, encode(other_quarter, lenet5, 0, nullptr).size());
+    EXPECT_EQ(ledger.cost(state, 1).bytes, charged.bytes - charged.positions);
+    EXPECT_EQ(ledger.cost(state, 1, {.level = 250}).bytes,
+              std::min(encode(other_quarter, lenet5, 0, nullptr).size(),
+                       encode(other_quarter, lenet5, 0, &base_all).size()));
+
     // The next mask: what part of the last one it holds is no longer known.
     state.recent_masks.push_back({1, state.model.mask});
     state.model = model_with(random_mask(0.2, 2), 2);

@@ -101,10 +101,17 @@ TEST(checkpoint, gives_back_what_clients_with_budgets_hold) {
     state.ladder = {one_tensor, state.model.mask, std::span(state.model.state).first(1000), 0.1};
     state.ladder_version = state.model.mask_version;
     state.client_part.resize(state.client_mask_version.size());
-    state.client_part[2] = {.level = 250, .turn = 3};
-    expect_same(decoded(encode_checkpoint(config, state)).state, state);
+    state.client_part[2] = {{.level = 250, .turn = 3}, 7};
+    state.ladder_round = 8;
+    const auto whole = encode_checkpoint(config, state);
+    expect_same(decoded(whole).state, state);
 
-    state.client_part[2].level = 0;
+    const auto older =
+        testing::without(std::span(whole).subspan(512), {"/ladder/round", "/client_part/ranked_in"});
+    state.client_part[2].ranked_in = state.ladder_round = 0;
+    expect_same(decode_checkpoint_content(older, "test").state, state);
+
+    state.client_part[2].part.level = 0;
     EXPECT_THROW(decoded(encode_checkpoint(config, state)), error);
     state.client_part.resize(1);
     EXPECT_THROW(decoded(encode_checkpoint(config, state)), error);

@@ -76,6 +76,7 @@ inline void expect_same(const fl::run_state& a, const fl::run_state& b) {
     EXPECT_EQ(a.client_part, b.client_part);
     EXPECT_TRUE(std::ranges::equal(a.ladder.rung_of(), b.ladder.rung_of()));
     EXPECT_EQ(a.ladder_version, b.ladder_version);
+    EXPECT_EQ(a.ladder_round, b.ladder_round);
     ASSERT_EQ(a.recent_masks.size(), b.recent_masks.size());
     for (std::size_t i = 0; i < a.recent_masks.size(); ++i) {
         EXPECT_EQ(a.recent_masks[i].version, b.recent_masks[i].version);

@@ -163,6 +163,10 @@ class Federations(Scratch):
             federations.system_of(self.run_of(config={"budget.mode": "bytes"}))
         rested = {"budget.mode": "deadline", "sparsity.initial": 0, "sparsity.final_rounds": 0.4}
         self.assertEqual(federations.system_of(self.run_of(config=rested)), federations.RESTS)
+        flash = {"method.name": "flash", "budget.mode": "deadline"}
+        self.assertEqual(federations.system_of(self.run_of(config=flash | {"budget.ranked_every": 1})), "FLASH, budgets")
+        with self.assertRaises(ValueError):
+            federations.system_of(self.run_of(config=flash))
 
     def test_ends_are_means_of_the_seeds_beside_those_of_the_system_that_waits(self):
         found = federations.ends(self.systems)

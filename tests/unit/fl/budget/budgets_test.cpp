@@ -34,6 +34,14 @@ void give_parts(config::run_config& c, bool rotate) {
     c.budget.rotate = rotate;
 }
 
+// How small clients' parts change while the mask stays: not at all, in turns, or as the weights grow.
+struct part_changes {
+    bool rotate = false;
+    int ranked_every = 0;
+};
+
+constexpr part_changes all_part_changes[] = {{}, {.rotate = true}, {.ranked_every = 1}, {true, 2}};
+
 void give_links(config::run_config& c, double mbit) {
     c.links.uplink_mbit = c.links.downlink_mbit = {mbit};
 }
@@ -147,9 +155,10 @@ TEST(budgets, give_a_client_what_it_can_hold_and_charge_it_for_that) {
 }
 
 TEST(budgets, resume_at_any_round_with_the_bits_of_an_undisturbed_run) {
-    for (const bool rotate : {false, true}) {
+    for (const auto& [rotate, ranked_every] : all_part_changes) {
         const auto set = [&](config::run_config& c) {
             give_parts(c, rotate);
+            c.budget.ranked_every = ranked_every;
             c.budget.mode = config::budget_kind::deadline;
             c.budget.deadline_s = 1;
             give_links(c, 2);
@@ -222,8 +231,9 @@ void expect_that_messages_are_what_was_charged(const small_federation& ran) {
         const auto& round = after.history.back();
         for (const auto& c : round.clients) {
             auto& held = clients[static_cast<std::size_t>(c.id)];
-            const auto part = after.client_part.empty() ? sparse::ladder_part{}
-                                                        : after.client_part[static_cast<std::size_t>(c.id)];
+            const auto part = after.client_part.empty()
+                                  ? sparse::ladder_part{}
+                                  : after.client_part[static_cast<std::size_t>(c.id)].part;
             auto sent = part_of(before->model, after.ladder, part);
             const auto messages = messages_for(held, sent, layout);
             const auto charged = std::ranges::find(messages, c.bytes_down, &std::vector<std::byte>::size);
@@ -274,17 +284,53 @@ TEST(budgets, are_kept_by_the_messages_themselves) {
         }
     };
     using config::budget_kind;
-    for (const bool rotate : {false, true}) {
+    for (const auto& changes : all_part_changes) {
+        const auto set = [&](auto& c) {
+            c.budget.rotate = changes.rotate;
+            c.budget.ranked_every = changes.ranked_every;
+        };
         run([&](auto& c) {
-            c.budget.mode = budget_kind::bytes, c.budget.bytes_per_round = 30000, c.budget.rotate = rotate;
+            c.budget.mode = budget_kind::bytes, c.budget.bytes_per_round = 30000;
+            set(c);
         });
-        run([&](auto& c) { give_parts(c, rotate); });
         run([&](auto& c) {
-            c.budget.mode = budget_kind::deadline, c.budget.deadline_s = 1, c.budget.rotate = rotate;
+            give_parts(c, false);
+            set(c);
+        });
+        run([&](auto& c) {
+            c.budget.mode = budget_kind::deadline, c.budget.deadline_s = 1;
             give_links(c, 2);
+            set(c);
         });
     }
     EXPECT_GT(met, 0);
+}
+
+// Where the mask rests: as it was at the start, or as the model is every other round.
+TEST(budgets, rank_weights_when_asked_to) {
+    for (const int every : {0, 2}) {
+        small_federation federation;
+        auto& c = federation.config;
+        c.method.name = "fedavg";
+        c.federation.rounds = 5;
+        give_parts(c, false);
+        c.budget.ranked_every = every;
+        federation.run();
+
+        const auto layout = nn::layout_of(c.model, federation.data.facts.shape, 10);
+        const auto& states = federation.seen.states;
+        for (int t = 0; t < c.federation.rounds; ++t) {
+            const int ranked_in = every > 0 ? t - t % every : 0;
+            const auto& model = ranked_in == 0 ? federation.seen.started_from.model
+                                               : states[static_cast<std::size_t>(ranked_in) - 1].model;
+            const sparse::ladder expected(layout, model.mask,
+                                          std::span(model.state).first(layout.prunable_size()),
+                                          c.budget.layer_floor);
+            EXPECT_TRUE(
+                std::ranges::equal(states[static_cast<std::size_t>(t)].ladder.rung_of(), expected.rung_of()))
+                << "in round " << t << ", ranked every " << every;
+        }
+    }
 }
 
 // Half of the links carry the whole model in the time, half a tenth of it.
@@ -434,6 +480,35 @@ TEST(budgets, that_are_advised_last_to_the_end) {
     c.federation.rounds = 12;
     give_the_least_from(0.912, c);
     EXPECT_EQ(federation.run().state.rounds_done, 12);
+}
+
+// Positions are sent in every round there.
+TEST(budgets, that_are_advised_last_where_parts_change_in_every_round) {
+    small_federation federation;
+    auto& c = federation.config;
+    c.method.name = "fedavg";
+    c.federation.rounds = 12;
+    c.budget.ranked_every = 1;
+    c.budget.mode = config::budget_kind::bytes;
+    c.budget.bytes_per_round = least_bytes(c);
+    EXPECT_EQ(federation.run().state.rounds_done, 12);
+}
+
+TEST(budgets, settle_where_it_was_foreseen_though_parts_change_in_every_round) {
+    small_federation federation;
+    auto& c = federation.config;
+    c.method.name = "fedavg";
+    c.federation.rounds = 12;
+    c.budget.ranked_every = 1;
+    c.budget.mode = config::budget_kind::deadline;
+    c.budget.deadline_s = 1;
+    give_links(c, 0.8);
+    const auto layout = nn::layout_of(config::model_name::lenet5, {1, 28, 28}, 10);
+    const double foreseen = budgets_by_class(c, *make_method(c), layout, 100)[0].first;
+
+    for (const auto& client : federation.run().state.history.back().clients) {
+        EXPECT_NEAR(client.density, foreseen, 0.02 * foreseen);
+    }
 }
 
 TEST(budgets, count_what_training_takes_by_the_clock_where_asked_to) {
