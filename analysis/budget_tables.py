@@ -223,11 +223,16 @@ def main() -> int:
     runs, left_out = collect([FILES / "classes"])
     of_federations, left_out_there = collect([FILES / name for name in federations.FEDERATIONS if (FILES / name).is_dir()])
     left_out += left_out_there
+    of_alexnet, left_out_of_it = collect([FILES / "alexnet"]) if (FILES / "alexnet").is_dir() else ([], [])
+    left_out += left_out_of_it
     for each in left_out:
         print(each, file=sys.stderr)
     systems = federations.by_system(runs)
     study = federations.study_of(of_federations)
-    wrong = documents.update("budget_tables.py", [PAGE], blocks(systems) | federations.blocks(study), args.check)
+    made = blocks(systems) | federations.blocks(study)
+    if of_alexnet:
+        made["alexnet"] = federations.taken(federations.by_system(of_alexnet))
+    wrong = documents.update("budget_tables.py", [PAGE], made, args.check)
     if not args.check and not wrong:
         draw(systems)
         draw_federations(study)

@@ -134,6 +134,33 @@ def ends(systems: Systems) -> str:
     return tables.markdown_lines([head, *(line(*item) for item in systems.items())])
 
 
+def taken(systems: Systems) -> str:
+    """What runs take that are too short to learn much, and what the slowest clients hold in their first and last third."""
+    deadline = deadline_of(systems)
+
+    def of_slowest(run: xr.Dataset, values: np.ndarray, rounds: slice) -> float:
+        classes = run.client_link_class.values[rounds]
+        return float(values[rounds][classes == run.client_link_class.values.max()].mean())
+
+    def line(name: str, runs: list[xr.Dataset]) -> list[str]:
+        third = runs[0].sizes["round"] // 3
+        first, last, whole = slice(third), slice(-third, None), slice(None)
+        held = [percent(mean(runs, lambda run: of_slowest(run, run.client_density.values, part))) for part in (first, last)]
+        return [
+            name,
+            f"{mean(runs, lambda run: budgets.simulated_time(run)[-1]):.0f}",
+            f"{mean(runs, lambda run: budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.0f}",
+            f"{mean(runs, results.whole_traffic) / MEGABYTE:.0f}",
+            percent(mean(runs, lambda run: share_in_time(run, deadline))),
+            percent(mean(runs, lambda run: of_slowest(run, budgets.in_time(run, deadline), whole))),
+            *held,
+        ]
+
+    head = ["system", "simulated time (s)", "busiest client (MB)", "all (MB)", "in time", "slow ones in time"]
+    head += ["they hold, first third of the rounds", "last third"]
+    return tables.markdown_lines([head, *(line(*item) for item in systems.items())])
+
+
 def spent_until(run: xr.Dataset, accuracy: float) -> tuple[float, float] | None:
     """Simulated seconds, and bytes of the client that had exchanged the most by then, until the accuracy; None where it is not
     reached."""

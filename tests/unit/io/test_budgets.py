@@ -199,6 +199,18 @@ class Federations(Scratch):
                 run.accuracy[:] = base.accuracy.values + gap
             self.assertIn(f"| {verdict}", federations.aims(self.study))
 
+    def test_what_the_slowest_hold_and_whether_they_are_in_time(self):
+        density = np.tile(np.linspace(1, 0.1, 6)[:, None], SLOTS)
+        density[:, 1:] = 1
+        clients = {
+            "link_class": np.tile(np.array([2, 0, 0, 1, 1], np.int32), (6, 1)),
+            "density": density,
+            "simulated_seconds": np.where(density < 0.3, 1.0, 3.0),
+        }
+        config = {"budget.mode": "deadline", "budget.deadline_s": 2.0}
+        run = load(write_results(self.folder / "a.h5", rounds=6, clients=clients, columns={"simulated_seconds": 3.0}, config=config))
+        self.assertRegex(federations.taken({"a": [run]}), r"\| a \| 18 \| .* \| 6.7 \| 33.3 \| 91.0 \| 19.0 \|")
+
     def test_a_row_of_pictures_for_each_partition(self):
         self.assertEqual(len(federations.draw("10-fold", self.study).axes), 2)
 
