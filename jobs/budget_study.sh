@@ -16,13 +16,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 all=(alike 10-fold 100-fold classes alexnet)
 choose_parts "$@"
 
-# Mbit/s in both directions and ms per image of each class of links, the deadline in seconds, and the share of the weights
-# that the slowest class carries in it.
+# Mbit/s in both directions and ms per image of each class of links, the deadline in seconds and half of it, and the share of the
+# weights that the slowest class carries in it.
 federation() {
     case $1 in
         alike) mbit=[10,10,10] train=[0.01,0.01,0.01] deadline=1.5 weakest=1 ;;
-        10-fold | classes) mbit=[10,3.16,1] train=[0.01,0.0316,0.1] deadline=2 weakest=0.3 ;;
-        100-fold) mbit=[10,1,0.1] train=[0.01,0.1,1] deadline=20 weakest=0.3 ;;
+        10-fold | classes) mbit=[10,3.16,1] train=[0.01,0.0316,0.1] deadline=2 half=1 weakest=0.3 ;;
+        100-fold) mbit=[10,1,0.1] train=[0.01,0.1,1] deadline=20 half=10 weakest=0.3 ;;
         alexnet) mbit=[100,31.6,10] train=[0.3,0.95,3] deadline=50 ;;
     esac
     local experiment=fashion-mnist-lenet5
@@ -48,11 +48,13 @@ systems() {
     run fedavg method.name=fedavg
     run feddip
     run adaptive "${in_time[@]}"
-    run adaptive-rests "${in_time[@]}" sparsity.initial=0 sparsity.final_rounds=0.4
+    local rests=(sparsity.initial=0 sparsity.final_rounds=0.4)
+    run adaptive-rests "${in_time[@]}" "${rests[@]}"
     [[ $where != alike ]] || return 0 # where nobody is late, the others are these
     run fedavg-drop method.name=fedavg "${late[@]}"
     run feddip-drop "${late[@]}"
     run weakest budget.mode=fixed budget.density="$weakest"
+    run adaptive-rests-half budget.mode=deadline budget.deadline_s="$half" "${rests[@]}"
     run adaptive-rotate "${in_time[@]}" budget.rotate=true
     run adaptive-forgets "${in_time[@]}" budget.feedback=0
     run flash method.name=flash "${in_time[@]}" budget.layer_floor=1 budget.ranked_every=1

@@ -16,10 +16,13 @@ from .defaults import PROGRAM
 from .results import Group
 
 FEDERATIONS = ("alike", "10-fold", "100-fold")  # folders
+DEADLINES = {"alike": 1.5, "10-fold": 2.0, "100-fold": 20.0}  # seconds; of one system half
 PARTITIONS = {"iid": "i.i.d.", "dirichlet": "Dirichlet"}
 WAITS, BUDGETS, RESTS = "FedAvg, waits for all", "FedDIP, budgets", "FedDIP, budgets, begun dense, with a mask that rests"
 DROPS = ("FedAvg, drops who is late", "FedDIP, drops who is late")
+HALF = f"{RESTS}, half the deadline"
 AIMED = (BUDGETS, RESTS)
+EXPLORED = (HALF,)  # tried once the others were known
 _SAYING = {  # what tells systems apart, and what it says where nothing is said below
     "method.name": "feddip",
     "budget.mode": "deadline",
@@ -29,6 +32,7 @@ _SAYING = {  # what tells systems apart, and what it says where nothing is said 
     "budget.feedback": "adaptive",
     "sparsity.initial": 0.5,
     "sparsity.final_rounds": 0.0,
+    "half the deadline": False,
 }
 SYSTEMS: dict[str, dict[str, object]] = {  # in this order
     WAITS: {"method.name": "fedavg", "budget.mode": "none"},
@@ -38,6 +42,7 @@ SYSTEMS: dict[str, dict[str, object]] = {  # in this order
     "FedDIP, the weakest one's part for all": {"budget.mode": "fixed"},
     BUDGETS: {},
     RESTS: {"sparsity.initial": 0.0, "sparsity.final_rounds": 0.4},
+    HALF: {"sparsity.initial": 0.0, "sparsity.final_rounds": 0.4, "half the deadline": True},
     "FedDIP, budgets that rotate": {"budget.rotate": True},
     "FedDIP, budgets without feedback": {"budget.feedback": 0},
     "FLASH, budgets": {"method.name": "flash", "budget.ranked_every": 1},
@@ -56,6 +61,8 @@ Study = dict[tuple[str, str], Systems]
 def system_of(run: xr.Dataset) -> str:
     """Raises ValueError for one that is none of the study's."""
     config = PROGRAM | results.config(run)
+    whole = DEADLINES.get(Path(run.attrs["path"]).parent.name)
+    config["half the deadline"] = whole is not None and config["budget.deadline_s"] == whole / 2
     said = {key: config[key] for key in _SAYING}
     for name, says in SYSTEMS.items():
         if said == _SAYING | says:
@@ -89,7 +96,8 @@ def by_seed(runs: Sequence[xr.Dataset], value: Callable[[xr.Dataset], float]) ->
 
 
 def deadline_of(systems: Systems) -> float:
-    (deadline,) = {results.config(run).get("budget.deadline_s", 0.0) for runs in systems.values() for run in runs} - {0.0}
+    runs = [run for name, runs in systems.items() if name not in EXPLORED for run in runs]
+    (deadline,) = {results.config(run).get("budget.deadline_s", 0.0) for run in runs} - {0.0}
     return float(deadline)
 
 
@@ -127,7 +135,7 @@ def ends(systems: Systems) -> str:
             f"{mean(runs, lambda run: budgets.simulated_time(run)[-1]):.0f}",
             f"{mean(runs, lambda run: budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.1f}",
             f"{mean(runs, results.whole_traffic) / MEGABYTE:.0f}",
-            percent(mean(runs, lambda run: share_in_time(run, deadline))),
+            percent(mean(runs, lambda run: share_in_time(run, results.config(run).get("budget.deadline_s", 0.0) or deadline))),
         ]
 
     head = ["system", "accuracy", f"minus {WAITS}", "simulated time (s)", "busiest client (MB)", "all (MB)", "in time"]
@@ -211,24 +219,31 @@ def ratio_of_times(systems: Systems, name: str, other: str) -> str:
 def aims(study: Study) -> str:
     """FedDIP with budgets in each federation: against FedAvg that waits for all, whose planned cases are one family, and its
     time beside that of the systems that drop who is late."""
+
+    def against_waiting(where: tuple[str, str], name: str) -> statistics.Comparison:
+        return statistics.compare(_final(study[where], name), _final(study[where], WAITS))
+
     cases = [(where, name) for where in study for name in AIMED if name in study[where]]
     planned = len(FEDERATIONS) * len(PARTITIONS) * len(AIMED)
-    compared = [statistics.compare(_final(study[where], name), _final(study[where], WAITS)) for where, name in cases]
+    compared = [against_waiting(*case) for case in cases]
     judged = statistics.verdicts([*compared, *[statistics.compare({}, {})] * (planned - len(compared))])
+    rows = [(*case, of.compared, of.verdict + (", by more than a point" if of.below else "")) for case, of in zip(cases, judged)]
+    explored = [(where, name) for where in study for name in EXPLORED if name in study[where]]
+    rows += [(*case, against_waiting(*case), "explored, not planned") for case in explored]
     head = ["clients", "partition", "system", f"minus {WAITS}", "verdict", *(f"time beside {name}" for name in DROPS)]
     lines = [
         [
             federation,
             PARTITIONS[partition],
             name,
-            interval(case.compared),
-            case.verdict + (", by more than a point" if case.below else ""),
+            interval(difference),
+            verdict,
             *(
                 ratio_of_times(study[federation, partition], name, other) if other in study[federation, partition] else tables.MISSING
                 for other in DROPS
             ),
         ]
-        for ((federation, partition), name), case in zip(cases, judged)
+        for (federation, partition), name, difference, verdict in rows
     ]
     return tables.markdown_lines([head, *lines])
 

@@ -168,6 +168,17 @@ class Federations(Scratch):
         with self.assertRaises(ValueError):
             federations.system_of(self.run_of(config=flash))
 
+    def test_half_of_the_deadline_makes_another_system_which_is_explored(self):
+        links = {"links.uplink_mbit": [10.0, 1.0], "sparsity.initial": 0.0, "sparsity.final_rounds": 0.4}
+        self.write("feddip", end=0.895, seconds=0.5, config=links | {"budget.mode": "deadline", "budget.deadline_s": 1.0})
+        study = federations.study_of(collect([self.folder])[0])
+        self.assertIn(federations.HALF, study["10-fold", "iid"])
+        self.assertEqual(federations.deadline_of(study["10-fold", "iid"]), 2.0)
+        rows = [line for line in federations.aims(study).splitlines() if federations.HALF in line]
+        self.assertRegex(rows[0], r"\| −0.50 \[.*\] \| explored, not planned \| 0.\d\d ")
+        # All have answered within a second but one of five, who takes 3.
+        self.assertRegex(federations.ends(study["10-fold", "iid"]), rf"\| {federations.HALF} \|.* \| 80.0 \|")
+
     def test_ends_are_means_of_the_seeds_beside_those_of_the_system_that_waits(self):
         found = federations.ends(self.systems)
         self.assertIn("| FedAvg, waits for all | 90.3 | – | 240 |", found)
