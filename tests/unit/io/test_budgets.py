@@ -167,6 +167,8 @@ class Federations(Scratch):
         self.assertEqual(federations.system_of(self.run_of(config=flash | {"budget.ranked_every": 1})), "FLASH, budgets")
         with self.assertRaises(ValueError):
             federations.system_of(self.run_of(config=flash))
+        forgets = {"budget.mode": "deadline", "budget.feedback": 0.0}
+        self.assertEqual(federations.system_of(self.run_of(config=forgets)), "FedDIP, budgets without feedback")
 
     def test_half_of_the_deadline_makes_another_system_which_is_explored(self):
         links = {"links.uplink_mbit": [10.0, 1.0], "sparsity.initial": 0.0, "sparsity.final_rounds": 0.4}
