@@ -155,10 +155,10 @@ TEST(budgets, give_a_client_what_it_can_hold_and_charge_it_for_that) {
 }
 
 TEST(budgets, resume_at_any_round_with_the_bits_of_an_undisturbed_run) {
-    for (const auto& [rotate, ranked_every] : all_part_changes) {
+    for (const auto& changes : all_part_changes) {
         const auto set = [&](config::run_config& c) {
-            give_parts(c, rotate);
-            c.budget.ranked_every = ranked_every;
+            give_parts(c, changes.rotate);
+            c.budget.ranked_every = changes.ranked_every;
             c.budget.mode = config::budget_kind::deadline;
             c.budget.deadline_s = 1;
             give_links(c, 2);
