@@ -259,12 +259,16 @@ def blocks(study: Study) -> dict[str, str]:
     return made
 
 
+def _smooth(run: xr.Dataset) -> xr.Dataset:
+    return run.assign(accuracy=targets.whole_windows(run.accuracy, AROUND).reindex(round=run["round"]).assign_attrs(run.accuracy.attrs))
+
+
 def draw(federation: str, study: Study) -> Figure:
-    """Accuracy over simulated time, and over the bytes of the busiest client, a row per partition."""
+    """Accuracy over simulated time, and over the bytes of the busiest client, a row per partition; means as in `reached`."""
     of = {partition: systems for (where, partition), systems in study.items() if where == federation}
     figure, axes = plt.subplots(len(of), 2, figsize=(9, 3.2 * len(of) + 0.6), squeeze=False)
     for row, (partition, systems) in zip(axes, of.items()):
-        groups = [Group(name, runs) for name, runs in systems.items()]
+        groups = [Group(name, [_smooth(run) for run in runs]) for name, runs in systems.items()]
         for panel, over in zip(row, (budgets.accuracy_over_time, budgets.accuracy_over_busiest)):
             over(panel, groups)
             panel.set_title(f"clients {federation}{'' if federation == 'alike' else ' apart'}, {PARTITIONS[partition]}")
