@@ -45,7 +45,8 @@ class Check(program.Program):
                     continue
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
                 self.assertEqual("budget.mode=" in " ".join(settings), "Budgets:" in result.stdout)
-                self.assertNotIn("late in all their rounds", result.stdout)
+                # Half the deadline is less than one client of many images trains for.
+                self.assertEqual("late in all their rounds" in result.stdout, "/adaptive-rests-half-dirichlet-" in name)
 
     def test_clients_that_no_part_lets_keep_the_deadline_are_named_as_in_the_log_of_the_run(self):
         budget = ("--set", "budget.mode=deadline", "--set", "budget.deadline_s=0.5", "--set", "links.train_ms_per_image=1",
