@@ -220,15 +220,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where the page would change")
     args = parser.parse_args()
-    runs, left_out = collect([FILES / "classes"])
-    of_federations, left_out_there = collect([FILES / name for name in federations.FEDERATIONS if (FILES / name).is_dir()])
-    left_out += left_out_there
-    of_alexnet, left_out_of_it = collect([FILES / "alexnet"]) if (FILES / "alexnet").is_dir() else ([], [])
-    left_out += left_out_of_it
+    left_out = []
+
+    def runs_of(*names: str) -> list[xr.Dataset]:
+        runs, others = collect([FILES / name for name in names if (FILES / name).is_dir()])
+        left_out.extend(others)
+        return runs
+
+    systems = federations.by_system(runs_of("classes"))
+    study = federations.study_of(runs_of(*federations.FEDERATIONS))
+    of_alexnet = runs_of("alexnet")
     for each in left_out:
         print(each, file=sys.stderr)
-    systems = federations.by_system(runs)
-    study = federations.study_of(of_federations)
     made = blocks(systems) | federations.blocks(study)
     if of_alexnet:
         made["alexnet"] = federations.taken(federations.by_system(of_alexnet))
