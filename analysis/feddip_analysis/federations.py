@@ -51,6 +51,7 @@ SYSTEMS: dict[str, dict[str, object]] = {  # in this order
 }
 AROUND = 11  # rounds, whose mean counts as reached in the middle one
 MEGABYTE = 1e6
+COSTS = ["simulated time (s)", "busiest client (MB)", "all (MB)"]
 
 # By the name of a system its runs, in the order of their seeds.
 Systems = dict[str, list[xr.Dataset]]
@@ -121,6 +122,15 @@ def interval(found: statistics.Comparison) -> str:
     return tables.points(found.difference) + bounds
 
 
+def costs(runs: Sequence[xr.Dataset]) -> list[str]:
+    """By whole runs, under the heads COSTS."""
+    return [
+        f"{mean(runs, lambda run: budgets.simulated_time(run)[-1]):.0f}",
+        f"{mean(runs, lambda run: budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.1f}",
+        f"{mean(runs, results.whole_traffic) / MEGABYTE:.0f}",
+    ]
+
+
 def ends(systems: Systems) -> str:
     """What each system has in the end, and what it took."""
     deadline = deadline_of(systems)
@@ -132,13 +142,11 @@ def ends(systems: Systems) -> str:
             name,
             percent(mean(runs, results.final_accuracy)),
             tables.MISSING if name == WAITS else interval(compared),
-            f"{mean(runs, lambda run: budgets.simulated_time(run)[-1]):.0f}",
-            f"{mean(runs, lambda run: budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.1f}",
-            f"{mean(runs, results.whole_traffic) / MEGABYTE:.0f}",
+            *costs(runs),
             percent(mean(runs, lambda run: share_in_time(run, results.config(run).get("budget.deadline_s", 0.0) or deadline))),
         ]
 
-    head = ["system", "accuracy", f"minus {WAITS}", "simulated time (s)", "busiest client (MB)", "all (MB)", "in time"]
+    head = ["system", "accuracy", f"minus {WAITS}", *COSTS, "in time"]
     return tables.markdown_lines([head, *(line(*item) for item in systems.items())])
 
 
@@ -156,15 +164,13 @@ def taken(systems: Systems) -> str:
         held = [percent(mean(runs, lambda run: of_slowest(run, run.client_density.values, part))) for part in (first, last)]
         return [
             name,
-            f"{mean(runs, lambda run: budgets.simulated_time(run)[-1]):.0f}",
-            f"{mean(runs, lambda run: budgets.busiest_client_bytes(run)[-1]) / MEGABYTE:.0f}",
-            f"{mean(runs, results.whole_traffic) / MEGABYTE:.0f}",
+            *costs(runs),
             percent(mean(runs, lambda run: share_in_time(run, deadline))),
             percent(mean(runs, lambda run: of_slowest(run, budgets.in_time(run, deadline), whole))),
             *held,
         ]
 
-    head = ["system", "simulated time (s)", "busiest client (MB)", "all (MB)", "in time", "slow ones in time"]
+    head = ["system", *COSTS, "in time", "slow ones in time"]
     head += ["they hold, first third of the rounds", "last third"]
     return tables.markdown_lines([head, *(line(*item) for item in systems.items())])
 
