@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <utility>
 #include <vector>
@@ -85,6 +86,13 @@ void give_the_least_from(double sparsity, config::run_config& c) {
     c.sparsity.horizon = 1;
     c.budget.mode = config::budget_kind::bytes;
     c.budget.bytes_per_round = least_bytes(c);
+}
+
+void expect_to_last(const std::function<void(config::run_config&)>& give_the_least) {
+    small_federation federation;
+    federation.config.federation.rounds = 12;
+    give_the_least(federation.config);
+    EXPECT_EQ(federation.run().state.rounds_done, 12);
 }
 
 std::vector<client_record> clients_of(const run_state& state) {
@@ -475,23 +483,17 @@ TEST(budgets, that_turn_leave_every_layer_some_weights) {
 
 // The smallest part grows where a rung comes to have fewer weights than there are layers.
 TEST(budgets, that_are_advised_last_to_the_end) {
-    small_federation federation;
-    auto& c = federation.config;
-    c.federation.rounds = 12;
-    give_the_least_from(0.912, c);
-    EXPECT_EQ(federation.run().state.rounds_done, 12);
+    expect_to_last([](auto& c) { give_the_least_from(0.912, c); });
 }
 
 // Positions are sent in every round there.
 TEST(budgets, that_are_advised_last_where_parts_change_in_every_round) {
-    small_federation federation;
-    auto& c = federation.config;
-    c.method.name = "fedavg";
-    c.federation.rounds = 12;
-    c.budget.ranked_every = 1;
-    c.budget.mode = config::budget_kind::bytes;
-    c.budget.bytes_per_round = least_bytes(c);
-    EXPECT_EQ(federation.run().state.rounds_done, 12);
+    expect_to_last([](auto& c) {
+        c.method.name = "fedavg";
+        c.budget.ranked_every = 1;
+        c.budget.mode = config::budget_kind::bytes;
+        c.budget.bytes_per_round = least_bytes(c);
+    });
 }
 
 TEST(budgets, settle_where_it_was_foreseen_though_parts_change_in_every_round) {
