@@ -21,6 +21,7 @@ constexpr std::size_t few_taps_per_channel = 150;
 // Shifts that span fewer rows hardly ever lead all rows of a group out of the image.
 constexpr int least_span_of_groups = 3;
 constexpr std::size_t flat_tile = 4; // in tile_shapes
+constexpr std::size_t prefetched_taps = 256;
 
 int divided_up(int a, int b) {
     return (a + b - 1) / b;
@@ -186,6 +187,8 @@ void gather_plan::add_row_runs(int out_x, int in_y, int plane_x, int slab_row) {
 
 void gather_plan::load_weights(const float* alive_values) {
     for (std::size_t i = 0; i < taps_.size(); ++i) {
+        // The order of the taps is not that of the values, and there can be millions of both.
+        __builtin_prefetch(alive_values + rank_[std::min(i + prefetched_taps, taps_.size() - 1)]);
         taps_[i].weight = alive_values[rank_[i]];
     }
 }
