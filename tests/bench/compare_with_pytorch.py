@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Sets our training steps beside PyTorch's, on one thread each, in one run, and prints the ratios.
 
-    tests/bench/compare_with_pytorch.py build/tests/bench/bench_nn_step [--model lenet5 ...] [--rounds 5]
+    tests/bench/compare_with_pytorch.py build/tests/bench/bench_nn_step [--before OLD/bench_nn_step] [--model lenet5 ...] [--rounds 5]
 
 PyTorch (Debian's python3-torch, with libopenblas0-openmp: without it its fully connected layers are 8 times
 slower) trains the same models dense, batch 128, tensors in memory, with its own SGD. Ours run through
-bench_nn_step. The two take turns, so that neighbours on the machine slow both alike; medians over the
-rounds are compared, of the time that a step took and of the CPU time that it used.
+bench_nn_step, with --before those of an older build too. All take turns, so that neighbours on the machine slow them
+alike. CPU time is compared, in the median of the rounds and in the best of them, which neighbours disturb least.
 """
 
 import argparse
@@ -83,7 +83,7 @@ MODELS = {
 
 
 class PyTorchStep:
-    """One model with its batch; a call takes a few steps and returns (time, CPU time) in ms of each."""
+    """One model with its batch; a call takes a few steps and returns the CPU time in ms of each."""
 
     def __init__(self, name):
         make, shape, classes, self.steps = MODELS[name]
@@ -102,47 +102,39 @@ class PyTorchStep:
     def __call__(self):
         times = []
         for _ in range(self.steps):
-            wall, cpu = time.perf_counter(), time.thread_time()
+            cpu = time.thread_time()
             self.step()
-            times.append(((time.perf_counter() - wall) * 1e3, (time.thread_time() - cpu) * 1e3))
+            times.append((time.thread_time() - cpu) * 1e3)
         return times
 
 
 def run_ours(program, model, seconds):
-    """[(name, time, CPU time)] of each of our steps for this model, times in ms."""
+    """[(name, CPU time in ms)] of each of our steps for this model."""
     output = subprocess.run(
-        [program, f"--benchmark_filter=^train/{model}/.*", "--benchmark_format=json",
+        [program, f"--benchmark_filter=^train/{model}/(.*/automatic|dense/dense)$", "--benchmark_format=json",
          f"--benchmark_min_time={seconds}"],
         check=True, stdout=subprocess.PIPE, text=True,
     ).stdout
-    return [
-        (b["name"].removeprefix(f"train/{model}/"), b["real_time"], b["cpu_time"])
-        for b in json.loads(output)["benchmarks"]
-    ]
-
-
-def median_pair(times):
-    return tuple(statistics.median(t[i] for t in times) for i in (0, 1))
+    return [(b["name"].removeprefix(f"train/{model}/"), b["cpu_time"]) for b in json.loads(output)["benchmarks"]]
 
 
 def print_row(name, times, theirs):
-    columns = [f"{t:9.2f} {p / t:7.2f}" for t, p in zip(times, theirs)]
+    columns = [f"{of(times):9.2f} {of(theirs) / of(times):7.2f}" for of in (statistics.median, min)]
     print(f"{name:34}", *columns, flush=True)
 
 
-def compare(program, model, rounds, seconds):
-    theirs = PyTorchStep(model)
-    their_times, our_times = [], {}
+def compare(programs, model, rounds, seconds):
+    step = PyTorchStep(model)
+    theirs, ours = [], {}
     for _ in range(rounds):
-        their_times += theirs()
-        for name, *pair in run_ours(program, model, seconds):
-            our_times.setdefault(name, []).append(pair)
-    wall, cpu = median_pair(their_times)
-    print(f"{model + ' (ms per step)':34} {'time':>9} {'ratio':>7} {'CPU':>9} {'ratio':>7}")
-    print_row("  PyTorch " + torch.__version__, (wall, cpu), (wall, cpu))
-    for name, times in our_times.items():
-        ours = median_pair(times)
-        print_row("  " + name, ours, (wall, cpu))
+        theirs += step()
+        for label, program in programs.items():
+            for name, taken in run_ours(program, model, seconds):
+                ours.setdefault(label + name, []).append(taken)
+    print(f"{model + ' (ms per step)':34} {'median':>9} {'ratio':>7} {'best':>9} {'ratio':>7}")
+    print_row("  PyTorch " + torch.__version__, theirs, theirs)
+    for name, times in ours.items():
+        print_row("  " + name, times, theirs)
 
 
 def main():
@@ -150,13 +142,15 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("program", help="the built bench_nn_step")
+    parser.add_argument("--before", help="bench_nn_step of an older build")
     parser.add_argument("--model", choices=MODELS, nargs="+", default=list(MODELS))
     parser.add_argument("--rounds", type=int, default=5, help="turns that each side takes")
     parser.add_argument("--seconds", type=float, default=0.3, help="least time of each of ours, per turn")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    programs = {"": args.program} | ({"before: ": args.before} if args.before else {})
     for model in args.model:
-        compare(args.program, model, args.rounds, args.seconds)
+        compare(programs, model, args.rounds, args.seconds)
     return 0
 
 

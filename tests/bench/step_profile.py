@@ -25,10 +25,10 @@ PARTS = [
     (None, r"random_mask|initialize|place_taps|place_tiles|sparse_linear::sparse_linear|sparse_layers::sparse_layers"
            r"|sparse_convolution::sparse_convolution|sparse::apply|refill|\[kernel|ld-linux|backward_plans|problem"),
     ("sums of outputs and input gradients", r"\bgather<"),
-    ("sums of weight gradients", r"\bgradient<|\breduce\("),
-    ("copies into slabs", r"\bpack\(|copy_tile|copy_gradient_tile|gather_plan::gather|add_gradients|memmove"),
+    ("sums of weight gradients", r"\bgradient<|\breduce\b"),
+    ("copies into slabs", r"\bpack\b|copy_tile|copy_gradient_tile|gather_plan::gather|add_gradients|memmove"),
     ("pooling", r"max_pool|pool"),
-    ("bias gradients", r"::sum\("),
+    ("bias gradients", r"::sum\b"),
     ("weights into and out of place, update", r"load_weights|store_gradients|step_|sum_of_squares|sgd|memset"),
     ("images into blocks", r"to_block|from_block"),
     ("ReLU, dropout", r"relu|scale_kept|dropout"),
