@@ -5,7 +5,8 @@
 
 Times training steps (batch 128, one thread) at many densities through oneDNN, through the sparse kernels and as
 `compute.kernels = "auto"` chooses, which may be oneDNN for the first layers and the sparse kernels for the others. They take
-turns; CPU time, the best of them, which neighbours on the machine disturb least. With --bf16 oneDNN multiplies bf16 (the sparse kernels don't).
+turns; CPU time, the best of them, which neighbours on the machine disturb least. With --bf16 oneDNN multiplies bf16 (the
+sparse kernels don't).
 """
 
 import argparse

@@ -431,6 +431,20 @@ class Scripts(Scratch):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue((self.folder / "simulation.png").read_bytes().startswith(b"\x89PNG"))
         self.assertEqual(done.stdout.count("| FedAvg |"), 4)
+        text = (ANALYSIS.parent / "tests" / "bench" / "README-collectives.md").read_text(encoding="utf-8")
+        of_alexnet = [line for part in done.stdout.split("Gbit/s, ") if part.startswith("AlexNet")
+                      for line in part.splitlines() if line.startswith(("| MPI", "| Fed"))]
+        self.assertEqual(len(of_alexnet), 2 * (8 + 4))
+        self.assertEqual([line for line in of_alexnet if line[2:] not in text], [])
+
+    def test_timings_in_the_texts_are_those_of_the_files(self):
+        bench = ANALYSIS.parent / "tests" / "bench"
+        text = "".join((bench / f"README-{what}.md").read_text(encoding="utf-8") for what in ("compute", "collectives"))
+        printed = subprocess.run([sys.executable, bench / "tables.py", ANALYSIS / "results" / "timings", "pytorch", "reconfigure",
+                                  "collectives"], capture_output=True, text=True, check=True).stdout
+        rows = [line for line in printed.splitlines() if line.startswith(("| L", "| A", "| R", "| `"))]
+        self.assertEqual(len(rows), 12 + 9 + 10)
+        self.assertEqual([line for line in rows if line not in text], [])
 
     def test_summary_prints_five_lines(self):
         done = self.script("summary.py", write_results(self.folder / "a.h5"))
