@@ -22,7 +22,6 @@ install_packages build run analysis test simulation profile
 build_release -DFEDDIP_BUILD_BENCHMARKS=ON
 cmake --build --preset release --target simulated_round >&2
 export OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
 
 measure() { # FILE COMMAND...
     local out=$folder/$1 started=$SECONDS
@@ -73,7 +72,7 @@ profile() {
 rounds_of_lenet5() {
     local method
     for method in feddip fedavg; do
-        mpirun --bind-to none -np 2 "$built/src/app/feddip" train "$feddip_root/jobs/configs/fashion-mnist-lenet5.toml" \
+        mpi_run 2 "$built/src/app/feddip" train "$feddip_root/jobs/configs/fashion-mnist-lenet5.toml" \
             --set federation.rounds=100 --set method.name=$method --set checkpoint.every_rounds=0 --out "$folder/lenet5-$method.h5" >&2
     done
     "$python" -c 'import sys, h5py, numpy
@@ -93,7 +92,7 @@ json.dump({"benchmarks": [{key: b[key] for key in kept if key in b} for b in of]
 }
 
 collectives() {
-    mpirun --oversubscribe --bind-to none -n 4 "$1/bench_collectives" --benchmark_format=csv
+    mpi_run 4 "$1/bench_collectives" --benchmark_format=csv
 }
 
 measure machine.txt machine

@@ -11,20 +11,18 @@ import json
 import pathlib
 import re
 import statistics
+import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "analysis"))
+
+from feddip_analysis.tables import markdown_lines  # noqa: E402
 
 MODELS = {"lenet5": "LeNet-5", "alexnet": "AlexNet", "resnet18": "ResNet-18"}
 SPREADS = {"erk": "ERK", "uniform": "uniform"}
 
 
-def row(*cells):
-    print("| " + " | ".join(str(cell) for cell in cells) + " |")
-
-
-def head(title, *cells):
-    print(f"\n## {title}\n")
-    row(*cells)
-    print("|" + "---|" * len(cells))
+def show(title, head, rows):
+    print(f"\n## {title}\n\n{markdown_lines([head, *rows])}", end="")
 
 
 def number(value):
@@ -50,13 +48,15 @@ def label(model, case):
 
 
 def beside_pytorch(models):
-    head("A step beside PyTorch's, ms, and how many times as fast", "", "PyTorch", "before", "now", "best of all turns: before", "now")
+    rows = []
     for model, steps in models.items():
         theirs = steps["PyTorch"]
         for case in (name for name in steps if name.endswith("/automatic") and not name.startswith("before")):
             cells = [f"{number(times[i])} ({number(theirs[i] / times[i])})" if times else ""
                      for i in (0, 1) for times in (steps.get("before: " + case), steps[case])]
-            row(label(model, case.split("/")[0]), number(theirs[0]), *cells)
+            rows.append([label(model, case.split("/")[0]), number(theirs[0]), *cells])
+    head = ["", "PyTorch", "before", "now", "best of all turns: before", "now"]
+    show("A step beside PyTorch's, ms, and how many times as fast", head, rows)
 
 
 def kernel_choice(path):
@@ -70,11 +70,12 @@ def kernel_choice(path):
         elif line.startswith("worst"):
             print("\n" + line)
     densities = sorted({density for of_model in steps.values() for density in of_model})
-    head("Which kernels, ms", "density, %", *densities)
+    rows = []
     for (model, spread), times in steps.items():
         for index, name in ((1, "sparse"), (0, "oneDNN"), (2, "auto")):
             title = f"{MODELS[model]}, {SPREADS[spread]}: {name}" if index == 1 else name
-            row(title, *(number(times[d][index]) if d in times else "" for d in densities))
+            rows.append([title, *(number(times[d][index]) if d in times else "" for d in densities)])
+    show("Which kernels, ms", ["density, %", *map(str, densities)], rows)
 
 
 def medians(path):
@@ -87,22 +88,19 @@ def medians(path):
 
 def reconfiguring(path, models):
     """Steps where all weights get a gradient, beside those on the mask."""
-    head("A step that reconfigures, ms", "", "on the mask", "reconfiguring", "times as long")
+    rows = []
     for name, measured in medians(path).items():
         _, model, case, kernels = name.split("/")
         near = models[model][f"{case}/{kernels}"][0]
         ours = float(measured["cpu_time"])
-        row(label(model, case), number(near), number(ours), number(ours / near))
+        rows.append([label(model, case), number(near), number(ours), number(ours / near)])
+    show("A step that reconfigures, ms", ["", "on the mask", "reconfiguring", "times as long"], rows)
 
 
 def collectives(now, before):
     """Mean ms of each collective, and how many times faster than the dense one of its kind."""
-    def read(path):
-        if not path.exists():
-            return {}
-        return {name.split("/iterations")[0]: float(r["real_time"]) for name, r in medians(path).items()}
-
-    runs = [read(path) for path in (now, before) if path.exists()]
+    runs = [{name.split("/iterations")[0]: float(r["real_time"]) for name, r in medians(path).items()}
+            for path in (now, before) if path.exists()]
     cases = sorted({name.rsplit("/", 2)[0] for name in runs[0]})
     kinds = list(dict.fromkeys("/".join(name.rsplit("/", 2)[1:]) for name in runs[0]))
 
@@ -110,35 +108,32 @@ def collectives(now, before):
         taken, dense = times[f"{case}/{kind}"], times[f"{case}/{kind.split('/')[0]}/dense"]
         return number(taken) + (f" ({number(dense / taken)})" if taken != dense else "")
 
-    head("Collectives, ms", "", *(title for case in cases for title in (case.replace("/", ", s = "), "before")[:len(runs)]))
-    for kind in kinds:
-        row(f"`{kind}`", *(cell(times, case, kind) for case in cases for times in runs))
+    head = ["", *(title for case in cases for title in (case.replace("/", ", s = "), "before")[:len(runs)])]
+    show("Collectives, ms", head, [[f"`{kind}`", *(cell(times, case, kind) for case in cases for times in runs)] for kind in kinds])
 
 
 def plain(title, path, *columns):
-    head(title, *columns)
-    for name, r in medians(path).items():
-        row(name, *(number(float(r[column])) if r.get(column) else "" for column in columns[1:]))
+    show(title, columns, [[name, *(number(float(r[column])) if r.get(column) else "" for column in columns[1:])]
+                          for name, r in medians(path).items()])
 
 
 def profile(path):
-    """Shares of a step's parts, in ms."""
+    """A step's parts, in ms."""
     steps = collections.defaultdict(dict)
     with path.open(encoding="utf-8") as file:
         for step, program, part, microseconds in csv.reader(file):
             steps[step, program][part] = float(microseconds) / 1000
     parts = list(dict.fromkeys(part for of_step in steps.values() for part in of_step))
-    head("Where a step's time goes, ms", "", *parts, "all")
-    for (step, program), of_step in steps.items():
-        row(f"{step}, {program}", *(number(of_step.get(part, 0)) for part in parts), number(sum(of_step.values())))
+    show("Where a step's time goes, ms", ["", *parts, "all"],
+         [[f"{step}, {program}", *(number(of_step.get(part, 0)) for part in parts), number(sum(of_step.values()))]
+          for (step, program), of_step in steps.items()])
 
 
 def roofs(path):
     measured = {b["name"]: b for b in json.loads(path.read_text())["benchmarks"]}
-    head("The machine", "", "")
-    for name, b in measured.items():
-        if name.startswith("machine/"):
-            row(name, next(f"{b[unit]:.1f} {unit}" for unit in ("gflops", "gigabytes", "items_per_second") if unit in b))
+    show("The machine", ["", ""],
+         [[name, next(f"{b[unit]:.1f} {unit}" for unit in ("gflops", "gigabytes", "items_per_second") if unit in b)]
+          for name, b in measured.items() if name.startswith("machine/")])
     sparse = [b["gflops"] / measured["machine/peak"]["gflops"] for name, b in measured.items()
               if "bytes" in b and not name.endswith("/onednn") and "/plain/" not in name]
     low, middle, high = statistics.quantiles(sparse, n=4)
