@@ -49,9 +49,7 @@ int main(int argc, char** argv) {
         return run(argc, argv);
     } catch (...) {
         const auto problem = describe(std::current_exception());
-        if (launched_rank() == 0) {
-            print_error(problem.reason);
-        }
+        print_error_once(problem.reason);
         return problem.code;
     }
 }

@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <thread>
 
 namespace feddip::app {
 
@@ -44,6 +46,15 @@ int launched_rank() {
         }
     }
     return 0;
+}
+
+void print_error_once(const std::string& reason) {
+    if (launched_rank() == 0) {
+        print_error(reason);
+    } else {
+        // Less than the five seconds that jobs/slurm.sh has srun wait: what srun kills looks like a lost node.
+        std::this_thread::sleep_for(std::chrono::seconds(3));
+    }
 }
 
 } // namespace feddip::app

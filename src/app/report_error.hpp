@@ -20,7 +20,10 @@ failure describe(const std::exception_ptr& problem);
 void print_error(const std::string& reason);
 
 // This process's rank as its launcher (mpirun, srun) told it through the environment; 0 when started alone.
-// For what goes wrong before MPI runs: every rank meets it, one should say it.
 int launched_rank();
+
+// print_error for what goes wrong before MPI runs, which every rank meets: rank 0 says it for all. mpirun ends all ranks
+// with the first that fails, so the others give rank 0 three seconds.
+void print_error_once(const std::string& reason);
 
 } // namespace feddip::app

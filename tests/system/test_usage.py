@@ -91,6 +91,15 @@ class Usage(program.Program):
             with self.subTest(arguments=arguments):
                 self.assert_refused(self.run_program(*arguments, ranks=3))
 
+    def test_rank_0_says_it_though_it_is_the_last(self):
+        launcher, _, _, *options = program.mpirun(1)
+        wrong = [program.FEDDIP, "train"]
+        done = subprocess.run(
+            [launcher, *options, "-np", "1", "sh", "-c", 'sleep 1; exec "$0" "$@"', *wrong, ":", "-np", "2", *wrong],
+            cwd=self.folder, env=program.ENVIRONMENT, check=False, capture_output=True, text=True,
+            timeout=program.SECONDS)
+        self.assert_refused(done, "config")
+
     def test_help_and_version_are_results(self):
         for arguments, parts in [
             (["--help"], ["train", "check", "info"]),
