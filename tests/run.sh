@@ -19,8 +19,8 @@ say "Testing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-# One after the other: tests with several ranks or nodes fill the machine.
-ctest --test-dir "$feddip_root/build/release" --output-on-failure "$@" | tee "$log" || status=$?
+# Two at a time, but for those that say that they fill the machine, with several ranks or nodes.
+ctest --test-dir "$feddip_root/build/release" --output-on-failure --parallel 2 "$@" | tee "$log" || status=$?
 
 count() { grep -cE "^ *[0-9]+/[0-9]+ Test +#[0-9]+: .*$1" "$log" || true; }
 # What tests say in ctest's log of having skipped.
