@@ -1,9 +1,12 @@
 """The study of clients that differ (jobs/budget_study.sh): what each system reaches, in which time and with which bytes, in
-federations whose clients are alike, 10-fold and 100-fold apart."""
+federations whose clients are alike, 10-fold and 100-fold apart. Where every client does the same as in the 10-fold one, the
+runs are those, and their times are told from their bytes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -11,12 +14,26 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from . import budgets, results, statistics, tables, targets
+from . import budgets, links, results, statistics, tables, targets
 from .defaults import PROGRAM
 from .results import Group
 
-FEDERATIONS = ("alike", "10-fold", "100-fold")  # folders
-DEADLINES = {"alike": 1.5, "10-fold": 2.0, "100-fold": 20.0}  # seconds; of one system half
+
+@dataclass(frozen=True)
+class Federation:
+    links: links.Links  # of quick, medium and slow clients
+    deadline: float  # seconds; of one system half
+
+
+_SHARES, _LATENCY = (0.34, 0.33, 0.33), (20.0,)
+_SLOWER = 10.0  # are all but the quick clients of 100-fold than in 10-fold, and as many times as long is the deadline
+_TEN_FOLD = Federation(links.Links(_SHARES, (10.0, 3.16, 1.0), (10.0, 3.16, 1.0), _LATENCY, (0.01, 0.0316, 0.1)), 2.0)
+FEDERATIONS = {  # folders
+    "alike": Federation(links.Links(_SHARES, (10.0,), (10.0,), _LATENCY, (0.01,)), 1.5),
+    "10-fold": _TEN_FOLD,
+    "100-fold": Federation(_TEN_FOLD.links.slower(_SLOWER, {1, 2}), _SLOWER * _TEN_FOLD.deadline),
+}
+RUN = "10-fold"  # whose runs tell of the others
 PARTITIONS = {"iid": "i.i.d.", "dirichlet": "Dirichlet"}
 WAITS, BUDGETS, RESTS = "FedAvg, waits for all", "FedDIP, budgets", "FedDIP, budgets, begun dense, with a mask that rests"
 DROPS = ("FedAvg, drops who is late", "FedDIP, drops who is late")
@@ -62,8 +79,8 @@ Study = dict[tuple[str, str], Systems]
 def system_of(run: xr.Dataset) -> str:
     """Raises ValueError for one that is none of the study's."""
     config = PROGRAM | results.config(run)
-    whole = DEADLINES.get(Path(run.attrs["path"]).parent.name)
-    config["half the deadline"] = whole is not None and config["budget.deadline_s"] == whole / 2
+    federation = FEDERATIONS.get(Path(run.attrs["path"]).parent.name)
+    config["half the deadline"] = federation is not None and config["budget.deadline_s"] == federation.deadline / 2
     said = {key: config[key] for key in _SAYING}
     for name, says in SYSTEMS.items():
         if said == _SAYING | says:
@@ -72,13 +89,55 @@ def system_of(run: xr.Dataset) -> str:
 
 
 def study_of(runs: Sequence[xr.Dataset]) -> Study:
-    """The federation is the name of a run's folder."""
+    """The federation is the name of a run's folder. Systems that were not run in one are there by the runs of the 10-fold one
+    where these tell."""
     found: dict[tuple[str, str], list[xr.Dataset]] = {}
     for run in runs:
         where = (Path(run.attrs["path"]).parent.name, str(results.config(run)["data.partition"]))
         found.setdefault(where, []).append(run)
-    order = [(federation, partition) for federation in FEDERATIONS for partition in PARTITIONS]
-    return {where: by_system(found[where]) for where in order if where in found}
+    study: Study = {}
+    for federation in FEDERATIONS:
+        for partition in PARTITIONS:
+            told = (told_by(run, federation) for run in found.get((RUN, partition), []))
+            systems = by_system([run for run in told if run is not None]) | by_system(found.get((federation, partition), []))
+            if systems:
+                study[federation, partition] = {name: systems[name] for name in SYSTEMS if name in systems}
+    return study
+
+
+def told_by(run: xr.Dataset, federation: str) -> xr.Dataset | None:
+    """A 10-fold run as it would have been in another federation, the same to the bit but for its times; None where some client
+    might have done otherwise. None does without budgets, nor where all are slower by one factor, by which the deadline is longer
+    too, but for quick clients that are never late."""
+    ran, other, own = FEDERATIONS[RUN], FEDERATIONS[federation], links.of_run(run)
+    if federation == RUN or own is None or own.per_class() != ran.links.per_class():
+        return None
+    keys, longer = results.config(run), other.deadline / ran.deadline
+    mode, deadline = keys["budget.mode"], keys["budget.deadline_s"]
+    if mode != "none" and other.links != ran.links.slower(longer, {1, 2}):
+        return None
+    if mode in ("deadline", "drop") and _quick_are_late(run, deadline):
+        return None
+    text = run.attrs["config_toml"]
+    changed = {name: list(getattr(other.links, name)) for name in links.OF_CLASSES} | {"deadline_s": longer * deadline}
+    for key, value in changed.items():
+        text = re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", text)
+    path = Path(run.attrs["path"])
+    told = links.over(run, other.links, longer * deadline)
+    return told.assign_attrs(config_toml=text, path=str(path.parent.parent / federation / path.name), **{_TOLD: str(path)})
+
+
+_TOLD = "told_by"  # attribute of such runs: the file
+
+
+def is_told(runs: Sequence[xr.Dataset]) -> bool:
+    return all(_TOLD in run.attrs for run in runs)
+
+
+def _quick_are_late(run: xr.Dataset, deadline: float) -> bool:
+    """Those who never answer are not among the quick, who would need 30,000 images for that in the study."""
+    quick = links.classes_of_clients(run)[run.client_id.values] == 0
+    return bool((quick & ~budgets.in_time(run, deadline)).any())
 
 
 def by_system(runs: Sequence[xr.Dataset]) -> Systems:
@@ -224,18 +283,20 @@ def ratio_of_times(systems: Systems, name: str, other: str) -> str:
 
 def aims(study: Study) -> str:
     """FedDIP with budgets in each federation: against FedAvg that waits for all, whose planned cases are one family, and its
-    time beside that of the systems that drop who is late."""
+    time beside that of the systems that drop who is late. Cases that have the runs of others are not shown again."""
 
     def against_waiting(where: tuple[str, str], name: str) -> statistics.Comparison:
         return statistics.compare(_final(study[where], name), _final(study[where], WAITS))
 
-    cases = [(where, name) for where in study for name in AIMED if name in study[where]]
+    def cases_of(names: Sequence[str]) -> list[tuple[tuple[str, str], str]]:
+        return [(where, name) for where in study for name in names if name in study[where] and not is_told(study[where][name])]
+
+    cases = cases_of(AIMED)
     planned = len(FEDERATIONS) * len(PARTITIONS) * len(AIMED)
     compared = [against_waiting(*case) for case in cases]
     judged = statistics.verdicts([*compared, *[statistics.compare({}, {})] * (planned - len(compared))])
     rows = [(*case, of.compared, of.verdict + (", by more than a point" if of.below else "")) for case, of in zip(cases, judged)]
-    explored = [(where, name) for where in study for name in EXPLORED if name in study[where]]
-    rows += [(*case, against_waiting(*case), "explored, not planned") for case in explored]
+    rows += [(*case, against_waiting(*case), "explored, not planned") for case in cases_of(EXPLORED)]
     head = ["clients", "partition", "system", f"minus {WAITS}", "verdict", *(f"time beside {name}" for name in DROPS)]
     lines = [
         [
@@ -260,7 +321,8 @@ def blocks(study: Study) -> dict[str, str]:
         return {}
     made = {"aims": aims(study)}
     for (federation, partition), systems in study.items():
-        made[f"{federation}-{partition}"] = ends(systems)
+        if not all(map(is_told, systems.values())):
+            made[f"{federation}-{partition}"] = ends(systems)
         made[f"{federation}-{partition}-reached"] = reached(systems)
     return made
 

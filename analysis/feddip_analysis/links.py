@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +10,11 @@ import xarray as xr
 
 from .results import config, first_look_bytes
 
+FIRST = 0  # id of the client that methods may look at first
 Values = tuple[float, ...]
+_RATES = ("uplink_mbit", "downlink_mbit")
+_TIMES = ("latency_ms", "train_ms_per_image")
+OF_CLASSES = (*_RATES, *_TIMES)
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Links:
     train_ms_per_image: Values = (0.0,)  # forward and backward
 
     def __post_init__(self) -> None:
-        for name in ("uplink_mbit", "downlink_mbit", "latency_ms", "train_ms_per_image"):
+        for name in OF_CLASSES:
             values = getattr(self, name)
             if len(values) not in (1, len(self.shares)):
                 raise ValueError(f"{name} needs one value, or one for each of the {len(self.shares)} shares")
@@ -34,6 +39,17 @@ class Links:
 
     def of_class(self, name: str) -> np.ndarray:
         return np.broadcast_to(np.array(getattr(self, name), dtype=float), len(self.shares))
+
+    def per_class(self) -> Links:
+        """The same with one value for each class everywhere."""
+        return replace(self, **{name: tuple(map(float, self.of_class(name))) for name in OF_CLASSES})
+
+    def slower(self, factor: float, classes: Collection[int]) -> Links:
+        """With clients of these classes that take so many times as long for everything."""
+        factors = [factor if c in classes else 1.0 for c in range(len(self.shares))]
+        rates = {name: self.of_class(name) / factors for name in _RATES}
+        times = {name: self.of_class(name) * factors for name in _TIMES}
+        return replace(self, **{name: tuple(map(float, values)) for name, values in (rates | times).items()})
 
     def at_once(self) -> Links:
         """The same clients with links of unlimited speed."""
@@ -53,7 +69,7 @@ def of_run(run: xr.Dataset) -> Links | None:
         if f"links.{name}" in keys
     }
     links = Links(**given)
-    modelled = any(any(links.of_class(name)) for name in Links.__dataclass_fields__ if name != "shares")
+    modelled = any(any(links.of_class(name)) for name in OF_CLASSES)
     return links if modelled else None
 
 
@@ -84,9 +100,14 @@ def client_seconds(run: xr.Dataset, links: Links) -> np.ndarray:
     sampled = run.client_id.values >= 0
     images = run.client_samples.values * float(config(run).get("federation.local_epochs", 5))
     exchanged = (_downloads(run, sampled), images, run.client_bytes_up.values.astype(float))
-    answered = run.client_dropped_out.values == 0 if "client_dropped_out" in run else sampled
-    seconds = _seconds(links, *(of_each[:, :, None] for of_each in exchanged), answered[:, :, None])
+    seconds = _seconds(links, *(of_each[:, :, None] for of_each in exchanged), _answered(run)[:, :, None])
     return np.where(sampled[:, :, None], seconds, 0.0)
+
+
+def _answered(run: xr.Dataset) -> np.ndarray:
+    """[round, slot]"""
+    sampled = run.client_id.values >= 0
+    return sampled & (run.client_dropped_out.values == 0) if "client_dropped_out" in run else sampled
 
 
 def _downloads(run: xr.Dataset, sampled: np.ndarray) -> np.ndarray:
@@ -153,6 +174,38 @@ def with_links(run: xr.Dataset, links: Links, clients_per_round: int | None = No
     if clients_per_round in (None, recorded) and links == of_run(run) and _is_simulated(run):
         return run
     return run.assign(simulated_seconds=("round", round_seconds(run, links, clients_per_round)))
+
+
+def classes_of_clients(run: xr.Dataset) -> np.ndarray:
+    """[client] The class of each, by what it took over the links that the run had; -1 where it never answered. ValueError where
+    a client took what none of its class would."""
+    there, ids = _answered(run), run.client_id.values
+    off = np.abs(client_seconds(run, of_run(run)) - run.client_simulated_seconds.values[:, :, None])
+    nearest = off.argmin(axis=2)
+    classes = np.full(ids.max() + 1, -1)
+    classes[ids[there]] = nearest[there]
+    if not (off.min(axis=2)[there] <= 1e-6).all() or (classes[ids] != nearest)[there].any():
+        raise ValueError(f"{run.attrs['path']}: times of clients that its links don't explain")
+    return classes
+
+
+def over(run: xr.Dataset, others: Links, given_up_s: float) -> xr.Dataset:
+    """What a run would have taken over other links on which each client does the same, told from its bytes; who was not waited
+    for is given up after `given_up_s`. ValueError where the file doesn't tell."""
+    classes = classes_of_clients(run)
+    ids, there = run.client_id.values, _answered(run)
+    seconds = np.take_along_axis(client_seconds(run, others), np.maximum(classes[ids], 0)[:, :, None], axis=2)[:, :, 0]
+    seconds = np.where(there, seconds, np.where(ids >= 0, given_up_s, np.nan))
+    of_rounds = np.nanmax(seconds, axis=1)
+    before = float(run.simulated_seconds[0]) - np.nanmax(run.client_simulated_seconds.values[0])
+    if before > 1e-9:
+        who = classes[FIRST]
+        if who < 0:
+            raise ValueError(f"{run.attrs['path']}: nothing tells how fast the client is that is looked at first")
+        own = of_run(run)
+        slower = others.of_class("train_ms_per_image")[who] / own.of_class("train_ms_per_image")[who]
+        of_rounds[0] += (before - _look_seconds(run, own)[who]) * slower + _look_seconds(run, others)[who]
+    return run.assign(client_simulated_seconds=(("round", "slot"), seconds), simulated_seconds=("round", of_rounds))
 
 
 def _is_simulated(run: xr.Dataset) -> bool:

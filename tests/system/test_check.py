@@ -36,7 +36,7 @@ class Check(program.Program):
         listed = subprocess.run([program.CONFIGS.parent / "budget_study.sh", "study", "alike", "10-fold", "100-fold", "alexnet"],
                                 capture_output=True, text=True, check=True, cwd=self.folder).stdout.splitlines()
         lines = [line.split() for line in listed if line.split()[2].endswith("-seed1.h5")]
-        self.assertEqual(len(lines), 2 * (4 + 13 + 13) + 4)
+        self.assertEqual(len(lines), 2 * (2 + 13 + 13) + 4)
         for config, _, name, *settings in lines:
             with self.subTest(name=name):
                 result = self.run_program("check", config, *settings)

@@ -1,5 +1,8 @@
 """What is drawn of clients that differ."""
 
+import json
+import pathlib
+import subprocess
 import sys
 import unittest
 
@@ -12,11 +15,12 @@ except ImportError as missing:
     sys.exit(77)
 
 import budget_tables
-from feddip_analysis import Group, budgets, classes, collect, federations, group_runs, load
+from feddip_analysis import Group, budgets, classes, collect, federations, group_runs, links, load, results
 from made_runs import as_much_from_each_byte
 from scratch import Scratch, run_script
 from synthetic import SLOTS, write_results
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 ROUNDS = 4
 LINKS = {"budget.mode": "deadline", "budget.deadline_s": 2.0, "links.uplink_mbit": [10.0, 1.0]}
 
@@ -125,7 +129,7 @@ class Federations(Scratch):
 
     def setUp(self):
         super().setUp()
-        links = {"links.uplink_mbit": [10.0, 1.0]}
+        links = {"links.shares": [0.5, 0.5], "links.uplink_mbit": [10.0, 1.0]}
         late = {"budget.deadline_s": 2.0}
         self.write("fedavg", end=0.9, seconds=4.0, config=links)
         self.write("fedavg", end=0.8, seconds=2.0, config=links | late | {"budget.mode": "drop"})
@@ -171,7 +175,8 @@ class Federations(Scratch):
         self.assertEqual(federations.system_of(self.run_of(config=forgets)), "FedDIP, budgets without feedback")
 
     def test_half_of_the_deadline_makes_another_system_which_is_explored(self):
-        links = {"links.uplink_mbit": [10.0, 1.0], "sparsity.initial": 0.0, "sparsity.final_rounds": 0.4}
+        links = {"links.shares": [0.5, 0.5], "links.uplink_mbit": [10.0, 1.0]}
+        links |= {"sparsity.initial": 0.0, "sparsity.final_rounds": 0.4}
         self.write("feddip", end=0.895, seconds=0.5, config=links | {"budget.mode": "deadline", "budget.deadline_s": 1.0})
         study = federations.study_of(collect([self.folder])[0])
         self.assertIn(federations.HALF, study["10-fold", "iid"])
@@ -226,6 +231,100 @@ class Federations(Scratch):
 
     def test_a_row_of_pictures_for_each_partition(self):
         self.assertEqual(len(federations.draw("10-fold", self.study).axes), 2)
+
+
+class Told(Scratch):
+    """Of three classes of 10-fold, by what clients 0 to 4 exchange: 0 is quick, 1 and 2 medium, 3 and 4 slow."""
+
+    CLASSES = np.array([0, 1, 1, 2, 2])
+    ROUNDS = 3
+
+    def ten_fold(self, mode="none", method="feddip", before=0.0, late=(), **columns):
+        ran = federations.FEDERATIONS["10-fold"].links
+        config = {f"links.{name}": list(getattr(ran, name)) for name in ("shares", *links.OF_CLASSES)}
+        config |= {"budget.mode": mode, "budget.deadline_s": 2.0, "federation.local_epochs": 1}
+        path = self.folder / "10-fold" / "a.h5"
+        path.parent.mkdir(exist_ok=True)
+        shape = (self.ROUNDS, SLOTS)
+        clients = {
+            "bytes_down": np.full(shape, 25_000, np.uint64),
+            "bytes_up": np.full(shape, 12_500, np.uint64),
+            "samples": np.full(shape, 1000, np.uint32),
+            "simulated_seconds": self.seconds(10, 3.16, 1),
+            "dropped_out": np.zeros(shape, np.int32),
+        } | columns
+        for where in late:
+            clients["dropped_out"][where], clients["simulated_seconds"][where] = 1, 2.0
+        of_rounds = clients["simulated_seconds"].max(axis=1)
+        of_rounds[0] += before
+        exchanged = {
+            "bytes_down": clients["bytes_down"].sum(axis=1) + (25_000 * (before > 0)) * (np.arange(self.ROUNDS) == 0),
+            "bytes_up": clients["bytes_up"].sum(axis=1) + (1_000 * (before > 0)) * (np.arange(self.ROUNDS) == 0),
+        }
+        columns = {"simulated_seconds": of_rounds} | exchanged
+        return load(write_results(path, method, rounds=self.ROUNDS, clients=clients, columns=columns, config=config))
+
+    def seconds(self, *mbit, latency=0.02):
+        """A thousand images take 0.1 s where a link has 1 Mbit/s; 0.2 and 0.1 Mbit are exchanged."""
+        each = 2 * np.broadcast_to(latency, 3) + 0.3 / np.array(mbit) + 0.1 / np.array(mbit)
+        each[1] += 0.0316 - 0.1 / 3.16 if mbit[1] == 3.16 else 0.0  # as rounded in the study
+        return np.tile(each[self.CLASSES], (self.ROUNDS, 1))
+
+    def test_where_everybody_has_the_links_of_the_quick_all_take_what_they_take(self):
+        told = federations.told_by(self.ten_fold(), "alike")
+        np.testing.assert_allclose(told.client_simulated_seconds, 0.08)
+        np.testing.assert_allclose(told.simulated_seconds, 0.08)
+        self.assertEqual(links.of_run(told), federations.FEDERATIONS["alike"].links)
+
+    def test_all_but_the_quick_are_ten_times_slower(self):
+        run = self.ten_fold("deadline")
+        told = federations.told_by(run, "100-fold")
+        slower = np.where(self.CLASSES == 0, 1, 10)
+        np.testing.assert_allclose(told.client_simulated_seconds, slower * run.client_simulated_seconds)
+        np.testing.assert_allclose(told.simulated_seconds, 10 * run.simulated_seconds)
+        self.assertEqual(results.config(told)["budget.deadline_s"], 20)
+        self.assertTrue(federations.is_told([told]) and not federations.is_told([run]))
+
+    def test_who_is_not_waited_for_is_given_up_at_the_other_deadline(self):
+        told = federations.told_by(self.ten_fold("drop", late=[(1, 4)]), "100-fold")
+        self.assertEqual(float(told.client_simulated_seconds[1, 4]), 20)
+        np.testing.assert_allclose(told.simulated_seconds, [4.4, 20, 4.4])
+
+    def test_budgets_of_a_deadline_tell_nothing_of_other_spreads(self):
+        self.assertIsNone(federations.told_by(self.ten_fold("deadline"), "alike"))
+
+    def test_where_quick_clients_are_late_a_longer_deadline_changes_what_is_done(self):
+        self.assertIsNone(federations.told_by(self.ten_fold("drop", late=[(0, 0)]), "100-fold"))
+
+    def test_what_the_first_client_does_before_the_first_round_is_slower_too(self):
+        # It is quick in one run, slow in the other; half a second of the time is training.
+        for ids, at_100_fold in ((np.arange(5), 1), (np.array([4, 1, 2, 3, 0]), 10)):
+            who = 2 if at_100_fold > 1 else 0
+            before = 0.5 + 0.04 + (0.2 + 0.008) / (10, 3.16, 1)[who]
+            run = self.ten_fold("deadline", "flash", before, id=np.tile(ids.astype(np.int32), (self.ROUNDS, 1)))
+            told = federations.told_by(run, "100-fold")
+            extra = float(told.simulated_seconds[0] - told.client_simulated_seconds[0].max())
+            self.assertAlmostEqual(extra, at_100_fold * before)
+
+    def test_times_that_links_do_not_explain_are_refused(self):
+        run = self.ten_fold()
+        run.client_simulated_seconds[2, 3] += 0.1
+        with self.assertRaisesRegex(ValueError, "a.h5: times of clients that its links don't explain"):
+            federations.told_by(run, "100-fold")
+
+    def test_runs_on_other_links_tell_nothing(self):
+        self.assertIsNone(federations.told_by(load(write_results(self.folder / "a.h5")), "100-fold"))
+
+    def test_the_federations_are_those_of_the_list_of_runs(self):
+        for name, federation in federations.FEDERATIONS.items():
+            listed = subprocess.run([ROOT / "jobs" / "budget_study.sh", ".", name], capture_output=True, text=True, check=True).stdout
+            settings = dict(word.split("=", 1) for word in listed.splitlines()[0].split() if "=" in word)
+            given = {key: tuple(np.atleast_1d(json.loads(settings[f"links.{key}"]))) for key in ("shares", *links.OF_CLASSES)}
+            listed_links = links.Links(**given)
+            for key in links.OF_CLASSES:
+                np.testing.assert_allclose(listed_links.of_class(key), federation.links.of_class(key), rtol=1e-12)
+            self.assertEqual(listed_links.shares, federation.links.shares)
+            self.assertEqual(float(settings["budget.deadline_s"]), federation.deadline)
 
 
 class Tables(Scratch):
