@@ -135,7 +135,7 @@ def is_told(runs: Sequence[xr.Dataset]) -> bool:
 
 
 def _quick_are_late(run: xr.Dataset, deadline: float) -> bool:
-    """Those who never answer are not among the quick, who would need 30,000 images for that in the study."""
+    """Those who never answer are not among the quick, who would need 10,000 images for that in the study."""
     quick = links.classes_of_clients(run)[run.client_id.values] == 0
     return bool((quick & ~budgets.in_time(run, deadline)).any())
 
