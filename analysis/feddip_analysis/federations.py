@@ -90,7 +90,7 @@ def system_of(run: xr.Dataset) -> str:
 
 def study_of(runs: Sequence[xr.Dataset]) -> Study:
     """The federation is the name of a run's folder. Systems that were not run in one are there by the runs of the 10-fold one
-    where these tell."""
+    where all of these tell."""
     found: dict[tuple[str, str], list[xr.Dataset]] = {}
     for run in runs:
         where = (Path(run.attrs["path"]).parent.name, str(results.config(run)["data.partition"]))
@@ -98,8 +98,12 @@ def study_of(runs: Sequence[xr.Dataset]) -> Study:
     study: Study = {}
     for federation in FEDERATIONS:
         for partition in PARTITIONS:
-            told = (told_by(run, federation) for run in found.get((RUN, partition), []))
-            systems = by_system([run for run in told if run is not None]) | by_system(found.get((federation, partition), []))
+            systems = {}
+            for name, runs in by_system(found.get((RUN, partition), [])).items():
+                told = [run for run in (told_by(run, federation) for run in runs) if run is not None]
+                if len(told) == len(runs):
+                    systems[name] = told
+            systems |= by_system(found.get((federation, partition), []))
             if systems:
                 study[federation, partition] = {name: systems[name] for name in SYSTEMS if name in systems}
     return study
@@ -108,7 +112,7 @@ def study_of(runs: Sequence[xr.Dataset]) -> Study:
 def told_by(run: xr.Dataset, federation: str) -> xr.Dataset | None:
     """A 10-fold run as it would have been in another federation, the same to the bit but for its times; None where some client
     might have done otherwise. None does without budgets, nor where all are slower by one factor, by which the deadline is longer
-    too, but for quick clients that are never late."""
+    too, but for quick clients that are never limited by it."""
     ran, other, own = FEDERATIONS[RUN], FEDERATIONS[federation], links.of_run(run)
     if federation == RUN or own is None or own.per_class() != ran.links.per_class():
         return None
@@ -116,7 +120,7 @@ def told_by(run: xr.Dataset, federation: str) -> xr.Dataset | None:
     mode, deadline = keys["budget.mode"], keys["budget.deadline_s"]
     if mode != "none" and other.links != ran.links.slower(longer, {1, 2}):
         return None
-    if mode in ("deadline", "drop") and _quick_are_late(run, deadline):
+    if mode in ("deadline", "drop") and _quick_are_limited(run, deadline):
         return None
     text = run.attrs["config_toml"]
     changed = {name: list(getattr(other.links, name)) for name in links.OF_CLASSES} | {"deadline_s": longer * deadline}
@@ -134,10 +138,15 @@ def is_told(runs: Sequence[xr.Dataset]) -> bool:
     return all(_TOLD in run.attrs for run in runs)
 
 
-def _quick_are_late(run: xr.Dataset, deadline: float) -> bool:
-    """Those who never answer are not among the quick, who would need 10,000 images for that in the study."""
-    quick = links.classes_of_clients(run)[run.client_id.values] == 0
-    return bool((quick & ~budgets.in_time(run, deadline)).any())
+def _quick_are_limited(run: xr.Dataset, deadline: float) -> bool:
+    """Whether a quick client is late, or holds less than the mask after its first round, as where the deadline leaves room for
+    doubt. Those who never answer are not among the quick, who would need 10,000 images for that in the study."""
+    ids = run.client_id.values
+    quick = links.classes_of_clients(run)[ids] == 0
+    _, first = np.unique(ids, return_index=True)  # in the order of the rounds
+    again = ~np.isin(np.arange(ids.size), first).reshape(ids.shape)
+    less = run.client_density.values < 1 - run.sparsity.values[:, None] - 1e-3
+    return bool((quick & (~budgets.in_time(run, deadline) | (again & less))).any())
 
 
 def by_system(runs: Sequence[xr.Dataset]) -> Systems:

@@ -247,6 +247,7 @@ class Told(Scratch):
         path.parent.mkdir(exist_ok=True)
         shape = (self.ROUNDS, SLOTS)
         clients = {
+            "density": np.ones(shape),
             "bytes_down": np.full(shape, 25_000, np.uint64),
             "bytes_up": np.full(shape, 12_500, np.uint64),
             "samples": np.full(shape, 1000, np.uint32),
@@ -295,6 +296,14 @@ class Told(Scratch):
 
     def test_where_quick_clients_are_late_a_longer_deadline_changes_what_is_done(self):
         self.assertIsNone(federations.told_by(self.ten_fold("drop", late=[(0, 0)]), "100-fold"))
+
+    def test_where_quick_clients_hold_less_than_the_mask_a_longer_deadline_changes_what_is_done(self):
+        first, second = np.ones((self.ROUNDS, SLOTS)), np.ones((self.ROUNDS, SLOTS))
+        first[0, 0], second[1, 0] = 0.1, 0.1
+        self.assertIsNotNone(federations.told_by(self.ten_fold("deadline", density=first), "100-fold"))
+        run = self.ten_fold("deadline", density=second)
+        self.assertIsNone(federations.told_by(run, "100-fold"))
+        self.assertNotIn(("100-fold", "iid"), federations.study_of([run]))
 
     def test_what_the_first_client_does_before_the_first_round_is_slower_too(self):
         # It is quick in one run, slow in the other; half a second of the time is training.
