@@ -11,8 +11,9 @@
 # budget, `alike` has the runs of 10-fold, but for their times, which analysis/budget_tables.py tells. So it does of 100-fold: all
 # but the quick clients are ten times slower there in everything, and the deadline is ten times longer, so that each client
 # does the same (tests/system/test_slower.py), unless the deadline limits a quick one. That part is there for those who want to
-# see it. In `classes`, 10-fold, the slow ones alone have two of the ten classes, and the accuracy of each class is recorded. `alexnet`, 10-fold too, is one seed of AlexNet
-# on CIFAR-10, i.i.d., for 30 rounds of one epoch: what they take, long before that network learns anything.
+# see it. In `classes`, 10-fold, the slow ones alone have two of the ten classes, and the accuracy of each class is recorded.
+# `alexnet`, 10-fold too, is one seed of AlexNet on CIFAR-10, i.i.d., for 30 rounds of one epoch: what they take, long before that
+# network learns anything.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
