@@ -199,7 +199,7 @@ def save(drawn: Figure, name: str) -> None:
 
 def draw_federations(study: federations.Study) -> None:
     with plots.style():
-        for federation in {where: None for (where, _), systems in study.items() if not all(map(federations.is_told, systems.values()))}:
+        for federation in {where: None for (where, _), systems in study.items() if not federations.only_told(systems)}:
             save(federations.draw(federation, study), federation)
 
 

@@ -34,6 +34,7 @@ FEDERATIONS = {  # folders
     "100-fold": Federation(_TEN_FOLD.links.slower(_SLOWER, {1, 2}), _SLOWER * _TEN_FOLD.deadline),
 }
 RUN = "10-fold"  # whose runs tell of the others
+_TOLD = "told_by"  # attribute of runs that others tell: the file
 PARTITIONS = {"iid": "i.i.d.", "dirichlet": "Dirichlet"}
 WAITS, BUDGETS, RESTS = "FedAvg, waits for all", "FedDIP, budgets", "FedDIP, budgets, begun dense, with a mask that rests"
 DROPS = ("FedAvg, drops who is late", "FedDIP, drops who is late")
@@ -98,15 +99,16 @@ def study_of(runs: Sequence[xr.Dataset]) -> Study:
     study: Study = {}
     for federation in FEDERATIONS:
         for partition in PARTITIONS:
-            systems = {}
-            for name, runs in by_system(found.get((RUN, partition), [])).items():
-                told = [run for run in (told_by(run, federation) for run in runs) if run is not None]
-                if len(told) == len(runs):
-                    systems[name] = told
-            systems |= by_system(found.get((federation, partition), []))
+            told = _all_told(by_system(found.get((RUN, partition), [])), federation)
+            systems = told | by_system(found.get((federation, partition), []))
             if systems:
                 study[federation, partition] = {name: systems[name] for name in SYSTEMS if name in systems}
     return study
+
+
+def _all_told(systems: Systems, federation: str) -> Systems:
+    told = {name: [told_by(run, federation) for run in runs] for name, runs in systems.items()}
+    return {name: runs for name, runs in told.items() if all(run is not None for run in runs)}
 
 
 def told_by(run: xr.Dataset, federation: str) -> xr.Dataset | None:
@@ -118,7 +120,7 @@ def told_by(run: xr.Dataset, federation: str) -> xr.Dataset | None:
         return None
     keys, longer = results.config(run), other.deadline / ran.deadline
     mode, deadline = keys["budget.mode"], keys["budget.deadline_s"]
-    if mode != "none" and other.links != ran.links.slower(longer, {1, 2}):
+    if links.has_budgets(run) and other.links != ran.links.slower(longer, {1, 2}):
         return None
     if mode in ("deadline", "drop") and _quick_are_limited(run, deadline):
         return None
@@ -131,11 +133,12 @@ def told_by(run: xr.Dataset, federation: str) -> xr.Dataset | None:
     return told.assign_attrs(config_toml=text, path=str(path.parent.parent / federation / path.name), **{_TOLD: str(path)})
 
 
-_TOLD = "told_by"  # attribute of such runs: the file
-
-
-def is_told(runs: Sequence[xr.Dataset]) -> bool:
+def are_told(runs: Sequence[xr.Dataset]) -> bool:
     return all(_TOLD in run.attrs for run in runs)
+
+
+def only_told(systems: Systems) -> bool:
+    return all(map(are_told, systems.values()))
 
 
 def _quick_are_limited(run: xr.Dataset, deadline: float) -> bool:
@@ -298,7 +301,7 @@ def aims(study: Study) -> str:
         return statistics.compare(_final(study[where], name), _final(study[where], WAITS))
 
     def cases_of(names: Sequence[str]) -> list[tuple[tuple[str, str], str]]:
-        return [(where, name) for where in study for name in names if name in study[where] and not is_told(study[where][name])]
+        return [(where, name) for where in study for name in names if name in study[where] and not are_told(study[where][name])]
 
     cases = cases_of(AIMED)
     planned = len(FEDERATIONS) * len(PARTITIONS) * len(AIMED)
@@ -330,7 +333,7 @@ def blocks(study: Study) -> dict[str, str]:
         return {}
     made = {"aims": aims(study)}
     for (federation, partition), systems in study.items():
-        if not all(map(is_told, systems.values())):
+        if not only_told(systems):
             made[f"{federation}-{partition}"] = ends(systems)
         made[f"{federation}-{partition}-reached"] = reached(systems)
     return made

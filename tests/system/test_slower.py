@@ -66,6 +66,7 @@ class Slower(program.Program):
                 run, slower = self.run_of(ten[system]), self.run_of(hundred[system])
                 self.assert_same_but_for_times(run, slower)
                 self.assert_told(federations.told_by(run, "100-fold"), slower)
+                self.assertIsNone(federations.told_by(run, "alike"), "another deadline, another run")
                 self.assertGreater(float(slower.simulated_seconds.sum()), 5 * float(run.simulated_seconds.sum()))
 
     def test_without_budgets_links_change_nothing_but_times(self):
@@ -75,10 +76,6 @@ class Slower(program.Program):
         alike = self.run_of([*line, *(word for each in settings for word in ("--set", each))])
         self.assert_same_but_for_times(run, alike)
         self.assert_told(federations.told_by(run, "alike"), alike)
-
-    def test_who_keeps_another_deadline_is_not_told(self):
-        run = self.run_of(self.listed("10-fold")["adaptive"])
-        self.assertIsNone(federations.told_by(run, "alike"))
 
 
 if __name__ == "__main__":

@@ -284,7 +284,7 @@ class Told(Scratch):
         np.testing.assert_allclose(told.client_simulated_seconds, slower * run.client_simulated_seconds)
         np.testing.assert_allclose(told.simulated_seconds, 10 * run.simulated_seconds)
         self.assertEqual(results.config(told)["budget.deadline_s"], 20)
-        self.assertTrue(federations.is_told([told]) and not federations.is_told([run]))
+        self.assertTrue(federations.are_told([told]) and not federations.are_told([run]))
 
     def test_who_is_not_waited_for_is_given_up_at_the_other_deadline(self):
         told = federations.told_by(self.ten_fold("drop", late=[(1, 4)]), "100-fold")
