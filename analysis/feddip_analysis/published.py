@@ -22,6 +22,8 @@ from .study import Entry, Family, Setting
 from .tables import MISSING, markdown, percent, plain, readable_bytes, sparsity_name, spread
 
 LAST = "mean of last 10"
+EARLY = 10  # round
+SCALES = {"dense": "the dense one's weights", "density": "divided by the root of the layer's density"}
 TARGETS = (0.75, 0.8, 0.84, 0.86, 0.87, 0.88, 0.89)
 
 
@@ -70,6 +72,7 @@ class Published:
             "trade-off": lambda: _by_family(self.families, _trade_off),
             "bytes-to-reach": lambda: _by_family(self.families, _bytes_to_reach),
             "beyond": self.beyond,
+            "beginning": self.beginning,
             "personal": self.personal,
             "not-run": self.not_run,
             "sparse-start": self.sparse_start,
@@ -81,10 +84,18 @@ class Published:
         made |= {f"claim-{c.key}": lambda c=c: self.claim(c) for c in self.claims}
         return {name: make() for name, make in made.items()}
 
+    @cached_property
+    def feddip(self) -> list[xr.Dataset]:
+        return [run for run in self.runs if run.attrs["method"] == "feddip"]
+
     def beyond(self) -> str:
         """Of other settings than the paper's, which are no cases of its claims, beside FedDIP as planned."""
-        feddip = [run for run in self.runs if run.attrs["method"] == "feddip"]
-        return _by_family(study.families([*feddip, *self._runs("beyond")]), _variations)
+        return _by_family(study.families([*self.feddip, *self._runs("beyond")]), _variations)
+
+    def beginning(self) -> str:
+        """Of the first rounds with the sparsity held: beside FedAvg, and settings beside each other."""
+        found = study.families(self._runs("ablations/beginning"))
+        return "\n".join(_by_family(found, make) for make in (_final, _variations))
 
     def planned(self) -> str:
         missing = self.plan.missing(self.runs)
@@ -133,23 +144,20 @@ class Published:
         return markdown(rows) if rows else "All that was planned was run.\n"
 
     def sparse_start(self) -> str:
-        """Gradients of runs that begin sparse."""
-        rows = []
-        for run in self._runs("sparse-start"):
-            keys = results.config(run)
-            begins = keys["sparsity.initial"] if run.attrs["method"] == "feddip" else keys["sparsity.target"]
-            norms = [float(run.grad_norm_squared.sel(round=r)) for r in (1, 2, 3, 20)]
-            rows.append(
-                {
-                    "method": METHOD_NAMES[str(run.attrs["method"])],
-                    "begins at": f"{begins:g}",
-                    "squared norm of the gradient after rounds 1, 2, 3, 20": ", ".join(
-                        f"{norm:.1e}" for norm in norms
-                    ),
-                    "accuracy after round 20": percent(float(run.accuracy.sel(round=20)), 1),
-                }
-            )
-        return markdown(rows)
+        """Of a method that begins at its last sparsity, by the scale of its start and the learning rate."""
+        families = study.families(self._runs("ablations/sparse"))
+        rows = {}
+        for entry in (entry for family in families for entry in family.entries):
+            keys = results.config(entry.group.first)
+            scale, rate = str(keys["sparsity.start_scale"]), float(keys["optimizer.learning_rate"])
+            rows[scale, rate] = {
+                "start": SCALES[scale],
+                "learning rate": f"{rate:g}",
+                "n": str(entry.n),
+                f"gradient after round {EARLY}, first to last layer": _gradients(entry),
+                "accuracy": tables.accuracy_of(entry),
+            }
+        return f"{markdown([row for _, row in sorted(rows.items())])}\nAccuracy is {tables.measured(families[0])}.\n"
 
     def reproduction(self) -> str:
         """Beside the curves of the authors' program."""
@@ -204,6 +212,12 @@ class Published:
                 if curves:
                     rows.append(_reproduced(f"{METHOD_NAMES[method]}, {whose}", curves))
         return markdown(rows)
+
+
+def _gradients(entry: Entry) -> str:
+    """Norms of the gradient of each layer's living weights, medians over the seeds."""
+    norms = [run.layer_alive_gradient_norm.sel(round=EARLY).values for run in entry.group.runs]
+    return ", ".join(f"{norm:.1e}" for norm in np.median(norms, axis=0))
 
 
 def _baseline_reference(path: Path) -> dict[str, np.ndarray]:

@@ -28,6 +28,7 @@ from synthetic import write_results
 
 ROOT = ANALYSIS.parent
 STUDY = ANALYSIS / "results" / "study-1000"
+ABLATIONS = ANALYSIS / "results" / "ablations"
 TEXTS = (ROOT / "README.md", ANALYSIS / "results" / "study.md")
 MADE_AGAIN = {ANALYSIS / "results" / "budgets" / "classes.h5"}  # by jobs/budget_study.sh, and not kept
 MOST_BYTES = 40e6
@@ -106,9 +107,10 @@ class Planned(unittest.TestCase):
         cls.runs, cls.skipped = collect([STUDY])
 
     def test_the_list_is_the_one_that_the_study_writes(self):
-        command = [ROOT / "jobs" / "study.sh", STUDY.relative_to(ROOT)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        self.assertEqual((STUDY / plan.NAME).read_text(), done.stdout)
+        for script, folder in (("study.sh", STUDY),):
+            command = [ROOT / "jobs" / script, folder.relative_to(ROOT)]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+            self.assertEqual((folder / plan.NAME).read_text(), done.stdout)
 
     def test_runs_are_those_of_the_list_and_whole(self):
         self.assertEqual(self.skipped, [])
@@ -117,7 +119,7 @@ class Planned(unittest.TestCase):
         self.assertEqual(len(files), len(self.plan.runs))
 
     def test_other_studies_have_the_runs_of_their_lists_and_no_others(self):
-        for name in ("attacks", "budgets", "drift", "privacy"):
+        for name in ("ablations", "attacks", "budgets", "drift", "privacy"):
             folder = ANALYSIS / "results" / name
             planned = [run.file for run in plan.read(plan.beside([folder])).runs]
             found = [path.name for path in set(folder.rglob("*.h5")) - MADE_AGAIN]
