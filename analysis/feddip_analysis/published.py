@@ -24,6 +24,7 @@ from .tables import MISSING, markdown, percent, plain, readable_bytes, sparsity_
 LAST = "mean of last 10"
 EARLY = 10  # round
 SCALES = {"dense": "the dense one's weights", "density": "divided by the root of the layer's density"}
+SPARSEST_START = 0.98
 TARGETS = (0.75, 0.8, 0.84, 0.86, 0.87, 0.88, 0.89)
 
 
@@ -73,6 +74,7 @@ class Published:
             "bytes-to-reach": lambda: _by_family(self.families, _bytes_to_reach),
             "beyond": self.beyond,
             "beginning": self.beginning,
+            "scaled-start": self.scaled_start,
             "personal": self.personal,
             "not-run": self.not_run,
             "sparse-start": self.sparse_start,
@@ -96,6 +98,13 @@ class Published:
         """Of the first rounds with the sparsity held: beside FedAvg, and settings beside each other."""
         found = study.families(self._runs("ablations/beginning"))
         return "\n".join(_by_family(found, make) for make in (_final, _variations))
+
+    def scaled_start(self) -> str:
+        """Of methods that begin at their last sparsity, with weights as large as those of the dense start and with larger ones."""
+        changed = self._runs("ablations/scaled")
+        methods = {METHOD_NAMES[str(run.attrs["method"])] for run in changed}
+        found = study.families([*self.runs, *changed])
+        return _by_family(found, _final, lambda e: e.method in methods and e.sparsity == SPARSEST_START)
 
     def planned(self) -> str:
         missing = self.plan.missing(self.runs)
