@@ -23,6 +23,7 @@ from .tables import MISSING, markdown, percent, plain, readable_bytes, sparsity_
 
 LAST = "mean of last 10"
 EARLY = 10  # round
+WINDOWS = ((1, 20), (21, 40), (41, 50))  # of rounds
 SCALES = {"dense": "the dense one's weights", "density": "divided by the root of the layer's density"}
 SPARSEST_START = 0.98
 TARGETS = (0.75, 0.8, 0.84, 0.86, 0.87, 0.88, 0.89)
@@ -95,9 +96,22 @@ class Published:
         return _by_family(study.families([*self.feddip, *self._runs("beyond")]), _variations)
 
     def beginning(self) -> str:
-        """Of the first rounds with the sparsity held: beside FedAvg, and settings beside each other."""
-        found = study.families(self._runs("ablations/beginning"))
-        return "\n".join(_by_family(found, make) for make in (_final, _variations))
+        """Of the first rounds with the sparsity held, window by window: beside FedAvg, and one change beside none."""
+        (setting,) = study.families(self._runs("ablations/beginning"))[0].settings
+        pairs = [(entry, setting.fedavg) for entry in setting.entries if entry is not setting.fedavg]
+        pairs += [(e, main) for e in setting.variations if (main := setting.find(e.method, e.sparsity))]
+        return markdown(
+            [
+                {"difference": f"{_kept(entry)} minus {_kept(other)}"}
+                | {
+                    f"rounds {first} to {last}": tables.comparison(
+                        compare(*(_mean_between(side, first, last) for side in (entry, other)))
+                    )
+                    for first, last in WINDOWS
+                }
+                for entry, other in pairs
+            ]
+        )
 
     def scaled_start(self) -> str:
         """Of methods that begin at their last sparsity, with weights as large as those of the dense start and with larger ones."""
@@ -221,6 +235,15 @@ class Published:
                 if curves:
                     rows.append(_reproduced(f"{METHOD_NAMES[method]}, {whose}", curves))
         return markdown(rows)
+
+
+def _kept(entry: Entry) -> str:
+    return plain(entry.name) if entry.sparsity is None else f"{plain(entry.name)}, {percent(1 - entry.sparsity, 0)} kept"
+
+
+def _mean_between(entry: Entry, first: int, last: int) -> dict[int, float]:
+    """Mean accuracy of rounds `first` to `last`, by seed."""
+    return entry.group.by_seed(lambda run: float(run.accuracy.sel(round=slice(first, last)).mean()))
 
 
 def _gradients(entry: Entry) -> str:
