@@ -37,7 +37,7 @@ class Readme(unittest.TestCase):
         places = [ROOT / "README.md", *(ROOT / "jobs").glob("*_study.sh"), ROOT / "jobs" / "study.sh"]
         lines = [line for place in places for line in place.read_text().splitlines()
                  if re.search(r"^(#  )?   .*study.sh \S+ .*> \S+/plan.txt", line)]
-        self.assertEqual(len(lines), 6)
+        self.assertEqual(len(lines), 7)
         for line in lines:
             folder = re.search(r"> (\S+)/plan.txt", line)[1]
             self.assertIn(f"mkdir -p {folder} && jobs/", line)
