@@ -74,6 +74,7 @@ class Published:
             "trade-off": lambda: _by_family(self.families, _trade_off),
             "bytes-to-reach": lambda: _by_family(self.families, _bytes_to_reach),
             "beyond": self.beyond,
+            "regularization": self.regularization,
             "beginning": self.beginning,
             "scaled-start": self.scaled_start,
             "personal": self.personal,
@@ -94,6 +95,14 @@ class Published:
     def beyond(self) -> str:
         """Of other settings than the paper's, which are no cases of its claims, beside FedDIP as planned."""
         return _by_family(study.families([*self.feddip, *self._runs("beyond")]), _variations)
+
+    def regularization(self) -> str:
+        """Of other strengths beside the planned ones, and what each does to the layers' weights."""
+        runs = self._runs("ablations/regularization")
+        planned = set(map(_strength, self.feddip))
+        others = [run for run in runs if _strength(run) not in planned]
+        beside = _by_family(study.families([*self.feddip, *others]), _variations)
+        return f"{beside}\n{layer_norms(runs)}"
 
     def beginning(self) -> str:
         """Of the first rounds with the sparsity held, window by window: beside FedAvg, and one change beside none."""
@@ -250,6 +259,27 @@ def _gradients(entry: Entry) -> str:
     """Norms of the gradient of each layer's living weights, medians over the seeds."""
     norms = [run.layer_alive_gradient_norm.sel(round=EARLY).values for run in entry.group.runs]
     return ", ".join(f"{norm:.1e}" for norm in np.median(norms, axis=0))
+
+
+def _strength(run: xr.Dataset) -> float:
+    return float(results.config(run)["regularization.maximum"])
+
+
+def layer_norms(runs: Sequence[xr.Dataset]) -> str:
+    """Norms of each layer's weights after the last round, and how far they are from those without regularization,
+    of the first seed that was run without."""
+    first = min(int(run.attrs["seed"]) for run in runs if _strength(run) == 0)
+    by_strength = {_strength(run): run for run in runs if int(run.attrs["seed"]) == first}
+    norms = {s: run.layer_weight_norm.isel(round=-1) for s, run in sorted(by_strength.items())}
+    rows = []
+    for layer in norms[0].layer.values:
+        without, *others = (float(of.sel(layer=layer)) for of in norms.values())
+        beside = {
+            f"with λ = {s:g}": f"{norm:.2f}, {tables.points(norm / without - 1, 1)} %"
+            for s, norm in zip(list(norms)[1:], others)
+        }
+        rows.append({"layer": str(layer), "without": f"{without:.2f}"} | beside)
+    return markdown(rows)
 
 
 def _baseline_reference(path: Path) -> dict[str, np.ndarray]:

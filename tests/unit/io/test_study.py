@@ -100,17 +100,36 @@ class Texts(unittest.TestCase):
         self.assertLess(size, MOST_BYTES)
 
 
+class Regularization(unittest.TestCase):
+    def test_norms_of_the_last_round_are_compared_within_a_seed(self):
+        def run(seed, strength, *norms):
+            data = {"layer_weight_norm": (("round", "layer"), [[np.nan, np.nan], norms])}
+            attrs = {"seed": seed, "config_toml": f"[regularization]\nmaximum = {strength}\n", "path": "a.h5"}
+            return xarray.Dataset(data, {"round": [1, 2], "layer": ["conv", "fc"]}, attrs)
+
+        made = published.layer_norms([run(2, 0.01, 9.0, 9.0), run(1, 0.01, 1.0, 5.0), run(1, 0.001, 1.98, 4.0), run(1, 0.0, 2.0, 4.0)])
+        self.assertEqual([[cell.strip() for cell in line.split("|")[1:-1]] for line in made.splitlines() if "---" not in line],
+                         [["layer", "without", "with λ = 0.001", "with λ = 0.01"],
+                          ["conv", "2.00", "1.98, −1.0 %", "1.00, −50.0 %"], ["fc", "4.00", "4.00, +0.0 %", "5.00, +25.0 %"]])
+
+
 class Planned(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.plan = plan.read(plan.beside([STUDY]))
         cls.runs, cls.skipped = collect([STUDY])
 
+    @staticmethod
+    def listed(script, folder):
+        command = [ROOT / "jobs" / script, folder.relative_to(ROOT)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
     def test_the_list_is_the_one_that_the_study_writes(self):
-        for script, folder in (("study.sh", STUDY),):
-            command = [ROOT / "jobs" / script, folder.relative_to(ROOT)]
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-            self.assertEqual((folder / plan.NAME).read_text(), done.stdout)
+        self.assertEqual((STUDY / plan.NAME).read_text(), self.listed("study.sh", STUDY))
+
+    def test_ablations_are_of_the_list_that_their_script_writes(self):
+        runs = (ABLATIONS / plan.NAME).read_text().splitlines()
+        self.assertLessEqual(set(runs), set(self.listed("ablation_study.sh", ABLATIONS).splitlines()))
 
     def test_runs_are_those_of_the_list_and_whole(self):
         self.assertEqual(self.skipped, [])
