@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes the list of runs that look for the causes of what surprises in the study (jobs/study.sh), LeNet-5 on Fashion-MNIST,
-# i.i.d., one seed after the other: why FedDIP begins slowly, why sparse starts stay at chance, what starting at the dense
+# i.i.d., one seed after the other: why FedDIP begins slowly, why FedDST's sparse start stays at chance, what starting at the dense
 # model's scale changes over 1000 rounds, and what regularization does to the layers' weights.
 #
 #     mkdir -p FOLDER && jobs/ablation_study.sh FOLDER [PART...] > FOLDER/plan.txt    (parts: beginning sparse scaled regularization)
@@ -13,8 +13,8 @@ choose_parts "$@"
 configs=$(realpath --relative-to="$PWD" "$feddip_root/jobs/configs")
 
 list() { # CONFIG ROUNDS ARGUMENT...
-    "$python" "$feddip_root/jobs/make_sweep.py" "$configs/$1.toml" --out "$folder/$part" --partition iid --seed "$seed" \
-        --set federation.rounds="$2" "${@:3}" 2> >(grep -v ' runs: ' >&2)
+    sweep_lines "$configs/$1.toml" --out "$folder/$part" --partition iid --seed "$seed" \
+        --set federation.rounds="$2" "${@:3}"
 }
 
 # The first 50 rounds, in which FedDIP's schedule of 1000 is between 0.5 and 0.56 and regularizes nothing yet.

@@ -20,8 +20,8 @@ setting=(data.partition=dirichlet federation.clients=20 federation.clients_per_r
 list() { # DENSITY ARGUMENT...
     local method=(--method feddip --sparsity 0.9)
     [[ $1 != dense ]] || method=(--method fedavg)
-    "$python" "$feddip_root/jobs/make_sweep.py" "$configs/fashion-mnist-lenet5.toml" --out "$folder" --seed "$seed" \
-        "${method[@]}" "${setting[@]/#/--set=}" "${@:2}" 2> >(grep -v ' runs: ' >&2)
+    sweep_lines "$configs/fashion-mnist-lenet5.toml" --out "$folder" --seed "$seed" \
+        "${method[@]}" "${setting[@]/#/--set=}" "${@:2}"
 }
 
 against() { # RULES ATTACKS ARGUMENT...: each against each, the mean without a number of hostile clients to withstand

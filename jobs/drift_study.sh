@@ -20,8 +20,8 @@ rounds=${FEDDIP_DRIFT_ROUNDS:-2000}
 frozen=(--vary sparsity.final_rounds $((rounds / 2)))
 
 list() { # ARGUMENT...
-    "$python" "$feddip_root/jobs/make_sweep.py" "$config" --out "$folder" --seed "$seed" \
-        --set federation.rounds="$rounds" "$@" 2> >(grep -v ' runs: ' >&2)
+    sweep_lines "$config" --out "$folder" --seed "$seed" \
+        --set federation.rounds="$rounds" "$@"
 }
 
 answers() { # SPARSITY ARGUMENT...: frozen, and with each answer

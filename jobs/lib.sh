@@ -156,6 +156,11 @@ is_same_run() {
     return "$status"
 }
 
+# The runs that make_sweep.py lists for these arguments, without its word on how many they are.
+sweep_lines() { # ARGUMENT...
+    "$python" "$feddip_root/jobs/make_sweep.py" "$@" 2> >(grep -v ' runs: ' >&2)
+}
+
 # For the scripts that write lists of runs: FOLDER [PART...]. Of the parts in `all` those named, or all, as `parts`; and
 # `folder`.
 choose_parts() {

@@ -21,9 +21,9 @@ list() { # SPARSITY CLIENTS PER_ROUND ARGUMENT...: 0 is FedAvg
     local method=(--method feddip --sparsity "$1" --set sparsity.initial="$1" --set sparsity.regrow=false
         --set sparsity.start_scale=density --set regularization.maximum=0)
     [[ $1 != 0 ]] || method=(--method fedavg)
-    "$python" "$feddip_root/jobs/make_sweep.py" "$configs/fashion-mnist-lenet5.toml" --out "$folder" --seed "$seed" \
+    sweep_lines "$configs/fashion-mnist-lenet5.toml" --out "$folder" --seed "$seed" \
         "${method[@]}" --vary federation.clients "$2" --set federation.clients_per_round="$3" \
-        --set federation.evaluate_every=5 "${@:4}" 2> >(grep -v ' runs: ' >&2)
+        --set federation.evaluate_every=5 "${@:4}"
 }
 
 over_epsilon() { # EPSILONS SPARSITIES CLIENTS PER_ROUND ARGUMENT...: and once with updates clipped and no noise

@@ -20,8 +20,8 @@ alexnet_rounds=${FEDDIP_STUDY_ALEXNET_ROUNDS:-200}
 resnet18_rounds=${FEDDIP_STUDY_RESNET18_ROUNDS:-20}
 
 list() { # CONFIG ROUNDS ARGUMENT...
-    "$python" "$feddip_root/jobs/make_sweep.py" "$configs/$1.toml" --out "$folder" --seed "$seed" \
-        --set federation.rounds="$2" "${@:3}" 2> >(grep -v ' runs: ' >&2)
+    sweep_lines "$configs/$1.toml" --out "$folder" --seed "$seed" \
+        --set federation.rounds="$2" "${@:3}"
 }
 
 with_and_without() { # FedDIP and FedDP: CONFIG ROUNDS SPARSITY ARGUMENT...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -179,7 +180,7 @@ class Published:
         """Of a method that begins at its last sparsity, by the scale of its start and the learning rate."""
         families = study.families(self._runs("ablations/sparse"))
         rows = {}
-        for entry in (entry for family in families for entry in family.entries):
+        for entry in itertools.chain.from_iterable(family.entries for family in families):
             keys = results.config(entry.group.first)
             scale, rate = str(keys["sparsity.start_scale"]), float(keys["optimizer.learning_rate"])
             rows[scale, rate] = {
